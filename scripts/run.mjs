@@ -20,6 +20,10 @@ const INSTALL_STAMP = join(MODULES, ".sprint-stamp");
 const DIST = join(root, "dist");
 const BUILD_STAMP = join(DIST, ".sprint-stamp");
 const LOCK = join(root, ".sprint-lock");
+const TSC = join("node_modules", "typescript", "bin", "tsc");
+const OXLINT = join("node_modules", "oxlint", "bin", "oxlint");
+const OXFMT = join("node_modules", "oxfmt", "bin", "oxfmt");
+const SETUP_STDIO = ["inherit", 2, 2];
 
 const VERBS = {
   start: async (args) => (await build()) || program("start", ...args),
@@ -27,7 +31,7 @@ const VERBS = {
   build: () => build(),
   test: test,
   check: () => check(),
-  format: (args) => node(tool("oxfmt"), ...args),
+  format: (args) => node(OXFMT, ...args),
   bench: (args) => node("test/bench/run.ts", ...args),
   fuzz: (args) => node("test/fuzz/run.ts", ...args),
 };
@@ -78,8 +82,8 @@ function installedByHand() {
 
 function npmInstall() {
   const args = ["ci", "--include=dev", "--include=optional", "--no-audit", "--no-fund", "--loglevel=error"];
-  // NODE_ENV=production would leave out what the build needs.
-  const options = { env: { ...process.env, NODE_ENV: "" } };
+  // NODE_ENV=production would leave out what the build needs. Standard output belongs to the program that follows.
+  const options = { env: { ...process.env, NODE_ENV: "" }, stdio: SETUP_STDIO };
   // The npm that started us; npx says npx-cli.js, other package managers leave their own path.
   const cli = (process.env.npm_execpath ?? "").replace(/npx-cli\.js$/, "npm-cli.js");
   return cli.endsWith("npm-cli.js") && existsSync(cli)
@@ -96,7 +100,7 @@ async function build() {
     // Built beside and swapped in: a daemon that runs from dist never sees half a build, and removed files do not linger.
     const fresh = `${DIST}.new`;
     rmSync(fresh, { recursive: true, force: true });
-    const code = await node(tool("typescript", "tsc"), "-p", "tsconfig.build.json", "--outDir", fresh);
+    const code = await nodeIn(root, [TSC, "-p", "tsconfig.build.json", "--outDir", fresh], { stdio: SETUP_STDIO });
     if (code !== 0) return quit(code, "the build failed; what is wrong stands above");
     writeFileSync(join(fresh, ".sprint-stamp"), sources);
     rmSync(`${DIST}.old`, { recursive: true, force: true });
@@ -176,9 +180,9 @@ async function test(args) {
 async function check() {
   let worst = 0;
   for (const command of [
-    [tool("typescript", "tsc"), "-p", "tsconfig.json"],
-    [tool("oxlint"), "--deny-warnings"],
-    [tool("oxfmt"), "--check"],
+    [TSC, "-p", "tsconfig.json"],
+    [OXLINT, "--deny-warnings"],
+    [OXFMT, "--check"],
   ]) {
     const code = await node(...command);
     worst = worst || code;
@@ -192,10 +196,6 @@ function program(...args) {
   return nodeIn(process.cwd(), [join(DIST, "daemon", "main.js"), ...args]);
 }
 
-function tool(name, bin = name) {
-  return join("node_modules", name, "bin", bin);
-}
-
 // ---- processes ------------------------------------------------------------------------------------------------------
 
 /** Runs the pinned Node, and lets what it starts find the same one. */
@@ -203,11 +203,11 @@ function node(...args) {
   return nodeIn(root, args);
 }
 
-function nodeIn(cwd, args) {
+function nodeIn(cwd, args, options = {}) {
   const binary = pinnedNode();
   if (binary === null) return EX_UNAVAILABLE;
   const path = [join(MODULES, ".bin"), process.env.PATH ?? ""].join(delimiter);
-  return run(binary, args, { cwd, env: { ...process.env, PATH: path } });
+  return run(binary, args, { cwd, env: { ...process.env, PATH: path }, ...options });
 }
 
 function pinnedNode() {
