@@ -1,0 +1,226 @@
+/**
+ * Upstream URLs, as `--chain NAME=URL` takes them:
+ *
+ *   p2p://HOST[:PORT][?network=NET]
+ *   http(s)://[USER:PASS@]HOST[:PORT][/PATH][?network=NET&cookie=FILE]
+ *   zmq+tcp://HOST:PORT[?network=NET&rpc=URL&cookie=FILE]      URL is an http(s) one; its own `?cookie=` is good too
+ *
+ * A port that is not written is the network's usual one (443 for https), which the parser does not know: it says null.
+ */
+import { SprintError } from "../../shared/errors.ts";
+
+export type UpstreamAddress = P2pAddress | RpcUpstreamAddress | ZmqAddress;
+
+export interface P2pAddress {
+  readonly kind: "p2p";
+  readonly host: string;
+  /** Null: the network's P2P port. */
+  readonly port: number | null;
+  /** Null: not said, the daemon's network counts. */
+  readonly network: string | null;
+  /** The URL to show, without credentials. */
+  readonly display: string;
+}
+
+export interface RpcUpstreamAddress {
+  readonly kind: "rpc";
+  readonly rpc: RpcAddress;
+  readonly network: string | null;
+  readonly display: string;
+}
+
+export interface ZmqAddress {
+  readonly kind: "zmq";
+  readonly host: string;
+  readonly port: number;
+  /** Where genesis, gaps and bodies come from; null: pushed blocks are all there is. */
+  readonly rpc: RpcAddress | null;
+  readonly network: string | null;
+  readonly display: string;
+}
+
+export interface RpcAddress {
+  readonly secure: boolean;
+  readonly host: string;
+  /** Null: the network's RPC port. */
+  readonly port: number | null;
+  /** Begins with a slash. */
+  readonly path: string;
+  readonly auth: RpcAuth;
+}
+
+export type RpcAuth =
+  | { readonly kind: "none" }
+  | { readonly kind: "password"; readonly user: string; readonly password: string }
+  | { readonly kind: "cookie"; readonly file: string };
+
+const MAX_URL_CHARS = 2048;
+const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/i;
+const NETWORK = /^[a-z0-9-]{1,32}$/;
+
+const HINTS: Readonly<Record<string, string>> = {
+  ws: "WebSocket upstreams belong to chains that this build does not relay yet; use p2p://, http:// or zmq+tcp://",
+  wss: "WebSocket upstreams belong to chains that this build does not relay yet; use p2p://, https:// or zmq+tcp://",
+  tcp: "write zmq+tcp:// for a ZMQ publisher or p2p:// for a peer",
+  zmq: "write zmq+tcp://",
+};
+
+/** Throws SPRINT_CONFIG_UPSTREAM_URL; its message never holds a credential. */
+export function parseUpstreamUrl(text: string): UpstreamAddress {
+  const parts = split(text, text);
+  switch (parts.scheme) {
+    case "p2p": {
+      refuseCredentials(parts, text);
+      refusePath(parts, text);
+      const query = takeQuery(parts, ["network"], text);
+      return { kind: "p2p", host: parts.host, port: parts.port, network: network(query, text), display: redact(text) };
+    }
+    case "http":
+    case "https": {
+      const query = takeQuery(parts, ["network", "cookie"], text);
+      const rpc = rpcAddress(parts, query.get("cookie") ?? null, text);
+      return { kind: "rpc", rpc, network: network(query, text), display: redact(text) };
+    }
+    case "zmq+tcp": {
+      refuseCredentials(parts, text);
+      refusePath(parts, text);
+      if (parts.port === null) throw wrong(text, "a port: ZMQ has no usual one", "none");
+      const query = takeQuery(parts, ["network", "rpc", "cookie"], text);
+      const nested = query.get("rpc");
+      const cookie = query.get("cookie") ?? null;
+      if (nested === undefined && cookie !== null) throw wrong(text, "rpc= beside cookie=", "cookie= alone");
+      const rpc = nested === undefined ? null : nestedRpc(nested, cookie, text);
+      return { kind: "zmq", host: parts.host, port: parts.port, rpc, network: network(query, text), display: redact(text) };
+    }
+    default:
+      throw wrong(text, HINTS[parts.scheme] ?? "a scheme of p2p, http, https or zmq+tcp", `${parts.scheme}://`);
+  }
+}
+
+/**
+ * Takes the credentials out of every URL in `text`: user and password, also of a URL in a parameter, parameters that are
+ * named like a secret, and path parts that are as long as an access key.
+ */
+export function redact(text: string): string {
+  return text.replace(/\S*:\/\/\S*/g, (url) => {
+    const clean = url
+      .replace(/:\/\/[^/?#\s]*@/g, "://***@")
+      .replace(/%3A%2F%2F(?:(?!%2F|%3F)[^/?#&\s])*?%40/gi, "%3A%2F%2F***%40")
+      .replace(/([?&][^=&#\s]*(?:key|token|secret|pass|auth)[^=&#\s]*=)[^&#\s]*/gi, "$1***")
+      .replace(/^[^?#]*/, (front) => front.replace(/\/[\w-]{20,}(?=\/|$)/g, "/***"));
+    // Something is still before an @: a password with a slash or a question mark in it. Better to show too little.
+    if (/(?:^|[^*])(?:@|%40)/i.test(clean)) return clean.replace(/:\/\/.*(?:@|%40)/i, "://***@");
+    return clean;
+  });
+}
+
+/** `http://host:port`, as an HTTP client takes it. `rpcPort` is the network's usual one. */
+export function rpcOrigin(address: RpcAddress, rpcPort: number): string {
+  const port = address.port ?? (address.secure ? 443 : rpcPort);
+  return `${address.secure ? "https" : "http"}://${address.host}:${port}`;
+}
+
+interface Parts {
+  readonly scheme: string;
+  readonly user: string;
+  readonly password: string;
+  readonly host: string;
+  readonly port: number | null;
+  readonly path: string;
+  /** As written, without the question mark. */
+  readonly query: string;
+}
+
+/** `whole` is what the user wrote, for the message; `url` may be a part of it. */
+function split(url: string, whole: string): Parts {
+  if (url.length > MAX_URL_CHARS) throw wrong(whole.slice(0, 64), `at most ${MAX_URL_CHARS} characters`, `${url.length}`);
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === undefined) throw wrong(whole, "SCHEME://HOST:PORT with a scheme of p2p, http, https or zmq+tcp", "no scheme");
+  if (/[\s\\#]/.test(url)) throw wrong(whole, "no space, backslash or # (write %23)", "one of them");
+  let parsed: URL;
+  try {
+    // Every scheme is read by the rules of the unspecial ones, so that port 80 is not taken for "no port".
+    parsed = new URL(url.replace(/^[^:]+/, "x"));
+  } catch {
+    throw wrong(whole, "HOST or HOST:PORT after ://, with a port of 1 to 65535 and / ? # in a password percent-encoded", "something else");
+  }
+  if (!HOST.test(parsed.hostname)) throw wrong(whole, "a host name or an address", parsed.hostname === "" ? "none" : "something else");
+  if (parsed.port === "0") throw wrong(whole, "a port of 1 to 65535", "0");
+  return {
+    scheme,
+    user: decode(parsed.username, whole),
+    password: decode(parsed.password, whole),
+    host: parsed.hostname,
+    port: parsed.port === "" ? null : Number(parsed.port),
+    path: parsed.pathname === "" ? "/" : parsed.pathname,
+    query: parsed.search.slice(1),
+  };
+}
+
+/** Not URLSearchParams: that turns a plus in a password into a space. */
+function takeQuery(parts: Parts, known: readonly string[], whole: string): ReadonlyMap<string, string> {
+  const taken = new Map<string, string>();
+  if (parts.query === "") return taken;
+  for (const pair of parts.query.split("&")) {
+    const equals = pair.indexOf("=");
+    const key = equals < 0 ? pair : pair.slice(0, equals);
+    const raw = equals < 0 ? "" : pair.slice(equals + 1);
+    if (!known.includes(key)) throw wrong(whole, `parameters of ${known.join(", ")}`, key.slice(0, 32));
+    if (taken.has(key)) throw wrong(whole, `${key}= once`, "twice");
+    if (raw === "") throw wrong(whole, `a value for ${key}=`, "none");
+    // A URL that is written plainly keeps its own percent-encoding.
+    taken.set(key, raw.includes("://") ? raw : decode(raw, whole));
+  }
+  return taken;
+}
+
+function rpcAddress(parts: Parts, cookie: string | null, whole: string): RpcAddress {
+  const named = parts.user !== "" || parts.password !== "";
+  if (named && cookie !== null) throw wrong(whole, "either USER:PASS@ or cookie=", "both");
+  const auth: RpcAuth = named
+    ? { kind: "password", user: parts.user, password: parts.password }
+    : cookie !== null
+      ? { kind: "cookie", file: cookie }
+      : { kind: "none" };
+  return { secure: parts.scheme === "https", host: parts.host, port: parts.port, path: parts.path, auth };
+}
+
+function nestedRpc(url: string, cookie: string | null, whole: string): RpcAddress {
+  const parts = split(url, whole);
+  if (parts.scheme !== "http" && parts.scheme !== "https") throw wrong(whole, "http:// or https:// in rpc=", `${parts.scheme}://`);
+  const query = takeQuery(parts, ["cookie"], whole);
+  return rpcAddress(parts, query.get("cookie") ?? cookie, whole);
+}
+
+function network(query: ReadonlyMap<string, string>, whole: string): string | null {
+  const name = query.get("network");
+  if (name === undefined) return null;
+  if (!NETWORK.test(name)) throw wrong(whole, "network=mainnet, regtest or another network's name", name.slice(0, 32));
+  return name;
+}
+
+function refuseCredentials(parts: Parts, whole: string): void {
+  if (parts.user !== "" || parts.password !== "") throw wrong(whole, `no user or password in ${parts.scheme}://`, "some");
+}
+
+function refusePath(parts: Parts, whole: string): void {
+  if (parts.path !== "/") throw wrong(whole, `no path in ${parts.scheme}://`, "one");
+}
+
+function decode(text: string, whole: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw wrong(whole, "percent signs written as %25", "a percent sign that encodes nothing");
+  }
+}
+
+/** Without a cause: what the URL parser throws holds the URL as written, password and all. */
+function wrong(url: string, expected: string, got: string): SprintError {
+  const shown = redact(url);
+  return new SprintError("SPRINT_CONFIG_UPSTREAM_URL", `upstream URL ${shown}: expected ${expected}, got ${got}`, {
+    url: shown,
+    expected,
+    got,
+  });
+}

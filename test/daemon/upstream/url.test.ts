@@ -1,0 +1,139 @@
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { parseUpstreamUrl, redact, rpcOrigin } from "../../../src/daemon/upstream/url.ts";
+
+test("a peer", () => {
+  assert.deepEqual(parseUpstreamUrl("p2p://127.0.0.1:19444?network=regtest"), {
+    kind: "p2p",
+    host: "127.0.0.1",
+    port: 19444,
+    network: "regtest",
+    display: "p2p://127.0.0.1:19444?network=regtest",
+  });
+  const address = parseUpstreamUrl("p2p://[2001:db8::1]");
+  assert.ok(address.kind === "p2p" && address.host === "[2001:db8::1]" && address.port === null && address.network === null);
+});
+
+test("an RPC with user and password, percent-encoded", () => {
+  assert.deepEqual(parseUpstreamUrl("http://rpc%20user:p%40ss%2Fw+1@btc_node:80/wallet?network=signet"), {
+    kind: "rpc",
+    rpc: {
+      secure: false,
+      host: "btc_node",
+      port: 80,
+      path: "/wallet",
+      auth: { kind: "password", user: "rpc user", password: "p@ss/w+1" },
+    },
+    network: "signet",
+    display: "http://***@btc_node:80/wallet?network=signet",
+  });
+});
+
+test("an RPC with a cookie", () => {
+  const address = parseUpstreamUrl("https://node.example?cookie=/var/lib/with%20space/.cookie");
+  assert.ok(address.kind === "rpc");
+  assert.deepEqual(address.rpc.auth, { kind: "cookie", file: "/var/lib/with space/.cookie" });
+  assert.equal(address.rpc.port, null);
+});
+
+test("the port that is not written is the network's, or 443", () => {
+  const origin = (url: string): string => {
+    const address = parseUpstreamUrl(url);
+    assert.ok(address.kind === "rpc");
+    return rpcOrigin(address.rpc, 9332);
+  };
+  assert.equal(origin("http://127.0.0.1"), "http://127.0.0.1:9332");
+  assert.equal(origin("http://127.0.0.1:80"), "http://127.0.0.1:80");
+  assert.equal(origin("https://[::1]"), "https://[::1]:443");
+});
+
+test("ZMQ with the RPC of its node", () => {
+  const plain = parseUpstreamUrl("zmq+tcp://127.0.0.1:28332?rpc=http://user:a+b%2Fc@127.0.0.1:9332&network=regtest");
+  assert.deepEqual(plain, {
+    kind: "zmq",
+    host: "127.0.0.1",
+    port: 28332,
+    rpc: {
+      secure: false,
+      host: "127.0.0.1",
+      port: 9332,
+      path: "/",
+      auth: { kind: "password", user: "user", password: "a+b/c" },
+    },
+    network: "regtest",
+    display: "zmq+tcp://127.0.0.1:28332?rpc=http://***@127.0.0.1:9332&network=regtest",
+  });
+  const encoded = parseUpstreamUrl(`zmq+tcp://127.0.0.1:28332?rpc=${encodeURIComponent("http://user:a+b%2Fc@127.0.0.1:9332")}&network=regtest`);
+  assert.ok(encoded.kind === "zmq");
+  assert.deepEqual(encoded.rpc, plain.kind === "zmq" && plain.rpc);
+  assert.ok(!encoded.display.includes("user"), encoded.display);
+
+  for (const url of ["zmq+tcp://h:1?rpc=http://h:2&cookie=/c", "zmq+tcp://h:1?rpc=http://h:2?cookie=/c"]) {
+    const address = parseUpstreamUrl(url);
+    assert.ok(address.kind === "zmq");
+    assert.deepEqual(address.rpc?.auth, { kind: "cookie", file: "/c" }, url);
+  }
+  const alone = parseUpstreamUrl("zmq+tcp://h:1");
+  assert.ok(alone.kind === "zmq" && alone.rpc === null);
+});
+
+const REFUSED: readonly (readonly [url: string, says: RegExp])[] = [
+  ["", /scheme/],
+  ["127.0.0.1:19444", /no scheme/],
+  ["ftp://h:1", /p2p, http, https or zmq\+tcp, got ftp/],
+  ["ws://h:1", /does not relay yet/],
+  ["wss://h:1", /does not relay yet/],
+  ["tcp://h:1", /zmq\+tcp/],
+  ["p2p://", /HOST|host name/],
+  ["p2p://h:0", /port of 1 to 65535, got 0/],
+  ["p2p://h:65536", /port of 1 to 65535/],
+  ["p2p://h:1/path", /no path/],
+  ["p2p://user:secret@h:1", /no user or password/],
+  ["p2p://h:1?network=", /a value for network=/],
+  ["p2p://h:1?network=a&network=b", /once, got twice/],
+  ["p2p://h:1?netwrok=regtest", /parameters of network, got netwrok/],
+  ["p2p://h:1?network=../etc", /another network's name/],
+  ["p2p://ho st:1", /no space/],
+  ["p2p://h%zz:1", /host name/],
+  ["http://user:secret@h:1?cookie=/c", /either USER:PASS@ or cookie=/],
+  ["http://user:sec/ret@h:1", /percent-encoded/],
+  ["http://user:secret%@h:1", /%25/],
+  ["http://user:sec#ret@h:1", /no space, backslash or #/],
+  ["zmq+tcp://h", /ZMQ has no usual one/],
+  ["zmq+tcp://h:1?rpc=ws://h:2", /http:\/\/ or https:\/\/ in rpc=/],
+  ["zmq+tcp://h:1?cookie=/c", /rpc= beside cookie=/],
+  [`p2p://${"h".repeat(3000)}`, /at most 2048 characters/],
+];
+
+test("what is none is refused with a sentence, and without the password", () => {
+  for (const [url, says] of REFUSED) {
+    assert.throws(
+      () => parseUpstreamUrl(url),
+      (error: { code: string; message: string; cause?: unknown }) => {
+        assert.equal(error.code, "SPRINT_CONFIG_UPSTREAM_URL", url);
+        assert.match(error.message, says);
+        assert.ok(!JSON.stringify({ ...error, message: error.message, cause: error.cause }).includes("sec"), `${url}: ${error.message}`);
+        return true;
+      },
+    );
+  }
+});
+
+test("redact leaves nothing secret in any text", () => {
+  const secret = "hunter2";
+  for (const [text, shown] of [
+    [`http://u:${secret}@h:1/x`, "http://***@h:1/x"],
+    [`connect to http://${secret}@h:1 failed, https://${secret}:x@i too`, "connect to http://***@h:1 failed, https://***@i too"],
+    [`zmq+tcp://h:1?rpc=http://u:${secret}@h:2`, "zmq+tcp://h:1?rpc=http://***@h:2"],
+    [`zmq+tcp://h:1?rpc=http%3A%2F%2Fu%3A${secret}%40h%3A2&network=x`, "zmq+tcp://h:1?rpc=http%3A%2F%2F***%40h%3A2&network=x"],
+    [`http://u:pa/${secret}@h:1`, "http://***@h:1"],
+    [`http://u:pa?${secret}@h:1`, "http://***@h:1"],
+    [`http://u:a@${secret}@h:1`, "http://***@h:1"],
+    [`https://h/v1?api_key=${secret}&x=1`, "https://h/v1?api_key=***&x=1"],
+    [`https://h/${secret}${secret}${secret}/main`, "https://h/***/main"],
+    ["http://h:1?cookie=/var/lib/litecoin-regtest-directory/.cookie", "http://h:1?cookie=/var/lib/litecoin-regtest-directory/.cookie"],
+  ] as const) {
+    assert.equal(redact(text), shown);
+    assert.ok(!redact(text).includes(secret));
+  }
+});
