@@ -1,0 +1,342 @@
+/** REST and control API: routes, query strings, payloads. Declared once: the server checks by it, /openapi.json is made from it, clients are typed by it. */
+import Type, { type Static, type TSchema } from "typebox";
+import { CHAINS } from "./chain.ts";
+import { EVENT_TYPES, PHASES, type BlockEvent, type ReorgEvent } from "./events.ts";
+import { TIERS } from "./tier.ts";
+
+/** Paths of a tier's listener. */
+export const TIER_ROUTES = {
+  latest: "/api/v1/blocks/latest",
+  block: "/api/v1/blocks/:hash",
+  chains: "/api/v1/chains",
+  chainStatus: "/api/v1/chains/:chain/status",
+  chainBlocks: "/api/v1/chains/:chain/blocks",
+  subscribe: "/api/v1/subscribe",
+  subscription: "/api/v1/subscribe/:id",
+  subscriptions: "/api/v1/subscriptions",
+  health: "/api/v1/health",
+  metrics: "/api/v1/metrics",
+  version: "/api/v1/version",
+  healthz: "/healthz",
+  readyz: "/readyz",
+  openapi: "/openapi.json",
+  events: "/ws/v1/events",
+} as const;
+
+/** Paths of the control API. */
+export const CONTROL_ROUTES = {
+  status: "/control/v1/status",
+  topology: "/control/v1/topology",
+  upstreams: "/control/v1/upstreams",
+  cordon: "/control/v1/upstreams/:name/cordon",
+  uncordon: "/control/v1/upstreams/:name/uncordon",
+  config: "/control/v1/config",
+  breakers: "/control/v1/breakers",
+  breaker: "/control/v1/breakers/:name",
+  race: "/control/v1/race",
+  stop: "/control/v1/stop",
+  stream: "/control/v1/stream",
+  metrics: "/metrics",
+} as const;
+
+const strict = { additionalProperties: false } as const;
+
+function orNull<T extends TSchema>(schema: T) {
+  return Type.Union([schema, Type.Null()]);
+}
+
+function oneOf<const T extends readonly string[]>(values: T, description: string) {
+  return Type.Enum(values, { type: "string", description });
+}
+
+const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC" });
+const Hash = Type.String({
+  pattern: "^[0-9a-f]{64}$",
+  description: "block hash as that chain's users print it: 64 lower-case hex digits, reversed byte order",
+});
+const Height = Type.Integer({ minimum: 0, maximum: 0xffff_ffff });
+const ChainName = oneOf(CHAINS, "a chain that this build knows");
+const TierName = oneOf(TIERS, "service tier");
+const Ref = Type.Object({ hash: Hash, height: Height });
+
+export const ErrorBody = Type.Object({
+  error: Type.Object({
+    code: Type.String({ description: "stable: SPRINT_<AREA>_<WHAT>" }),
+    message: Type.String({ description: "what was expected, what came, what to do" }),
+    details: Type.Record(Type.String(), Type.Unknown()),
+  }),
+});
+export type ErrorBody = Static<typeof ErrorBody>;
+
+// --- Tier listeners
+
+export const BlockBody = Type.Object({
+  chain: ChainName,
+  network: Type.String(),
+  hash: Hash,
+  height: Height,
+  parent_hash: Hash,
+  timestamp: Time,
+  tx_count: orNull(Type.Integer()),
+  size_bytes: orNull(Type.Integer()),
+  weight: orNull(Type.Integer()),
+  version: Type.Integer(),
+  merkle_root: Type.String(),
+  bits: Type.String({ description: "compact target, 8 hex digits" }),
+  nonce: Type.Integer(),
+  auxpow: Type.Boolean(),
+  validation: oneOf(["header", "full"], "what was proved here: the header alone, or the body as well"),
+  upstream: orNull(Type.String({ description: "who announced it first" })),
+  best_chain: Type.Boolean({ description: "false: on a fork that lost" }),
+  final: Type.Boolean(),
+});
+export type BlockBody = Static<typeof BlockBody>;
+
+export const BlocksBody = Type.Object({ blocks: Type.Array(BlockBody) });
+export type BlocksBody = Static<typeof BlocksBody>;
+
+export const ChainBlocksBody = Type.Object({
+  chain: ChainName,
+  blocks: Type.Array(BlockBody, { description: "best chain, newest first" }),
+  next_before: orNull(Type.String({ description: "`before` of the next page, null at the end of what is kept" })),
+});
+export type ChainBlocksBody = Static<typeof ChainBlocksBody>;
+
+export const ChainBody = Type.Object({
+  chain: ChainName,
+  network: Type.String(),
+  status: oneOf(["synced", "syncing", "down"], "down: no upstream is connected"),
+  tip: orNull(Ref),
+  tip_time: orNull(Time),
+  finalized: orNull(Ref),
+  upstreams_up: Type.Integer(),
+  upstreams_total: Type.Integer(),
+});
+export type ChainBody = Static<typeof ChainBody>;
+
+export const ChainsBody = Type.Object({ chains: Type.Array(ChainBody) });
+export type ChainsBody = Static<typeof ChainsBody>;
+
+export const HealthBody = Type.Object({
+  status: oneOf(["ok", "degraded", "down", "draining"], "degraded: at least one chain is not synced; down: none is"),
+  uptime_seconds: Type.Number(),
+  chains: Type.Array(ChainBody),
+});
+export type HealthBody = Static<typeof HealthBody>;
+
+export const ReadyBody = Type.Object({ ready: Type.Boolean(), reason: orNull(Type.String()) });
+export type ReadyBody = Static<typeof ReadyBody>;
+
+export const VersionBody = Type.Object({
+  name: Type.Literal("bitcoin-sprint"),
+  version: Type.String(),
+  network: Type.String({ description: "devnet, mainnet, …; devnet means embedded nodes" }),
+  chains: Type.Record(Type.String(), Type.String(), { description: "network of each chain" }),
+  tier: TierName,
+});
+export type VersionBody = Static<typeof VersionBody>;
+
+export const ChainParams = Type.Object({ chain: ChainName }, strict);
+export const HashParams = Type.Object({ hash: Hash }, strict);
+export const LatestQuery = Type.Object({ chain: Type.Optional(ChainName) }, strict);
+export const ChainBlocksQuery = Type.Object(
+  {
+    limit: Type.Integer({ minimum: 1, maximum: 500, default: 20 }),
+    before: Type.Optional(
+      Type.String({
+        pattern: "^([0-9]{1,10}|[0-9a-f]{64})$",
+        description: "a height or a block hash; only blocks below it are listed",
+      }),
+    ),
+  },
+  strict,
+);
+
+const EventTypeName = oneOf(EVENT_TYPES, "event type");
+const PhaseName = oneOf(PHASES, "announced: the header holds; validated: the body does. Both where absent");
+
+export const SubscribeBody = Type.Object(
+  {
+    chains: Type.Optional(Type.Array(ChainName, { minItems: 1, maxItems: CHAINS.length })),
+    types: Type.Optional(Type.Array(EventTypeName, { minItems: 1, maxItems: EVENT_TYPES.length })),
+    phase: Type.Optional(PhaseName),
+  },
+  strict,
+);
+export type SubscribeBody = Static<typeof SubscribeBody>;
+
+export const SubscriptionBody = Type.Object({
+  id: Type.String(),
+  url: Type.String({ description: "WebSocket address to connect to" }),
+  chains: orNull(Type.Array(ChainName)),
+  types: orNull(Type.Array(EventTypeName)),
+  phase: orNull(PhaseName),
+  created_at: Time,
+  expires_at: Type.String({ format: "date-time", description: "put off by every connection that uses it" }),
+  connections: Type.Integer(),
+});
+export type SubscriptionBody = Static<typeof SubscriptionBody>;
+
+export const SubscriptionsBody = Type.Object({ subscriptions: Type.Array(SubscriptionBody) });
+export type SubscriptionsBody = Static<typeof SubscriptionsBody>;
+
+export const SubscriptionParams = Type.Object(
+  { id: Type.String({ pattern: "^[0-9a-z_-]{1,40}$" }) },
+  strict,
+);
+
+const commaList = (names: readonly string[], what: string) =>
+  Type.String({
+    pattern: `^(${names.join("|")})(,(${names.join("|")}))*$`,
+    maxLength: 200,
+    description: `comma-separated ${what}: ${names.join(", ")}. All where absent`,
+  });
+
+/** Query of `/ws/v1/events`. */
+export const EventsQuery = Type.Object(
+  {
+    chains: Type.Optional(commaList(CHAINS, "chains")),
+    types: Type.Optional(commaList(EVENT_TYPES, "event types")),
+    phase: Type.Optional(PhaseName),
+    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: "the last cursor received; resumes after it" })),
+    subscription: Type.Optional(Type.String({ pattern: "^[0-9a-z_-]{1,40}$", description: "id of a stored subscription" })),
+  },
+  strict,
+);
+export type EventsQuery = Static<typeof EventsQuery>;
+
+// --- Control API
+
+export const ListenerBody = Type.Object({
+  tier: TierName,
+  url: Type.String(),
+  connections: Type.Integer(),
+  connections_limit: orNull(Type.Integer({ description: "null: no limit" })),
+  subscribers: Type.Integer(),
+});
+export type ListenerBody = Static<typeof ListenerBody>;
+
+export const StatusBody = Type.Object({
+  version: Type.String(),
+  pid: Type.Integer(),
+  network: Type.String(),
+  started_at: Time,
+  uptime_seconds: Type.Number(),
+  draining: Type.Boolean(),
+  rss_bytes: Type.Integer(),
+  tiers: Type.Array(ListenerBody),
+  chains: Type.Array(ChainBody),
+  relay_latency_ms: orNull(
+    Type.Object({ p50: Type.Number(), p99: Type.Number(), count: Type.Integer() }, { description: "null before the first block" }),
+  ),
+});
+export type StatusBody = Static<typeof StatusBody>;
+
+export const UpstreamBody = Type.Object({
+  name: Type.String(),
+  chain: ChainName,
+  kind: Type.String(),
+  url: Type.String({ description: "credentials redacted" }),
+  state: oneOf(["idle", "connecting", "up", "down", "cordoned", "closed"], "connection state"),
+  agent: orNull(Type.String()),
+  height: orNull(Height),
+  progress_age_ms: orNull(Type.Number({ description: "since the last push progress" })),
+  connects: Type.Integer(),
+  last_error: orNull(Type.Object({ code: Type.String(), message: Type.String() })),
+  cordon: orNull(Type.Object({ reason: Type.String() })),
+});
+export type UpstreamBody = Static<typeof UpstreamBody>;
+
+export const UpstreamsBody = Type.Object({ upstreams: Type.Array(UpstreamBody) });
+export type UpstreamsBody = Static<typeof UpstreamsBody>;
+
+export const TopologyBody = Type.Object({
+  network: Type.String(),
+  chains: Type.Array(Type.Object({ chain: ChainName, network: Type.String(), upstreams: Type.Array(Type.String()) })),
+  tiers: Type.Array(Type.Object({ tier: TierName, url: Type.String(), subscribers: Type.Integer() })),
+  fanout: Type.Object({
+    processes: Type.Array(Type.Object({ pid: Type.Integer(), subscribers: Type.Integer() }), {
+      description: "child processes that hold subscribers; empty while the main process holds them all",
+    }),
+  }),
+});
+export type TopologyBody = Static<typeof TopologyBody>;
+
+export const BreakerBody = Type.Object({
+  name: Type.String({ description: "what it guards: upstream:litecoin:ltc-1" }),
+  state: oneOf(["closed", "open", "half_open"], "breaker state"),
+  failure_rate: orNull(Type.Number({ description: "failures over requests, null without requests" })),
+  requests: Type.Integer(),
+  failures: Type.Integer(),
+  rejected: Type.Integer(),
+  next_attempt_at: orNull(Time),
+  last_error: orNull(Type.String()),
+});
+export type BreakerBody = Static<typeof BreakerBody>;
+
+export const BreakersBody = Type.Object({ breakers: Type.Array(BreakerBody) });
+export type BreakersBody = Static<typeof BreakersBody>;
+
+export const NameParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 200 }) }, strict);
+
+export const CordonBody = Type.Object(
+  {
+    reason: Type.String({ minLength: 1, maxLength: 200, default: "operator" }),
+    for_ms: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 40, description: "until uncordon where absent" })),
+  },
+  strict,
+);
+export type CordonBody = Static<typeof CordonBody>;
+
+export const RaceQuery = Type.Object(
+  { chain: ChainName, last: Type.Integer({ minimum: 1, maximum: 1_000, default: 20 }) },
+  strict,
+);
+export type RaceQuery = Static<typeof RaceQuery>;
+
+export const RaceBody = Type.Object({
+  chain: ChainName,
+  blocks: Type.Array(
+    Type.Object({
+      hash: Hash,
+      height: orNull(Height),
+      arrivals: Type.Array(
+        Type.Object({
+          upstream: Type.String(),
+          via: Type.String(),
+          behind_ms: Type.Number({ description: "after the first valid announcement" }),
+        }),
+        { description: "in order of arrival" },
+      ),
+    }),
+    { description: "newest first" },
+  ),
+  standings: Type.Array(
+    Type.Object({
+      upstream: Type.String(),
+      seen: Type.Integer(),
+      wins: Type.Integer(),
+      behind_ms_p50: orNull(Type.Number()),
+      wrong: Type.Integer({ description: "announcements refused as invalid" }),
+    }),
+    { description: "most wins first" },
+  ),
+});
+export type RaceBody = Static<typeof RaceBody>;
+
+export const AcceptedBody = Type.Object({ accepted: Type.Boolean() });
+export type AcceptedBody = Static<typeof AcceptedBody>;
+
+/** What goes over `/control/v1/stream`; a type that is not known must be ignored. */
+export type ControlMessage =
+  | { readonly type: "hello"; readonly at: string; readonly data: { readonly version: string; readonly network: string } }
+  | { readonly type: "event"; readonly at: string; readonly data: StreamedEvent }
+  | { readonly type: "upstream"; readonly at: string; readonly data: UpstreamBody }
+  | {
+      readonly type: "transition";
+      readonly at: string;
+      readonly data: { readonly breaker: string; readonly from: string; readonly to: string; readonly cause: string };
+    };
+
+/** An event as the tiers' subscribers get it, without what belongs to one subscriber. */
+export type StreamedEvent = Readonly<Record<string, unknown>> & Pick<BlockEvent | ReorgEvent, "chain" | "network" | "cursor"> & { readonly type: string };
