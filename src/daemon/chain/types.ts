@@ -103,7 +103,60 @@ export interface NetworkParams {
   readonly blockTimeSeconds: number;
   /** Depth at which a block counts as final; configurable. */
   readonly finalityDepth: number;
+  /** Serialised size above which a block cannot be valid; a bound for buffers, not the consensus weight rule. */
   readonly maxBlockBytes: number;
+  readonly headerRules: HeaderRules;
+}
+
+/** Consensus rules of a network's headers. */
+export interface HeaderRules {
+  /** The function whose result is compared with the target. The block's name is SHA-256d of the header on all chains. */
+  readonly powHash: "sha256d" | "scrypt";
+  /** Easiest target allowed. */
+  readonly powLimit: bigint;
+  readonly retarget: RetargetRule;
+  /** Heights from which a header's base version must reach a floor (BIP34: 2, BIP66: 3, BIP65: 4), lowest first. */
+  readonly versionFloors: readonly { readonly version: number; readonly height: number }[];
+  /** How far a header's time may be ahead of ours. */
+  readonly maxFutureSeconds: number;
+  readonly auxpow: AuxPowRules | null;
+}
+
+/** How the bits of the next header follow from its ancestors. */
+export type RetargetRule =
+  /** Regtest: bits never change. */
+  | { readonly kind: "none" }
+  | {
+      readonly kind: "window";
+      readonly intervalBlocks: number;
+      readonly timespanSeconds: number;
+      /** Litecoin measures the period from the last block of the one before (closes the time-warp hole). */
+      readonly fullWindow: boolean;
+      /** BIP94 (testnet4): start from the bits of the period's first block, and bound its time. */
+      readonly bip94: boolean;
+      /** Test networks: a header later than its parent by more than this may carry the easiest target. */
+      readonly minDifficultyAfterSeconds: number | null;
+    }
+  | {
+      readonly kind: "dogecoin";
+      /** Before DigiShield: a window as above, whose lower clamp depends on height. */
+      readonly intervalBlocks: number;
+      readonly timespanSeconds: number;
+      /** From this height each block retargets. */
+      readonly digishieldHeight: number;
+      readonly digishieldTimespanSeconds: number;
+      /** As above; holds before DigiShield and again after `minDifficultyHeight`. */
+      readonly minDifficultyAfterSeconds: number | null;
+      /** Parent's height from which the minimum difficulty rule holds for DigiShield blocks too. */
+      readonly minDifficultyHeight: number;
+    };
+
+export interface AuxPowRules {
+  readonly chainId: number;
+  /** From here on AuxPoW is allowed and legacy versions are not; before it is the other way round. */
+  readonly startHeight: number;
+  /** Block must carry our chain id, and the parent must not. */
+  readonly strictChainId: boolean;
 }
 
 export type { Block, BlockRef };

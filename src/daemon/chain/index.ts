@@ -1,0 +1,20 @@
+/** The door of this room: the networks, their codecs, and the words both speak in. */
+export { checkpointFrom } from "./checkpoints.ts";
+export { decodeHeader, encodeHeader, HEADER_BYTES, headerBytes, type HeaderFields } from "./header.ts";
+export { findByGenesis, networksOf, paramsFor } from "./params.ts";
+export type {
+  Ancestor,
+  AuxPow,
+  AuxPowRules,
+  Block,
+  BlockRef,
+  BodyFacts,
+  BodyVerdict,
+  ChainCodec,
+  Checkpoint,
+  Header,
+  HeaderRules,
+  NetworkParams,
+  Refusal,
+  RetargetRule,
+} from "./types.ts";
