@@ -4,22 +4,28 @@ import type { Chain } from "../../shared/chain.ts";
 import type { BlockData, EventType, FinalizedData, GapData, Phase, ReorgData } from "../../shared/events.ts";
 import type { Tier } from "../../shared/tier.ts";
 
-/** One event of the stream, in the order of `seq`, before it is encoded for anybody. */
-export type StreamEvent = {
-  /** Position in this daemon's log, from 1 without holes. */
-  readonly seq: number;
-  readonly chain: Chain;
-  readonly network: string;
-  /** Good for every transport; names the position after this event. */
-  readonly cursor: string;
-  /** Monotonic ms of the socket read that caused it. */
-  readonly receivedAt: number;
-} & (
+/** What an event says, by type. */
+export type StreamFact =
   | { readonly type: "block"; readonly phase: Phase; readonly data: Omit<BlockData, "relay_time_ms"> }
   | { readonly type: "reorg"; readonly data: ReorgData }
   | { readonly type: "finalized"; readonly data: FinalizedData }
-  | { readonly type: "gap"; readonly data: GapData }
-);
+  | { readonly type: "gap"; readonly data: GapData };
+
+/** An event before the log has given it its place. */
+export type StreamDraft = {
+  readonly chain: Chain;
+  readonly network: string;
+  /** Monotonic ms of the socket read that caused it. */
+  readonly receivedAt: number;
+} & StreamFact;
+
+/** One event of the stream, in the order of `seq`, before it is encoded for anybody. */
+export type StreamEvent = StreamDraft & {
+  /** Position in this daemon's log, from 1 without holes. */
+  readonly seq: number;
+  /** Good for every transport; names the position after this event. */
+  readonly cursor: string;
+};
 
 /** What a subscriber wants to hear. `null` stands for all. */
 export interface Filter {

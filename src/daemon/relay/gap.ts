@@ -1,0 +1,22 @@
+/**
+ * Why something is missing from a stream. What a client does with a gap: it drops all it holds above `from` (everything where
+ * `from` is null), and takes the next `block` event as the block to go on from.
+ * `body_unavailable` alone is milder: the blocks after `from` up to and with `to` stand, but their `validated` events will not come.
+ */
+export const GAP = {
+  /** The proof of these blocks' bodies cannot be had from any upstream, or was not made by this daemon. */
+  BODY_UNAVAILABLE: "body_unavailable",
+  /** The cursor is not one of ours, or was damaged. */
+  CURSOR_UNREADABLE: "cursor_unreadable",
+  /** The block that the cursor names is not known here, nor is one before it. */
+  POSITION_UNKNOWN: "position_unknown",
+  /** The client's newest blocks are on a fork that this daemon never saw. */
+  FORK_UNKNOWN: "fork_unknown",
+  /** The client has seen blocks that have not arrived here yet. */
+  POSITION_AHEAD: "position_ahead",
+  /** This daemon still fetches the chain's headers; the stream goes on with the first block after that. */
+  CATCHING_UP: "catching_up",
+  /** More happened since than is replayed at once. */
+  BACKLOG_TOO_LARGE: "backlog_too_large",
+} as const;
+export type GapReason = (typeof GAP)[keyof typeof GAP];

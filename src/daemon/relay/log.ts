@@ -1,0 +1,82 @@
+/** The stream as it was sent: gives each event its number and its cursor, and keeps the newest of them for those who come back. */
+import type { Chain } from "../../shared/chain.ts";
+import { advance, type ChainPosition, encodeCursor, type Positions } from "./cursor.ts";
+import type { StreamDraft, StreamEvent } from "./types.ts";
+
+export interface LogOptions {
+  readonly maxEvents: number;
+  /** Approximate memory of the events kept. */
+  readonly maxBytes: number;
+}
+
+export const LOG_DEFAULTS: LogOptions = { maxEvents: 10_000, maxBytes: 16 * 1024 * 1024 };
+
+export class EventLog {
+  readonly #options: LogOptions;
+  /** Names this daemon run, as 16 hex digits. */
+  readonly run: string;
+  readonly #ring: (StreamEvent | undefined)[] = [];
+  readonly #positions = new Map<Chain, ChainPosition>();
+  #lastSeq = 0;
+  #kept = 0;
+  #bytes = 0;
+
+  /** `run`: 8 random bytes, new at each start. */
+  constructor(options: Partial<LogOptions>, modules: { readonly run: Uint8Array }) {
+    this.#options = { ...LOG_DEFAULTS, ...options };
+    this.run = Buffer.from(modules.run.subarray(0, 8)).toString("hex");
+  }
+
+  /** Seq of the newest event, 0 before the first. */
+  get lastSeq(): number {
+    return this.#lastSeq;
+  }
+
+  /** How far each chain's stream has come. */
+  get positions(): Positions {
+    return this.#positions;
+  }
+
+  get size(): { readonly events: number; readonly bytes: number } {
+    return { events: this.#kept, bytes: this.#bytes };
+  }
+
+  /** A cursor for the place after the newest event. */
+  cursor(): string {
+    return encodeCursor({ run: this.run, seq: this.#lastSeq, positions: this.#positions });
+  }
+
+  append(draft: StreamDraft): StreamEvent {
+    const position = advance(this.#positions.get(draft.chain) ?? null, draft);
+    if (position === null) this.#positions.delete(draft.chain);
+    else this.#positions.set(draft.chain, position);
+    if (this.#kept === this.#options.maxEvents) this.#forgetOldest();
+    this.#lastSeq++;
+    const event: StreamEvent = { ...draft, seq: this.#lastSeq, cursor: this.cursor() };
+    this.#ring[this.#lastSeq % this.#options.maxEvents] = event;
+    this.#bytes += approximateBytes(event);
+    this.#kept++;
+    while (this.#kept > 1 && this.#bytes > this.#options.maxBytes) this.#forgetOldest();
+    return event;
+  }
+
+  /** Everything after `seq`, oldest first; null where that is not all kept any more, or was never sent. */
+  since(seq: number): readonly StreamEvent[] | null {
+    if (seq > this.#lastSeq || seq < this.#lastSeq - this.#kept) return null;
+    const events: StreamEvent[] = [];
+    for (let next = seq + 1; next <= this.#lastSeq; next++) events.push(this.#ring[next % this.#options.maxEvents]!);
+    return events;
+  }
+
+  #forgetOldest(): void {
+    const slot = (this.#lastSeq - this.#kept + 1) % this.#options.maxEvents;
+    this.#bytes -= approximateBytes(this.#ring[slot]!);
+    this.#ring[slot] = undefined;
+    this.#kept--;
+  }
+}
+
+function approximateBytes(event: StreamEvent): number {
+  const refs = event.type === "reorg" ? event.data.reverted.length + event.data.applied.length : 0;
+  return 600 + refs * 120;
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { Block } from "../../../src/shared/block.ts";
+import { ForkTree } from "../../../src/daemon/relay/index.ts";
+import { chainOn, childOf, genesis } from "./blocks.ts";
+
+function grown(count: number, options = {}): { tree: ForkTree; root: Block; blocks: Block[] } {
+  const root = genesis();
+  const tree = new ForkTree(options, { block: root, work: 1n });
+  const blocks = chainOn(root, count);
+  for (const block of blocks) assert.equal(tree.add(block, 1n), "extended");
+  return { tree, root, blocks };
+}
+
+describe("ForkTree", () => {
+  it("follows the most work, and the first seen where work is equal", () => {
+    const { tree, root, blocks } = grown(3);
+    const fork = chainOn(root, 4);
+    assert.deepEqual(fork.slice(0, 3).map((block) => tree.add(block, 1n)), ["side", "side", "side"]);
+    assert.equal(tree.tip.block.hash, blocks[2]!.hash);
+    assert.equal(tree.add(fork[3]!, 1n), "reorged");
+    assert.equal(tree.tip.block.hash, fork[3]!.hash);
+    assert.equal(tree.at(101)!.block.hash, fork[0]!.hash);
+    assert.equal(tree.sideNodes, 3);
+    const heavy = childOf(root);
+    assert.equal(tree.add(heavy, 10n), "reorged");
+    assert.equal(tree.tip.block.height, 101);
+    assert.equal(tree.at(102), null);
+  });
+
+  it("keeps neither a known block twice nor one without its parent", () => {
+    const { tree, blocks } = grown(2);
+    assert.equal(tree.add(blocks[1]!, 1n), "known");
+    assert.equal(tree.add(childOf(childOf(blocks[1]!)), 1n), "orphan");
+    assert.equal(tree.size, 3);
+  });
+
+  it("forgets forks from below the final block and takes no new ones there", () => {
+    const { tree, root, blocks } = grown(5);
+    const low = chainOn(root, 2);
+    const high = childOf(blocks[2]!);
+    for (const block of [...low, high]) tree.add(block, 1n);
+    tree.finalize(102);
+    assert.equal(tree.get(low[1]!.hash), null);
+    assert.ok(tree.get(high.hash));
+    assert.equal(tree.add(childOf(blocks[0]!), 9n), "past_finality");
+    assert.equal(tree.add(childOf(blocks[1]!), 1n), "side");
+    tree.finalize(101);
+    assert.equal(tree.final.block.height, 102);
+  });
+
+  it("takes out a branch and falls back to the best that remains", () => {
+    const { tree, blocks } = grown(5);
+    const fork = chainOn(blocks[1]!, 2);
+    for (const block of fork) tree.add(block, 1n);
+    const removed = tree.remove(blocks[2]!.hash);
+    assert.deepEqual(removed.toSorted(), blocks.slice(2).map((block) => block.hash).toSorted());
+    assert.equal(tree.tip.block.hash, fork[1]!.hash);
+    tree.finalize(103);
+    assert.deepEqual(tree.remove(fork[0]!.hash), []);
+  });
+
+  it("drops old headers, never those above the final one", () => {
+    const { tree } = grown(50, { keepHeaders: 10 });
+    assert.equal(tree.size, 51);
+    tree.finalize(130);
+    assert.equal(tree.oldest.block.height, 130);
+    tree.finalize(150);
+    assert.equal(tree.oldest.block.height, 140);
+    assert.equal(tree.oldest.parent, null);
+    assert.equal(tree.size, 11);
+  });
+
+  it("gives up the weakest fork at its bound", () => {
+    const { tree, root, blocks } = grown(6, { maxSideNodes: 2 });
+    const weak = childOf(root);
+    const strong = childOf(blocks[3]!);
+    assert.equal(tree.add(weak, 1n), "side");
+    assert.equal(tree.add(strong, 1n), "side");
+    assert.equal(tree.add(childOf(root), 1n), "side");
+    assert.equal(tree.get(weak.hash), null);
+    assert.equal(tree.add(childOf(strong), 2n), "reorged");
+    assert.ok(tree.sideNodes <= 4);
+  });
+
+  it("refuses a fork where nothing weaker is there", () => {
+    const { tree, root, blocks } = grown(6, { maxSideNodes: 1 });
+    assert.equal(tree.add(childOf(blocks[3]!), 1n), "side");
+    assert.equal(tree.add(childOf(root), 1n), "full");
+  });
+
+  it("makes a locator: ten in a row, then ever farther, the oldest last", () => {
+    const { tree, root, blocks } = grown(100);
+    const locator = tree.locator();
+    assert.deepEqual(locator.slice(0, 10), blocks.slice(-10).reverse().map((block) => block.hash));
+    assert.equal(locator.at(-1), root.hash);
+    assert.ok(locator.length < 20);
+    const heights = locator.map((hash) => tree.get(hash)!.block.height);
+    assert.deepEqual(heights, heights.toSorted((a, b) => b - a));
+  });
+
+  it("serves context rules with the ancestors it was given", () => {
+    const older = chainOn(genesis(), 20);
+    const tree = new ForkTree({}, { block: older.at(-1)!, work: 77n, ancestors: older.slice(0, -1).reverse() });
+    let node = tree.tip;
+    assert.equal(node.work, 77n);
+    for (const block of older.toReversed()) {
+      assert.equal(node.block.hash, block.hash);
+      node = node.parent ?? node;
+    }
+  });
+
+  it("finds the way between any two blocks", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(1_000), { minLength: 2, maxLength: 60 }), fc.nat(), fc.nat(), (parents, left, right) => {
+        const root = genesis();
+        const tree = new ForkTree({}, { block: root, work: 1n });
+        const all = [root];
+        for (const pick of parents) {
+          const block = childOf(all[pick % all.length]!);
+          tree.add(block, 1n);
+          all.push(block);
+        }
+        const from = tree.get(all[left % all.length]!.hash)!;
+        const to = tree.get(all[right % all.length]!.hash)!;
+        const path = tree.pathBetween(from, to)!;
+        let at = from;
+        for (const node of path.reverted) {
+          assert.equal(node, at);
+          at = node.parent!;
+        }
+        assert.equal(at, path.ancestor);
+        for (const node of path.applied) {
+          assert.equal(node.parent, at);
+          at = node;
+        }
+        assert.equal(at, to);
+        const longest = Math.max(...all.map((block) => block.height));
+        assert.equal(tree.tip.block.hash, all.find((block) => block.height === longest)!.hash, "first seen of the longest");
+      }),
+    );
+  });
+});
