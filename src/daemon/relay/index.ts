@@ -1,7 +1,7 @@
 /** The door of the relay: blocks in, an ordered stream with promises out, to any number of subscribers. */
 export { type Cursor, decodeCursor, encodeCursor } from "./cursor.ts";
 export { GAP, type GapReason } from "./gap.ts";
-export { type AcceptOutcome, type Arrival, ChainIngest, type IngestOptions, type InvalidOutcome, type ProvedFacts } from "./ingest.ts";
+export { type Arrival, ChainIngest, type IngestOptions, type InvalidOutcome, type ProvedFacts } from "./ingest.ts";
 export { EventLog, LOG_DEFAULTS, type LogOptions } from "./log.ts";
 export { type AddOutcome, ForkTree, TREE_DEFAULTS, type TreeOptions, type TreeRoot } from "./tree.ts";
 export type { Filter, StreamDraft, StreamEvent, Subscriber, TreeNode } from "./types.ts";

@@ -32,9 +32,6 @@ export interface Arrival {
   readonly receivedAt: number;
 }
 
-/** `invalid`: it, or the block it builds on, was refused by `invalid` before. */
-export type AcceptOutcome = AddOutcome | "invalid";
-
 /** What a proved body adds. */
 export interface ProvedFacts {
   readonly txCount: number;
@@ -52,9 +49,6 @@ interface Origin {
   skipped: boolean;
 }
 
-/** What is remembered of refused blocks, so that they are not taken up again. */
-const MAX_INVALID = 1_024;
-
 export class ChainIngest {
   readonly chain: Chain;
   readonly network: string;
@@ -62,7 +56,6 @@ export class ChainIngest {
   readonly #options: Required<IngestOptions>;
   readonly #publish: (draft: StreamDraft) => void;
   readonly #origins = new WeakMap<TreeNode, Origin>();
-  readonly #invalid = new Set<string>();
   #live = false;
   #liveAt = 0;
   /** Lowest height whose block was announced on the stream. */
@@ -88,6 +81,11 @@ export class ChainIngest {
     return this.tree.tip.block;
   }
 
+  /** Height of the highest final block. */
+  get finalized(): number {
+    return this.tree.final.block.height;
+  }
+
   /** Highest height up to which no `validated` event is awaited. */
   get provedHeight(): number {
     return this.#provedHeight;
@@ -111,15 +109,11 @@ export class ChainIngest {
   }
 
   /** Takes a block whose header holds. Publishes before it returns. */
-  accept({ block, work, upstream, receivedAt }: Arrival): AcceptOutcome {
-    if (this.#invalid.has(block.hash) || this.#invalid.has(block.parentHash)) {
-      this.#refuse(block.hash);
-      return "invalid";
-    }
+  accept({ block, work, upstream, receivedAt }: Arrival): AddOutcome {
     const before = this.tree.tip;
     const outcome = this.tree.add(block, work);
     const node = this.tree.get(block.hash);
-    if (node === null || outcome === "known") return outcome;
+    if (node === undefined || outcome === "known") return outcome;
     this.#origins.set(node, { upstream, receivedAt, skipped: false });
     if (outcome === "extended") this.#announce(node, receivedAt);
     if (outcome === "reorged") this.#reorg(before, receivedAt);
@@ -130,7 +124,7 @@ export class ChainIngest {
   /** A body was proved. Its event goes out once those of all blocks before it are out. */
   validated(hash: string, facts: ProvedFacts): void {
     const node = this.tree.get(hash);
-    if (node === null || isProved(node)) return;
+    if (node === undefined || isProved(node)) return;
     const { block } = node;
     this.tree.update(
       Object.freeze({
@@ -146,26 +140,33 @@ export class ChainIngest {
   /** No upstream has the body, or none in time: the blocks after it go on behind a gap (`body_unavailable`). */
   withoutBody(hash: string): void {
     const node = this.tree.get(hash);
-    if (node === null || isProved(node)) return;
+    if (node === undefined || isProved(node)) return;
     this.#origins.set(node, { ...this.#originOf(node), skipped: true });
     this.#settle();
   }
 
-  /** A body was refused: the block and all that builds on it go, and the best chain of what remains counts. `at`: monotonic ms. */
-  invalid(hash: string, at: number): InvalidOutcome {
+  /** A body was refused, or cannot belong to its header: the block and all that builds on it go, and the best chain of what
+   *  remains counts. Not remembered: a caller that knows the block to be wrong must not hand it in again. */
+  invalid(hash: string): InvalidOutcome {
     const node = this.tree.get(hash);
-    if (node === null) {
-      this.#refuse(hash);
-      return "unknown";
-    }
+    if (node === undefined) return "unknown";
     const before = this.tree.tip;
-    const removed = this.tree.remove(hash);
-    if (removed.length === 0) return "final";
-    for (const gone of removed) this.#refuse(gone);
+    if (this.tree.remove(hash).length === 0) return "final";
     if (this.tree.tip === before) return "removed";
-    this.#reorg(before, at);
+    this.#reorg(before, this.#originOf(node).receivedAt);
     this.#settle();
     return "reorged";
+  }
+
+  /** The oldest block of the best chain that waits for the proof of its body; null where none does. */
+  nextUnvalidated(): TreeNode | null {
+    return this.#live && this.provesBodies ? this.tree.at(this.#provedHeight + 1) : null;
+  }
+
+  /** The upstream that announced the block first; null where it is not known. */
+  announcedBy(hash: string): string | null {
+    const node = this.tree.get(hash);
+    return node === undefined ? null : this.#originOf(node).upstream;
   }
 
   /** Who announced the block first, and when. */
@@ -245,11 +246,6 @@ export class ChainIngest {
 
   #originOf(node: TreeNode): Origin {
     return this.#origins.get(node) ?? { upstream: "checkpoint", receivedAt: this.#liveAt, skipped: false };
-  }
-
-  #refuse(hash: string): void {
-    this.#invalid.add(hash);
-    if (this.#invalid.size > MAX_INVALID) for (const oldest of this.#invalid) return void this.#invalid.delete(oldest);
   }
 }
 

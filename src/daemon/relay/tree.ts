@@ -90,8 +90,12 @@ export class ForkTree {
     return this.#nodes.size;
   }
 
-  get(hash: string): TreeNode | null {
-    return this.#nodes.get(hash) ?? null;
+  get(hash: string): TreeNode | undefined {
+    return this.#nodes.get(hash);
+  }
+
+  has(hash: string): boolean {
+    return this.#nodes.has(hash);
   }
 
   /** The best chain's block at `height`, null outside what is kept. */
@@ -118,7 +122,8 @@ export class ForkTree {
     if (parent.block.height < this.#finalHeight) return "past_finality";
     const total = parent.work + work;
     const tip = this.#tip;
-    if (total <= tip.work && this.sideNodes >= this.#options.maxSideNodes && !this.#makeRoom(parent, total)) return "full";
+    if (total <= tip.work && this.sideNodes >= this.#options.maxSideNodes && !this.#makeRoom(parent, total))
+      return "full";
     const node = this.#grow(block, parent, total);
     if (parent === tip) {
       this.#main.push(node);

@@ -7,7 +7,10 @@ let made = 0;
 /** A hash of 64 hex digits, new at each call. */
 export function freshHash(): string {
   made++;
-  return (Math.imul(made, 0x9e3779b1) >>> 0).toString(16).padStart(8, "0").padStart(24, "0") + made.toString(16).padStart(40, "0");
+  return (
+    (Math.imul(made, 0x9e3779b1) >>> 0).toString(16).padStart(8, "0").padStart(24, "0") +
+    made.toString(16).padStart(40, "0")
+  );
 }
 
 export function genesis(chain: Chain = "bitcoin", height = 100): Block {
@@ -34,6 +37,14 @@ function blockOf(chain: Chain, height: number, hash: string, parentHash: string)
     timestamp: 1_750_000_000 + height * 600,
     txCount: null,
     sizeBytes: null,
-    detail: Object.freeze({ family: "utxo", version: 4, merkleRoot: hash, bits: 0x207fffff, nonce: 0, auxpow: false, weight: null }),
+    detail: Object.freeze({
+      family: "utxo",
+      version: 4,
+      merkleRoot: hash,
+      bits: 0x207fffff,
+      nonce: 0,
+      auxpow: false,
+      weight: null,
+    }),
   } as const);
 }

@@ -17,7 +17,10 @@ describe("ForkTree", () => {
   it("follows the most work, and the first seen where work is equal", () => {
     const { tree, root, blocks } = grown(3);
     const fork = chainOn(root, 4);
-    assert.deepEqual(fork.slice(0, 3).map((block) => tree.add(block, 1n)), ["side", "side", "side"]);
+    assert.deepEqual(
+      fork.slice(0, 3).map((block) => tree.add(block, 1n)),
+      ["side", "side", "side"],
+    );
     assert.equal(tree.tip.block.hash, blocks[2]!.hash);
     assert.equal(tree.add(fork[3]!, 1n), "reorged");
     assert.equal(tree.tip.block.hash, fork[3]!.hash);
@@ -42,7 +45,7 @@ describe("ForkTree", () => {
     const high = childOf(blocks[2]!);
     for (const block of [...low, high]) tree.add(block, 1n);
     tree.finalize(102);
-    assert.equal(tree.get(low[1]!.hash), null);
+    assert.equal(tree.has(low[1]!.hash), false);
     assert.ok(tree.get(high.hash));
     assert.equal(tree.add(childOf(blocks[0]!), 9n), "past_finality");
     assert.equal(tree.add(childOf(blocks[1]!), 1n), "side");
@@ -55,7 +58,13 @@ describe("ForkTree", () => {
     const fork = chainOn(blocks[1]!, 2);
     for (const block of fork) tree.add(block, 1n);
     const removed = tree.remove(blocks[2]!.hash);
-    assert.deepEqual(removed.toSorted(), blocks.slice(2).map((block) => block.hash).toSorted());
+    assert.deepEqual(
+      removed.toSorted(),
+      blocks
+        .slice(2)
+        .map((block) => block.hash)
+        .toSorted(),
+    );
     assert.equal(tree.tip.block.hash, fork[1]!.hash);
     tree.finalize(103);
     assert.deepEqual(tree.remove(fork[0]!.hash), []);
@@ -79,7 +88,7 @@ describe("ForkTree", () => {
     assert.equal(tree.add(weak, 1n), "side");
     assert.equal(tree.add(strong, 1n), "side");
     assert.equal(tree.add(childOf(root), 1n), "side");
-    assert.equal(tree.get(weak.hash), null);
+    assert.equal(tree.has(weak.hash), false);
     assert.equal(tree.add(childOf(strong), 2n), "reorged");
     assert.ok(tree.sideNodes <= 4);
   });
@@ -93,11 +102,20 @@ describe("ForkTree", () => {
   it("makes a locator: ten in a row, then ever farther, the oldest last", () => {
     const { tree, root, blocks } = grown(100);
     const locator = tree.locator();
-    assert.deepEqual(locator.slice(0, 10), blocks.slice(-10).reverse().map((block) => block.hash));
+    assert.deepEqual(
+      locator.slice(0, 10),
+      blocks
+        .slice(-10)
+        .reverse()
+        .map((block) => block.hash),
+    );
     assert.equal(locator.at(-1), root.hash);
     assert.ok(locator.length < 20);
     const heights = locator.map((hash) => tree.get(hash)!.block.height);
-    assert.deepEqual(heights, heights.toSorted((a, b) => b - a));
+    assert.deepEqual(
+      heights,
+      heights.toSorted((a, b) => b - a),
+    );
   });
 
   it("serves context rules with the ancestors it was given", () => {
@@ -113,32 +131,41 @@ describe("ForkTree", () => {
 
   it("finds the way between any two blocks", () => {
     fc.assert(
-      fc.property(fc.array(fc.nat(1_000), { minLength: 2, maxLength: 60 }), fc.nat(), fc.nat(), (parents, left, right) => {
-        const root = genesis();
-        const tree = new ForkTree({}, { block: root, work: 1n });
-        const all = [root];
-        for (const pick of parents) {
-          const block = childOf(all[pick % all.length]!);
-          tree.add(block, 1n);
-          all.push(block);
-        }
-        const from = tree.get(all[left % all.length]!.hash)!;
-        const to = tree.get(all[right % all.length]!.hash)!;
-        const path = tree.pathBetween(from, to)!;
-        let at = from;
-        for (const node of path.reverted) {
-          assert.equal(node, at);
-          at = node.parent!;
-        }
-        assert.equal(at, path.ancestor);
-        for (const node of path.applied) {
-          assert.equal(node.parent, at);
-          at = node;
-        }
-        assert.equal(at, to);
-        const longest = Math.max(...all.map((block) => block.height));
-        assert.equal(tree.tip.block.hash, all.find((block) => block.height === longest)!.hash, "first seen of the longest");
-      }),
+      fc.property(
+        fc.array(fc.nat(1_000), { minLength: 2, maxLength: 60 }),
+        fc.nat(),
+        fc.nat(),
+        (parents, left, right) => {
+          const root = genesis();
+          const tree = new ForkTree({}, { block: root, work: 1n });
+          const all = [root];
+          for (const pick of parents) {
+            const block = childOf(all[pick % all.length]!);
+            tree.add(block, 1n);
+            all.push(block);
+          }
+          const from = tree.get(all[left % all.length]!.hash)!;
+          const to = tree.get(all[right % all.length]!.hash)!;
+          const path = tree.pathBetween(from, to)!;
+          let at = from;
+          for (const node of path.reverted) {
+            assert.equal(node, at);
+            at = node.parent!;
+          }
+          assert.equal(at, path.ancestor);
+          for (const node of path.applied) {
+            assert.equal(node.parent, at);
+            at = node;
+          }
+          assert.equal(at, to);
+          const longest = Math.max(...all.map((block) => block.height));
+          assert.equal(
+            tree.tip.block.hash,
+            all.find((block) => block.height === longest)!.hash,
+            "first seen of the longest",
+          );
+        },
+      ),
     );
   });
 });
