@@ -60,7 +60,11 @@ class ThreeStateBreaker implements Breaker {
   tryAcquire(now: number): number {
     let phase = this.#phase;
     if (phase.state === "open" && now >= phase.until) {
-      phase = this.#become({ state: "half_open", given: 0, successes: 0, lastGivenAt: now }, now, "open period is over");
+      phase = this.#become(
+        { state: "half_open", given: 0, successes: 0, lastGivenAt: now },
+        now,
+        "open period is over",
+      );
     }
     if (phase.state === "open") return this.#reject();
     if (phase.state === "half_open") {
@@ -147,7 +151,8 @@ class ThreeStateBreaker implements Breaker {
 function checkOptions(options: BreakerOptions): void {
   const { failureThreshold, halfOpenCalls, resetTimeoutMs } = options;
   const counts = [failureThreshold, halfOpenCalls];
-  if (counts.every((n) => Number.isSafeInteger(n) && n >= 1) && Number.isFinite(resetTimeoutMs) && resetTimeoutMs >= 0) return;
+  if (counts.every((n) => Number.isSafeInteger(n) && n >= 1) && Number.isFinite(resetTimeoutMs) && resetTimeoutMs >= 0)
+    return;
   throw new SprintError(
     "SPRINT_BREAKER_OPTIONS",
     `breaker ${options.name}: expected failureThreshold and halfOpenCalls of 1 or more and a finite resetTimeoutMs, ` +

@@ -91,7 +91,10 @@ export class RpcClient {
       return;
     }
     if (this.#waiting.length >= this.#options.queueLimit) {
-      throw this.#problem("BUSY", `${method}: ${this.#waiting.length} calls wait already; the node is too slow for what is asked of it`);
+      throw this.#problem(
+        "BUSY",
+        `${method}: ${this.#waiting.length} calls wait already; the node is too slow for what is asked of it`,
+      );
     }
     await new Promise<void>((resolve, reject) => {
       const take = (): void => {
@@ -119,7 +122,9 @@ export class RpcClient {
     const stop = new AbortController();
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     const cancelTimer = this.#clock.after(timeoutMs, () =>
-      stop.abort(this.#problem("TIMEOUT", `${method}: expected an answer within ${timeoutMs} ms, got none`, { timeoutMs })),
+      stop.abort(
+        this.#problem("TIMEOUT", `${method}: expected an answer within ${timeoutMs} ms, got none`, { timeoutMs }),
+      ),
     );
     const outer = [options.signal, this.#closing.signal].filter((signal) => signal !== undefined);
     const onAbort = (event: Event): void => stop.abort((event.target as AbortSignal).reason);
@@ -128,7 +133,12 @@ export class RpcClient {
       else signal.addEventListener("abort", onAbort, { once: true });
     }
     try {
-      return await this.#authorizedCall(method, params, options.maxResponseBytes ?? this.#options.maxResponseBytes, stop.signal);
+      return await this.#authorizedCall(
+        method,
+        params,
+        options.maxResponseBytes ?? this.#options.maxResponseBytes,
+        stop.signal,
+      );
     } catch (error) {
       throw stop.signal.aborted ? stop.signal.reason : error;
     } finally {
@@ -137,7 +147,12 @@ export class RpcClient {
     }
   }
 
-  async #authorizedCall(method: string, params: readonly unknown[], maxBytes: number, signal: AbortSignal): Promise<unknown> {
+  async #authorizedCall(
+    method: string,
+    params: readonly unknown[],
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<unknown> {
     const id = this.#nextId++;
     const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
     this.#authorization ??= await this.#readAuthorization();
@@ -151,7 +166,13 @@ export class RpcClient {
     return this.#read(method, id, answer);
   }
 
-  async #post(method: string, body: string, authorization: string, maxBytes: number, signal: AbortSignal): Promise<Answer> {
+  async #post(
+    method: string,
+    body: string,
+    authorization: string,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     try {
       return await this.#postOnce(method, body, authorization, maxBytes, signal);
     } catch (error) {
@@ -164,7 +185,13 @@ export class RpcClient {
     }
   }
 
-  async #postOnce(method: string, body: string, authorization: string, maxBytes: number, signal: AbortSignal): Promise<Answer> {
+  async #postOnce(
+    method: string,
+    body: string,
+    authorization: string,
+    maxBytes: number,
+    signal: AbortSignal,
+  ): Promise<Answer> {
     this.#pool ??= this.#open();
     const pool = await this.#pool;
     const headers: Record<string, string> = { "content-type": "application/json" };
@@ -175,7 +202,8 @@ export class RpcClient {
     for await (const chunk of response.body as AsyncIterable<Buffer>) {
       sizeBytes += chunk.length;
       // Leaving the loop destroys the body and with it the connection.
-      if (sizeBytes > maxBytes) throw this.#problem("TOO_LARGE", `${method}: expected at most ${maxBytes} bytes, got more`, { maxBytes });
+      if (sizeBytes > maxBytes)
+        throw this.#problem("TOO_LARGE", `${method}: expected at most ${maxBytes} bytes, got more`, { maxBytes });
       chunks.push(chunk);
     }
     return { status: response.statusCode, body: Buffer.concat(chunks, sizeBytes).toString("utf8") };
@@ -212,17 +240,29 @@ export class RpcClient {
       );
     }
     if (!cookie.includes(":") || cookie.length > MAX_COOKIE_BYTES) {
-      throw this.#problem("COOKIE", `expected USER:PASSWORD in the cookie file ${auth.file}, got ${cookie.length} characters without it`, { file: auth.file });
+      throw this.#problem(
+        "COOKIE",
+        `expected USER:PASSWORD in the cookie file ${auth.file}, got ${cookie.length} characters without it`,
+        { file: auth.file },
+      );
     }
     return basic(cookie);
   }
 
   #read(method: string, id: number, { status, body }: Answer): unknown {
     if (status === 401) {
-      throw this.#problem("UNAUTHORIZED", `${method}: the node refused the credentials (401); check USER:PASS@ or cookie= in the URL`, { status });
+      throw this.#problem(
+        "UNAUTHORIZED",
+        `${method}: the node refused the credentials (401); check USER:PASS@ or cookie= in the URL`,
+        { status },
+      );
     }
     if (status === 403) {
-      throw this.#problem("FORBIDDEN", `${method}: the node does not take calls from this address or to this method (403); see its rpcallowip and rpcwhitelist`, { status });
+      throw this.#problem(
+        "FORBIDDEN",
+        `${method}: the node does not take calls from this address or to this method (403); see its rpcallowip and rpcwhitelist`,
+        { status },
+      );
     }
     const text = body.trimStart();
     if (!text.startsWith("{")) throw this.#notJson(method, status, text);
@@ -230,7 +270,11 @@ export class RpcClient {
     try {
       answer = JSON.parse(text);
     } catch (cause) {
-      throw this.#problem("BAD_JSON", `${method}: expected JSON, got ${body.length} characters that are none: ${messageOf(cause)}`, { status });
+      throw this.#problem(
+        "BAD_JSON",
+        `${method}: expected JSON, got ${body.length} characters that are none: ${messageOf(cause)}`,
+        { status },
+      );
     }
     const { result, error, id: answeredId } = answer as { result?: unknown; error?: unknown; id?: unknown };
     if (typeof error === "object" && error !== null) throw this.#errorObject(method, error);
@@ -238,16 +282,31 @@ export class RpcClient {
       throw this.#problem("SHAPE", `${method}: expected a result or an error object, got neither`, { status });
     }
     if (answeredId !== id) {
-      throw this.#problem("WRONG_ID", `${method}: expected the answer to call ${id}, got one to ${shorten(JSON.stringify(answeredId) ?? "none")}`, { id });
+      throw this.#problem(
+        "WRONG_ID",
+        `${method}: expected the answer to call ${id}, got one to ${shorten(JSON.stringify(answeredId) ?? "none")}`,
+        { id },
+      );
     }
     return result;
   }
 
   #notJson(method: string, status: number, text: string): SprintError {
     const overloaded = status === 503 || text.startsWith("Work queue depth exceeded");
-    if (overloaded) return this.#problem("UNAVAILABLE", `${method}: the node has no room for calls now (${status}): ${shorten(text)}`, { status });
-    if (status < 200 || status > 299) return this.#problem("STATUS", `${method}: expected a JSON-RPC answer, got HTTP status ${status}: ${shorten(text)}`, { status });
-    if (text === "") return this.#problem("EMPTY", `${method}: expected a JSON-RPC answer, got an empty one`, { status });
+    if (overloaded)
+      return this.#problem(
+        "UNAVAILABLE",
+        `${method}: the node has no room for calls now (${status}): ${shorten(text)}`,
+        { status },
+      );
+    if (status < 200 || status > 299)
+      return this.#problem(
+        "STATUS",
+        `${method}: expected a JSON-RPC answer, got HTTP status ${status}: ${shorten(text)}`,
+        { status },
+      );
+    if (text === "")
+      return this.#problem("EMPTY", `${method}: expected a JSON-RPC answer, got an empty one`, { status });
     const what = text.startsWith("<") ? "a web page; is this a node's RPC port?" : shorten(text);
     return this.#problem("NOT_JSON", `${method}: expected a JSON-RPC answer, got ${what}`, { status });
   }
@@ -263,12 +322,22 @@ export class RpcClient {
 
   #asUnreachable(method: string, error: unknown): unknown {
     if (error instanceof SprintError) return error;
-    return this.#problem("UNREACHABLE", `${method}: expected a node at ${this.#options.origin}, got: ${reasonOf(error)}`, { reason: codeOf(error) }, error);
+    return this.#problem(
+      "UNREACHABLE",
+      `${method}: expected a node at ${this.#options.origin}, got: ${reasonOf(error)}`,
+      { reason: codeOf(error) },
+      error,
+    );
   }
 
   #problem(what: string, message: string, data: ErrorData = {}, cause?: unknown): SprintError {
     const code: ErrorCode = `SPRINT_RPC_${what}`;
-    return new SprintError(code, message, { origin: this.#options.origin, ...data }, cause === undefined ? {} : { cause });
+    return new SprintError(
+      code,
+      message,
+      { origin: this.#options.origin, ...data },
+      cause === undefined ? {} : { cause },
+    );
   }
 }
 

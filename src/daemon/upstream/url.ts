@@ -90,7 +90,14 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
       const cookie = query.get("cookie") ?? null;
       if (nested === undefined && cookie !== null) throw wrong(text, "rpc= beside cookie=", "cookie= alone");
       const rpc = nested === undefined ? null : nestedRpc(nested, cookie, text);
-      return { kind: "zmq", host: parts.host, port: parts.port, rpc, network: network(query, text), display: redact(text) };
+      return {
+        kind: "zmq",
+        host: parts.host,
+        port: parts.port,
+        rpc,
+        network: network(query, text),
+        display: redact(text),
+      };
     }
     default:
       throw wrong(text, HINTS[parts.scheme] ?? "a scheme of p2p, http, https or zmq+tcp", `${parts.scheme}://`);
@@ -133,18 +140,25 @@ interface Parts {
 
 /** `whole` is what the user wrote, for the message; `url` may be a part of it. */
 function split(url: string, whole: string): Parts {
-  if (url.length > MAX_URL_CHARS) throw wrong(whole.slice(0, 64), `at most ${MAX_URL_CHARS} characters`, `${url.length}`);
+  if (url.length > MAX_URL_CHARS)
+    throw wrong(whole.slice(0, 64), `at most ${MAX_URL_CHARS} characters`, `${url.length}`);
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase();
-  if (scheme === undefined) throw wrong(whole, "SCHEME://HOST:PORT with a scheme of p2p, http, https or zmq+tcp", "no scheme");
+  if (scheme === undefined)
+    throw wrong(whole, "SCHEME://HOST:PORT with a scheme of p2p, http, https or zmq+tcp", "no scheme");
   if (/[\s\\#]/.test(url)) throw wrong(whole, "no space, backslash or # (write %23)", "one of them");
   let parsed: URL;
   try {
     // Every scheme is read by the rules of the unspecial ones, so that port 80 is not taken for "no port".
     parsed = new URL(url.replace(/^[^:]+/, "x"));
   } catch {
-    throw wrong(whole, "HOST or HOST:PORT after ://, with a port of 1 to 65535 and / ? # in a password percent-encoded", "something else");
+    throw wrong(
+      whole,
+      "HOST or HOST:PORT after ://, with a port of 1 to 65535 and / ? # in a password percent-encoded",
+      "something else",
+    );
   }
-  if (!HOST.test(parsed.hostname)) throw wrong(whole, "a host name or an address", parsed.hostname === "" ? "none" : "something else");
+  if (!HOST.test(parsed.hostname))
+    throw wrong(whole, "a host name or an address", parsed.hostname === "" ? "none" : "something else");
   if (parsed.port === "0") throw wrong(whole, "a port of 1 to 65535", "0");
   return {
     scheme,
@@ -187,7 +201,8 @@ function rpcAddress(parts: Parts, cookie: string | null, whole: string): RpcAddr
 
 function nestedRpc(url: string, cookie: string | null, whole: string): RpcAddress {
   const parts = split(url, whole);
-  if (parts.scheme !== "http" && parts.scheme !== "https") throw wrong(whole, "http:// or https:// in rpc=", `${parts.scheme}://`);
+  if (parts.scheme !== "http" && parts.scheme !== "https")
+    throw wrong(whole, "http:// or https:// in rpc=", `${parts.scheme}://`);
   const query = takeQuery(parts, ["cookie"], whole);
   return rpcAddress(parts, query.get("cookie") ?? cookie, whole);
 }
@@ -200,7 +215,8 @@ function network(query: ReadonlyMap<string, string>, whole: string): string | nu
 }
 
 function refuseCredentials(parts: Parts, whole: string): void {
-  if (parts.user !== "" || parts.password !== "") throw wrong(whole, `no user or password in ${parts.scheme}://`, "some");
+  if (parts.user !== "" || parts.password !== "")
+    throw wrong(whole, `no user or password in ${parts.scheme}://`, "some");
 }
 
 function refusePath(parts: Parts, whole: string): void {

@@ -148,11 +148,15 @@ test("invariants hold over any run", () => {
           const permit = b.tryAcquire(now);
           const stateNow = b.snapshot(now).state;
           if (before.state === "closed") assert.ok(permit > 0, "closed lets everything through");
-          if (stateNow === "open") assert.ok(permit === 0 && now < openedAt + numbers.resetTimeoutMs, "open rejects, for its period only");
+          if (stateNow === "open")
+            assert.ok(permit === 0 && now < openedAt + numbers.resetTimeoutMs, "open rejects, for its period only");
           if (permit > 0) out.push({ permit, at: now, epochOfGrant: transitions.length });
           if (stateNow === "half_open") {
             const given = out.filter((p) => p.permit === permit).length;
-            assert.ok(permit === 0 || given <= numbers.halfOpenCalls, "half-open never has more probes out than allowed");
+            assert.ok(
+              permit === 0 || given <= numbers.halfOpenCalls,
+              "half-open never has more probes out than allowed",
+            );
           }
         } else if (out.length > 0) {
           const [taken] = out.splice(s.pick % out.length, 1);
@@ -168,9 +172,12 @@ test("invariants hold over any run", () => {
         assert.ok(transitions.length - seen <= 1, "one step changes the state once at most");
         for (const t of transitions.slice(seen)) {
           assert.equal(t.from, before.state);
-          assert.ok(["closed>open", "open>half_open", "half_open>open", "half_open>closed"].includes(`${t.from}>${t.to}`));
+          assert.ok(
+            ["closed>open", "open>half_open", "half_open>open", "half_open>closed"].includes(`${t.from}>${t.to}`),
+          );
           if (t.to === "open") openedAt = now;
-          if (t.to === "half_open") assert.ok(now >= openedAt + numbers.resetTimeoutMs, "not before the open period is over");
+          if (t.to === "half_open")
+            assert.ok(now >= openedAt + numbers.resetTimeoutMs, "not before the open period is over");
           if (t.to === "closed") failuresSinceSuccess = 0;
         }
         const after = b.snapshot(now);

@@ -11,7 +11,9 @@ test("a peer", () => {
     display: "p2p://127.0.0.1:19444?network=regtest",
   });
   const address = parseUpstreamUrl("p2p://[2001:db8::1]");
-  assert.ok(address.kind === "p2p" && address.host === "[2001:db8::1]" && address.port === null && address.network === null);
+  assert.ok(
+    address.kind === "p2p" && address.host === "[2001:db8::1]" && address.port === null && address.network === null,
+  );
 });
 
 test("an RPC with user and password, percent-encoded", () => {
@@ -63,7 +65,9 @@ test("ZMQ with the RPC of its node", () => {
     network: "regtest",
     display: "zmq+tcp://127.0.0.1:28332?rpc=http://***@127.0.0.1:9332&network=regtest",
   });
-  const encoded = parseUpstreamUrl(`zmq+tcp://127.0.0.1:28332?rpc=${encodeURIComponent("http://user:a+b%2Fc@127.0.0.1:9332")}&network=regtest`);
+  const encoded = parseUpstreamUrl(
+    `zmq+tcp://127.0.0.1:28332?rpc=${encodeURIComponent("http://user:a+b%2Fc@127.0.0.1:9332")}&network=regtest`,
+  );
   assert.ok(encoded.kind === "zmq");
   assert.deepEqual(encoded.rpc, plain.kind === "zmq" && plain.rpc);
   assert.ok(!encoded.display.includes("user"), encoded.display);
@@ -112,7 +116,10 @@ test("what is none is refused with a sentence, and without the password", () => 
       (error: { code: string; message: string; cause?: unknown }) => {
         assert.equal(error.code, "SPRINT_CONFIG_UPSTREAM_URL", url);
         assert.match(error.message, says);
-        assert.ok(!JSON.stringify({ ...error, message: error.message, cause: error.cause }).includes("sec"), `${url}: ${error.message}`);
+        assert.ok(
+          !JSON.stringify({ ...error, message: error.message, cause: error.cause }).includes("sec"),
+          `${url}: ${error.message}`,
+        );
         return true;
       },
     );
@@ -123,15 +130,24 @@ test("redact leaves nothing secret in any text", () => {
   const secret = "hunter2";
   for (const [text, shown] of [
     [`http://u:${secret}@h:1/x`, "http://***@h:1/x"],
-    [`connect to http://${secret}@h:1 failed, https://${secret}:x@i too`, "connect to http://***@h:1 failed, https://***@i too"],
+    [
+      `connect to http://${secret}@h:1 failed, https://${secret}:x@i too`,
+      "connect to http://***@h:1 failed, https://***@i too",
+    ],
     [`zmq+tcp://h:1?rpc=http://u:${secret}@h:2`, "zmq+tcp://h:1?rpc=http://***@h:2"],
-    [`zmq+tcp://h:1?rpc=http%3A%2F%2Fu%3A${secret}%40h%3A2&network=x`, "zmq+tcp://h:1?rpc=http%3A%2F%2F***%40h%3A2&network=x"],
+    [
+      `zmq+tcp://h:1?rpc=http%3A%2F%2Fu%3A${secret}%40h%3A2&network=x`,
+      "zmq+tcp://h:1?rpc=http%3A%2F%2F***%40h%3A2&network=x",
+    ],
     [`http://u:pa/${secret}@h:1`, "http://***@h:1"],
     [`http://u:pa?${secret}@h:1`, "http://***@h:1"],
     [`http://u:a@${secret}@h:1`, "http://***@h:1"],
     [`https://h/v1?api_key=${secret}&x=1`, "https://h/v1?api_key=***&x=1"],
     [`https://h/${secret}${secret}${secret}/main`, "https://h/***/main"],
-    ["http://h:1?cookie=/var/lib/litecoin-regtest-directory/.cookie", "http://h:1?cookie=/var/lib/litecoin-regtest-directory/.cookie"],
+    [
+      "http://h:1?cookie=/var/lib/litecoin-regtest-directory/.cookie",
+      "http://h:1?cookie=/var/lib/litecoin-regtest-directory/.cookie",
+    ],
   ] as const) {
     assert.equal(redact(text), shown);
     assert.ok(!redact(text).includes(secret));
