@@ -1,0 +1,8 @@
+/** Embedded regtest nodes. Owns mining, the blocks it mined, and serving them over P2P; does not own validation: nobody here checks
+ *  anything, and the relay learns of these nodes by their address like of any other. */
+export { DEVNET_DEFAULTS, startDevnet } from "./devnet.ts";
+export type { Devnet, DevnetModules, DevnetOptions } from "./devnet.ts";
+export { DEVNET_NODE_DEFAULTS, DevnetNode } from "./node.ts";
+export type { DevnetNodeModules, DevnetNodeOptions, DevnetSeen } from "./node.ts";
+export { LIES } from "./lies.ts";
+export type { Lie } from "./lies.ts";
