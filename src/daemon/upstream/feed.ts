@@ -1,0 +1,449 @@
+/**
+ * What every feed does, whatever it speaks: p2p, rpc and zmq are only the connecting part (`Connect`, `Link`).
+ *
+ *   idle ──start──▶ connecting ──events.up──▶ up
+ *                     ▲    │ lost, time-out    │ lost, stalled, breaker open
+ *                     │    ▼                   ▼
+ *                     └── down ◀───────────────┘        redials after a jittered delay, when the breaker lets it
+ *
+ * From everywhere: cordon ──▶ cordoned ──uncordon or its time──▶ connecting;  close ──▶ closed.
+ *
+ * The breaker is asked before each dial. A dial counts as good once the node did something for us (answered a request,
+ * pushed a block): one that shakes hands and hangs up, for ever, is a failure each time. Later requests and pushes count
+ * too, and a breaker that opens takes the connection down.
+ *
+ * The watchdog catches sockets that stay open and say nothing. It is armed when the feed is up and only a pushed block not
+ * seen before sets it back. When it fires, the node is asked what it has after our newest header: nothing newer means a
+ * quiet chain (half of Bitcoin's five minutes have no block) and the watch goes on; newer blocks that it did not push, or
+ * no answer, mean that it stalled.
+ */
+import type { Chain } from "../../shared/chain.ts";
+import type { Cancel, Clock, Random } from "../../shared/clock.ts";
+import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
+import type { Breaker, Outcome } from "../breaker/index.ts";
+import type { Header } from "../chain/index.ts";
+import { type BackoffOptions, nextDelayMs } from "./backoff.ts";
+import type { Announcement, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
+
+/** One connection. After `close` it calls back no more. */
+export interface Link {
+  /** As in `Feed`; time-outs come in by the signal. */
+  headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]>;
+  body(hash: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** May be called more than once; resolves when nothing is open any more. */
+  close(): Promise<void>;
+}
+
+/** What a link tells its feed; never before `Connect` has returned. */
+export interface LinkEvents {
+  /** The node answered and is on our network: requests are welcome. Once. */
+  up(): void;
+  /** Parents first. */
+  announce(announcements: readonly Announcement[]): void;
+  /** What the node says about itself, as it becomes known. */
+  told(facts: { readonly agent?: string; readonly height?: number }): void;
+  /** The connection is of no use any more. The feed closes the link and dials again later. */
+  lost(error: SprintError): void;
+}
+
+/** Opens one connection, without waiting for it. */
+export type Connect = (events: LinkEvents) => Link;
+
+export interface FeedOptions {
+  readonly name: string;
+  readonly chain: Chain;
+  readonly kind: FeedKind;
+  /** Credentials redacted. */
+  readonly url: string;
+  readonly blockTimeSeconds: number;
+  /** Silence after which the node is asked whether it stalled. Default: 30 block times, at least 30 s, at most 5 min. */
+  readonly stallMs?: number;
+  /** From the dial to `up`: connecting and shaking hands. */
+  readonly openTimeoutMs?: number;
+  /** One answer to `headersAfter` or `body`. */
+  readonly requestTimeoutMs?: number;
+  readonly backoff?: BackoffOptions;
+}
+
+export interface FeedModules {
+  readonly connect: Connect;
+  readonly sink: FeedSink;
+  readonly breaker: Breaker;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Called after each change of state, with what caused it. */
+  readonly onState?: (feed: Feed, state: FeedState, reason: string) => void;
+}
+
+export const FEED_DEFAULTS = {
+  openTimeoutMs: 15_000,
+  requestTimeoutMs: 20_000,
+  backoff: { baseMs: 250, capMs: 30_000 },
+} as const;
+
+/** A connection that lasted this long, or pushed a block, was a good one: the next delay starts from the base again. */
+const LASTING_MS = 60_000;
+/** Requests of one feed under way; more are refused with SPRINT_UPSTREAM_BUSY. */
+const MAX_REQUESTS = 64;
+/** Newest headers remembered, to tell a new announcement from a repeated one. */
+const MAX_RECENT = 64;
+const MAX_LOCATOR = 101;
+
+/** What a refused or useless request says nothing about: the node's health. */
+const NO_OPINION: ReadonlySet<string> = new Set(["SPRINT_UPSTREAM_NOT_FOUND", "SPRINT_UPSTREAM_BUSY"]);
+
+type Phase =
+  | { readonly state: "idle" }
+  | { readonly state: "down"; readonly cancel: Cancel }
+  | { readonly state: "connecting"; readonly link: Link; readonly permit: number; readonly cancel: Cancel }
+  | Up
+  | { readonly state: "cordoned"; readonly reason: string; readonly cancel: Cancel }
+  | { readonly state: "closed" };
+
+interface Up {
+  readonly state: "up";
+  readonly link: Link;
+  /** Aborted with the reason when the connection ends. */
+  readonly abort: AbortController;
+  readonly since: number;
+  /** The dial's permit, 0 once its outcome was told. */
+  permit: number;
+  cancelWatch: Cancel;
+}
+
+export function stallMsFor(blockTimeSeconds: number): number {
+  return Math.min(300_000, Math.max(30_000, 30 * 1_000 * blockTimeSeconds));
+}
+
+export class LinkFeed implements Feed {
+  readonly name: string;
+  readonly chain: Chain;
+  readonly kind: FeedKind;
+  readonly #options: Required<FeedOptions>;
+  readonly #modules: FeedModules;
+  #phase: Phase = { state: "idle" };
+  #started = false;
+  #delayMs = 0;
+  #connects = 0;
+  #requests = 0;
+  #agent: string | null = null;
+  #height: number | null = null;
+  #lastProgressAt: number | null = null;
+  #lastError: FeedStatus["lastError"] = null;
+  /** The last locator that was asked with, for the watchdog's question. */
+  #locator: readonly string[] = [];
+  /** Hashes of headers that came from this node, oldest first. */
+  readonly #recent = new Set<string>();
+  /** Links that were told to close and may still be at it. */
+  readonly #closing = new Set<Promise<void>>();
+
+  constructor(options: FeedOptions, modules: FeedModules) {
+    this.#options = { stallMs: stallMsFor(options.blockTimeSeconds), ...FEED_DEFAULTS, ...options };
+    this.#modules = modules;
+    this.name = options.name;
+    this.chain = options.chain;
+    this.kind = options.kind;
+  }
+
+  start(): void {
+    if (this.#started || this.#phase.state === "closed") return;
+    this.#started = true;
+    if (this.#phase.state === "idle") this.#dial();
+  }
+
+  async close(): Promise<void> {
+    if (this.#phase.state !== "closed")
+      this.#leave("closed", new SprintError("SPRINT_UPSTREAM_CLOSED", "this feed was closed"));
+    this.#phase = { state: "closed" };
+    await Promise.all(this.#closing);
+  }
+
+  cordon(reason: string, forMs: number): void {
+    if (this.#phase.state === "closed") return;
+    this.#leave("cordoned", new SprintError("SPRINT_UPSTREAM_CORDONED", reason));
+    if (this.#phase.state !== "idle") return;
+    const cancel = Number.isFinite(forMs) ? this.#modules.clock.after(forMs, () => this.uncordon()) : () => {};
+    this.#phase = { state: "cordoned", reason, cancel };
+    this.#modules.onState?.(this, "cordoned", reason);
+  }
+
+  uncordon(): void {
+    if (this.#phase.state !== "cordoned") return;
+    this.#phase.cancel();
+    this.#phase = { state: "idle" };
+    this.#delayMs = 0;
+    if (this.#started) this.#dial();
+  }
+
+  headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+    this.#locator = locator;
+    return this.#headersAfter(locator, signal);
+  }
+
+  body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#request("a block", signal, (link, either) => link.body(hash, either));
+  }
+
+  status(): FeedStatus {
+    const phase = this.#phase;
+    return {
+      name: this.name,
+      chain: this.chain,
+      kind: this.kind,
+      url: this.#options.url,
+      state: phase.state,
+      agent: this.#agent,
+      height: this.#height,
+      lastProgressAt: this.#lastProgressAt,
+      connects: this.#connects,
+      lastError: this.#lastError,
+      cordon: phase.state === "cordoned" ? { reason: phase.reason } : null,
+    };
+  }
+
+  // --- the way to a connection ---
+
+  #dial(): void {
+    const { breaker, clock, connect } = this.#modules;
+    const now = clock.now();
+    const permit = breaker.tryAcquire(now);
+    if (permit === 0) {
+      const waitMs = (breaker.snapshot(now).nextAttemptAt ?? now) - now;
+      this.#redialLater(waitMs, "its breaker is open");
+      return;
+    }
+    // What a former connection still has to say is not listened to.
+    const current = () =>
+      (this.#phase.state === "connecting" || this.#phase.state === "up") && this.#phase.link === link;
+    const link = connect({
+      up: () => current() && this.#becomeUp(),
+      announce: (announcements) => current() && this.#announce(announcements),
+      told: (facts) => current() && this.#told(facts),
+      lost: (error) => current() && this.#lose(error),
+    });
+    const cancel = clock.after(this.#options.openTimeoutMs, () => this.#lose(openTimeout(this.#options)));
+    this.#phase = { state: "connecting", link, permit, cancel };
+    this.#modules.onState?.(this, "connecting", "dialling");
+  }
+
+  #redialLater(atLeastMs: number, reason: string): void {
+    const { clock, random } = this.#modules;
+    this.#delayMs = nextDelayMs(this.#delayMs, this.#options.backoff, random);
+    const cancel = clock.after(Math.max(atLeastMs, this.#delayMs), () => this.#dial());
+    this.#phase = { state: "down", cancel };
+    this.#modules.onState?.(this, "down", reason);
+  }
+
+  #becomeUp(): void {
+    if (this.#phase.state !== "connecting") return;
+    const { link, permit, cancel } = this.#phase;
+    cancel();
+    this.#connects++;
+    const since = this.#modules.clock.now();
+    this.#phase = { state: "up", link, abort: new AbortController(), since, permit, cancelWatch: () => {} };
+    this.#watch(this.#phase);
+    this.#modules.onState?.(this, "up", this.#agent ?? "connected");
+    if (this.#phase.state === "up") this.#modules.sink.up(this);
+  }
+
+  #told(facts: { readonly agent?: string; readonly height?: number }): void {
+    this.#agent = facts.agent ?? this.#agent;
+    this.#height = facts.height ?? this.#height;
+  }
+
+  #lose(error: SprintError): void {
+    const phase = this.#phase;
+    if (phase.state !== "connecting" && phase.state !== "up") return;
+    this.#lastError = { code: error.code, message: error.message };
+    if (phase.state === "up" && this.#modules.clock.now() - phase.since >= LASTING_MS) this.#delayMs = 0;
+    this.#tell(phase.permit, "failure", error.message);
+    this.#leave("down", error);
+    // The sink may have cordoned or closed this feed when it heard of it.
+    if (this.#phase.state === "idle") this.#redialLater(0, error.message);
+  }
+
+  /** Ends whatever the present phase holds. The caller sets the next phase. */
+  #leave(to: FeedState, error: SprintError): void {
+    const phase = this.#phase;
+    // From here on the old link is not current: what closing it stirs up is not heard.
+    this.#phase = { state: "idle" };
+    if (phase.state === "down" || phase.state === "cordoned") phase.cancel();
+    if (phase.state !== "connecting" && phase.state !== "up") return;
+    if (phase.state === "connecting") phase.cancel();
+    if (to !== "down" && phase.permit !== 0)
+      this.#modules.breaker.onResult(phase.permit, "ignored", this.#modules.clock.now());
+    const closed = phase.link.close();
+    this.#closing.add(closed);
+    void closed.finally(() => this.#closing.delete(closed));
+    if (phase.state !== "up") return;
+    phase.cancelWatch();
+    phase.abort.abort(error);
+    this.#modules.sink.down(this, error.message);
+  }
+
+  // --- while it is up ---
+
+  #announce(announcements: readonly Announcement[]): void {
+    const phase = this.#phase;
+    if (phase.state !== "up" || announcements.length === 0) return;
+    const fresh = announcements.filter(({ header }) => !this.#recent.has(header.hash));
+    for (const { header } of fresh) this.#remember(header.hash);
+    if (fresh.length > 0) {
+      this.#lastProgressAt = this.#modules.clock.now();
+      this.#delayMs = 0;
+      this.#watch(phase);
+      this.#good(phase);
+    }
+    this.#modules.sink.announce(this, announcements);
+  }
+
+  #remember(hash: string): void {
+    this.#recent.delete(hash);
+    this.#recent.add(hash);
+    if (this.#recent.size <= MAX_RECENT) return;
+    for (const oldest of this.#recent) {
+      this.#recent.delete(oldest);
+      return;
+    }
+  }
+
+  #watch(phase: Up): void {
+    phase.cancelWatch();
+    phase.cancelWatch = this.#modules.clock.after(this.#options.stallMs, () => void this.#askWhetherStalled(phase));
+  }
+
+  async #askWhetherStalled(phase: Up): Promise<void> {
+    const progressAt = this.#lastProgressAt;
+    const locator = [...[...this.#recent].reverse(), ...this.#locator].slice(0, MAX_LOCATOR);
+    const unpushed = await this.#headersAfter(locator, phase.abort.signal).then(
+      (headers) => headers.length,
+      (error: unknown) => messageOf(error),
+    );
+    if (this.#phase !== phase || progressAt !== this.#lastProgressAt) return;
+    if (unpushed === 0) this.#watch(phase);
+    else this.#lose(stalled(this.#options, unpushed));
+  }
+
+  async #headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+    const headers = await this.#request("headers", signal, (link, either) => link.headersAfter(locator, either));
+    const newest = headers.at(-1);
+    if (newest !== undefined) this.#remember(newest.hash);
+    return headers;
+  }
+
+  async #request<T>(
+    what: string,
+    signal: AbortSignal,
+    ask: (link: Link, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const phase = this.#phase;
+    const { clock, breaker } = this.#modules;
+    if (phase.state !== "up") throw notUp(this.name, what, phase.state);
+    if (this.#requests >= MAX_REQUESTS) throw busy(this.name, what);
+    const timeout = new AbortController();
+    const cancel = clock.after(this.#options.requestTimeoutMs, () => timeout.abort(noAnswer(this.#options, what)));
+    const either = AbortSignal.any([signal, phase.abort.signal, timeout.signal]);
+    const permit = breaker.tryAcquire(clock.now());
+    this.#requests++;
+    try {
+      const answer = await abortable(ask(phase.link, either), either);
+      this.#tell(permit, "success");
+      if (this.#phase === phase) this.#good(phase);
+      return answer;
+    } catch (error) {
+      const blameless =
+        signal.aborted || phase.abort.signal.aborted || (isSprintError(error) && NO_OPINION.has(error.code));
+      if (!blameless)
+        this.#lastError = {
+          code: isSprintError(error) ? error.code : "SPRINT_UPSTREAM_FAILED",
+          message: messageOf(error),
+        };
+      this.#tell(permit, blameless ? "ignored" : "failure", messageOf(error));
+      if (this.#phase === phase && breaker.snapshot(clock.now()).state === "open")
+        this.#lose(tripped(this.name, error));
+      throw error;
+    } finally {
+      this.#requests--;
+      cancel();
+    }
+  }
+
+  /** The node did something for us. */
+  #good(phase: Up): void {
+    const permit = phase.permit === 0 ? this.#modules.breaker.tryAcquire(this.#modules.clock.now()) : phase.permit;
+    phase.permit = 0;
+    this.#tell(permit, "success");
+  }
+
+  /** A failure without a permit is one of a connection that was good until now: it counts like a dial of its own. */
+  #tell(permit: number, outcome: Outcome, error?: string): void {
+    const { breaker, clock } = this.#modules;
+    const now = clock.now();
+    const valid = permit !== 0 || outcome !== "failure" ? permit : breaker.tryAcquire(now);
+    if (valid !== 0) breaker.onResult(valid, outcome, now, error);
+  }
+}
+
+/** Settles with `promise`, or rejects with the signal's reason at once when it is aborted. */
+function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const onAbort = () => reject(signal.reason as Error);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}
+
+function openTimeout(options: Required<FeedOptions>): SprintError {
+  return new SprintError(
+    "SPRINT_UPSTREAM_TIMEOUT",
+    `Expected ${options.url} to answer and shake hands within ${options.openTimeoutMs} ms, it did not. Is the node running and its port open?`,
+    { upstream: options.name, timeoutMs: options.openTimeoutMs },
+  );
+}
+
+function noAnswer(options: Required<FeedOptions>, what: string): SprintError {
+  return new SprintError(
+    "SPRINT_UPSTREAM_TIMEOUT",
+    `Asked ${options.url} for ${what}, no answer within ${options.requestTimeoutMs} ms. A node that is still syncing answers nothing.`,
+    { upstream: options.name, what, timeoutMs: options.requestTimeoutMs },
+  );
+}
+
+function stalled(options: Required<FeedOptions>, unpushed: number | string): SprintError {
+  const found =
+    typeof unpushed === "number" ? `${unpushed} newer blocks that it did not push` : `no answer (${unpushed})`;
+  return new SprintError(
+    "SPRINT_UPSTREAM_STALLED",
+    `${options.url} pushed nothing new for ${options.stallMs} ms; asked, it gave ${found}. Connecting again.`,
+    { upstream: options.name, stallMs: options.stallMs },
+  );
+}
+
+function notUp(name: string, what: string, state: FeedState): SprintError {
+  return new SprintError(
+    "SPRINT_UPSTREAM_DOWN",
+    `Cannot ask ${name} for ${what}: it is ${state}. Ask another upstream.`,
+    {
+      upstream: name,
+      state,
+    },
+  );
+}
+
+function busy(name: string, what: string): SprintError {
+  return new SprintError(
+    "SPRINT_UPSTREAM_BUSY",
+    `Cannot ask ${name} for ${what}: ${MAX_REQUESTS} requests are under way already. Ask again later.`,
+    { upstream: name, maxRequests: MAX_REQUESTS },
+  );
+}
+
+function tripped(name: string, cause: unknown): SprintError {
+  return new SprintError(
+    "SPRINT_UPSTREAM_BREAKER_OPEN",
+    `The breaker of ${name} opened: ${messageOf(cause)}. It is dialled again when the breaker lets a probe through.`,
+    { upstream: name },
+    { cause },
+  );
+}
