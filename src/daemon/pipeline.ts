@@ -1,0 +1,474 @@
+/** The journey of a block: from an upstream's announcement to the subscribers. One Pipeline per chain.
+ *
+ *    announce ─▶ line ─▶ work proved ─▶ parent known ─▶ context holds ─▶ ingest ─▶ hub   (one tick where the proof is synchronous)
+ *                            │               │ no: held, the gap is filled in order from the same upstream
+ *                            └─ refused: that upstream's fault, recorded and cordoned
+ *    ingest ─▶ next block without a proved body ─▶ fetched ─▶ proved in a worker ─▶ ingest (validated)
+ */
+import type { Clock } from "../shared/clock.ts";
+import { isSprintError, messageOf } from "../shared/errors.ts";
+import type { ChainCodec, Header, Refusal } from "./chain/index.ts";
+import type { Prover } from "./prove/index.ts";
+import type { ChainIngest, RaceLedger, TreeNode } from "./relay/index.ts";
+import type { Announcement, Feed, FeedSink } from "./upstream/index.ts";
+
+export interface PipelineOptions {
+  /** One answer to `headersAfter`. */
+  readonly fillTimeoutMs: number;
+  /** One body from one upstream. */
+  readonly bodyTimeoutMs: number;
+  /** How long an upstream stays out after a fault. */
+  readonly cordonMs: number;
+  /** Headers waiting for their proof, of one upstream; more is a flood. */
+  readonly maxLinePerFeed: number;
+  /** A body that no upstream gave for this long is given up with a gap. */
+  readonly bodyGiveUpMs: number;
+  /** An upstream this many blocks behind the served tip for `behindMs` is taken out. */
+  readonly behindBlocks: number;
+  readonly behindMs: number;
+}
+
+export const PIPELINE_DEFAULTS: PipelineOptions = {
+  fillTimeoutMs: 20_000,
+  bodyTimeoutMs: 20_000,
+  bodyGiveUpMs: 120_000,
+  cordonMs: 600_000,
+  maxLinePerFeed: 6_000,
+  behindBlocks: 3,
+  behindMs: 120_000,
+};
+
+export interface PipelineModules {
+  readonly codec: ChainCodec;
+  readonly ingest: ChainIngest;
+  readonly race: RaceLedger;
+  readonly prover: Prover;
+  readonly clock: Clock;
+  readonly onFault: (feed: Feed, refusal: Refusal) => void;
+  /** A recoverable failure while filling or fetching; the upstream keeps its place. */
+  readonly onTrouble: (feed: Feed | null, doing: string, error: unknown) => void;
+  readonly onBodyProved: (milliseconds: number) => void;
+}
+
+interface Item {
+  readonly feed: Feed;
+  readonly announcement: Announcement;
+  /** Pushed by the upstream, not asked for: counts in the race. */
+  readonly pushed: boolean;
+  proof: Refusal | null | Promise<Refusal | null> | undefined;
+}
+
+interface FeedRecord {
+  readonly feed: Feed;
+  readonly abort: AbortController;
+  /** Pushed headers whose parent is not known yet. */
+  held: Item[];
+  filling: boolean;
+  inLine: number;
+  /** Highest block that it announced or answered with, and since when the served tip is ahead of it. */
+  height: number;
+  behindSince: number | null;
+  /** Fills in a row that did not bring the parent of what it pushed. */
+  unlinked: number;
+}
+
+interface EarlyBody {
+  readonly raw: Uint8Array;
+  readonly feed: Feed;
+}
+
+/** Proofs that may run ahead of the head of the line (scrypt runs in the thread pool). */
+const LOOKAHEAD = 8;
+const MAX_HELD = 64;
+const MAX_REFUSED = 1_000;
+const MAX_EARLY_BODIES = 4;
+const RETRY_BODY_MS = 1_000;
+const MAX_UNLINKED = 3;
+const HEADERS_PER_ANSWER = 2_000;
+
+/** The node's clock and ours may differ by honest minutes: such a header is asked for again later, its upstream stays. */
+const NOT_A_FAULT: ReadonlySet<string> = new Set(["SPRINT_HEADER_TIME_TOO_NEW"]);
+/** The bytes do not belong to the header: whoever sent them is wrong, the block may be right (CVE-2012-2459 and kin). */
+const MUTATED: ReadonlySet<string> = new Set([
+  "SPRINT_BLOCK_BAD_MERKLE_ROOT",
+  "SPRINT_BLOCK_DUPLICATE_TX",
+  "SPRINT_BLOCK_BAD_WITNESS_COMMITMENT",
+  "SPRINT_BLOCK_BAD_WITNESS_NONCE",
+  "SPRINT_BLOCK_UNEXPECTED_WITNESS",
+]);
+
+export class Pipeline implements FeedSink {
+  readonly #options: PipelineOptions;
+  readonly #modules: PipelineModules;
+  readonly #feeds = new Map<Feed, FeedRecord>();
+  readonly #line: Item[] = [];
+  readonly #lineEmpty: (() => void)[] = [];
+  readonly #refused = new Map<string, Refusal>();
+  readonly #earlyBodies = new Map<string, EarlyBody>();
+  #waiting = false;
+  #draining = false;
+  #proving = false;
+  #closed = false;
+
+  constructor(options: PipelineOptions, modules: PipelineModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  up(feed: Feed): void {
+    if (this.#closed) return;
+    const record: FeedRecord = {
+      feed,
+      abort: new AbortController(),
+      held: [],
+      filling: false,
+      inLine: 0,
+      height: feed.status().height ?? 0,
+      behindSince: null,
+      unlinked: 0,
+    };
+    this.#feeds.set(feed, record);
+    void this.#fill(record);
+  }
+
+  down(feed: Feed): void {
+    this.#feeds.get(feed)?.abort.abort();
+    this.#feeds.delete(feed);
+  }
+
+  announce(feed: Feed, announcements: readonly Announcement[]): void {
+    const record = this.#feeds.get(feed);
+    if (record === undefined) return;
+    for (const announcement of announcements) {
+      const item: Item = { feed, announcement, pushed: true, proof: undefined };
+      // While its gap is being filled nothing newer of that upstream goes ahead.
+      if (record.filling && !this.#modules.ingest.tree.has(announcement.header.parentHash)) this.#hold(record, item);
+      else this.#enqueue(record, item);
+    }
+    this.#drain();
+  }
+
+  /** Asks every upstream for what it has after our tip, and takes out those that stay behind. A row of the periodic tasks. */
+  checkFeeds(): void {
+    const tip = this.#modules.ingest.tree.tip.block.height;
+    const now = this.#modules.clock.now();
+    for (const record of this.#feeds.values()) {
+      if (record.height >= tip - this.#options.behindBlocks) record.behindSince = null;
+      else record.behindSince ??= now;
+      if (record.behindSince !== null && now - record.behindSince >= this.#options.behindMs) {
+        this.#fault(record.feed, {
+          code: "SPRINT_UPSTREAM_BEHIND",
+          message: `expected blocks up to ${tip}, this upstream stayed at ${record.height}; is it still syncing?`,
+          data: { expected: tip, actual: record.height },
+        });
+      } else {
+        void this.#fill(record);
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const record of this.#feeds.values()) record.abort.abort();
+    this.#feeds.clear();
+    this.#line.length = 0;
+    this.#settleLine();
+  }
+
+  // --- the line: headers in the order in which they came, proved one after the other ---
+
+  #enqueue(record: FeedRecord, item: Item): void {
+    if (record.inLine >= this.#options.maxLinePerFeed) {
+      this.#fault(record.feed, {
+        code: "SPRINT_UPSTREAM_FLOOD",
+        message: `expected at most ${this.#options.maxLinePerFeed} headers waiting for their proof, this upstream sent more`,
+        data: { expected: this.#options.maxLinePerFeed },
+      });
+      return;
+    }
+    record.inLine++;
+    this.#line.push(item);
+  }
+
+  #drain(): void {
+    if (this.#waiting || this.#draining) return;
+    this.#draining = true;
+    for (let item = this.#line[0]; item !== undefined && !this.#waiting; item = this.#line[0]) {
+      const proof = this.#proofOf(item);
+      if (proof instanceof Promise) {
+        this.#waiting = true;
+        const settled = item;
+        void proof.then((refusal) => {
+          settled.proof = refusal;
+          this.#waiting = false;
+          this.#drain();
+        });
+      } else {
+        this.#line.shift();
+        const record = this.#feeds.get(item.feed);
+        if (record === undefined) continue;
+        record.inLine--;
+        this.#admit(record, item, proof);
+      }
+    }
+    this.#draining = false;
+    if (this.#line.length === 0) this.#settleLine();
+    void this.#proveBodies();
+  }
+
+  /** Null where nothing has to be proved: the block is known already, or its upstream is gone. */
+  #proofOf(item: Item): Refusal | null | Promise<Refusal | null> {
+    for (let ahead = 0; ahead < LOOKAHEAD; ahead++) {
+      const next = this.#line[ahead];
+      if (next === undefined) break;
+      if (next.proof !== undefined) continue;
+      const needed = this.#feeds.has(next.feed) && !this.#modules.ingest.tree.has(next.announcement.header.hash);
+      next.proof = needed ? this.#modules.codec.checkWork(next.announcement.header) : null;
+      if (next === item && !(next.proof instanceof Promise)) break;
+    }
+    return item.proof ?? null;
+  }
+
+  #settleLine(): void {
+    for (const resolve of this.#lineEmpty.splice(0)) resolve();
+  }
+
+  /** Resolves when all that stands in line now has been admitted or refused. */
+  #lineSettled(): Promise<void> {
+    if (this.#line.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#lineEmpty.push(resolve));
+  }
+
+  // --- one header ---
+
+  #admit(record: FeedRecord, item: Item, workRefusal: Refusal | null): void {
+    const { ingest, codec, clock } = this.#modules;
+    const { header, body, receivedAt } = item.announcement;
+    const known = ingest.tree.get(header.hash);
+    if (known !== undefined) {
+      record.height = Math.max(record.height, known.block.height);
+      this.#recordArrival(item, known.block.height);
+      return;
+    }
+    const refusal = workRefusal ?? this.#refused.get(header.hash) ?? this.#refused.get(header.parentHash);
+    if (refusal !== null && refusal !== undefined) {
+      this.#refuse(record, header, refusal);
+      return;
+    }
+    const parent = ingest.tree.get(header.parentHash);
+    if (parent === undefined) {
+      this.#hold(record, item);
+      void this.#fill(record);
+      return;
+    }
+    const contextRefusal = codec.checkContext(header, parent, Math.floor(clock.wall() / 1000));
+    if (contextRefusal !== null) {
+      this.#refuse(record, header, contextRefusal);
+      return;
+    }
+    const block = codec.toBlock(header, parent.block.height + 1, null);
+    const announced = { ...block, txCount: item.announcement.txCount };
+    const outcome = ingest.accept({ block: announced, work: codec.work(header.bits), upstream: item.feed.name, receivedAt });
+    if (outcome === "past_finality") {
+      this.#fault(item.feed, {
+        code: "SPRINT_UPSTREAM_PAST_FINALITY",
+        message: `expected a branch from block ${ingest.finalized} or later, this one leaves the chain before that`,
+        data: { hash: header.hash, height: block.height },
+      });
+      return;
+    }
+    record.height = Math.max(record.height, block.height);
+    this.#recordArrival(item, block.height);
+    if (body !== null && ingest.provesBodies) {
+      bounded(this.#earlyBodies, header.hash, { raw: body, feed: item.feed }, MAX_EARLY_BODIES);
+    }
+  }
+
+  #recordArrival(item: Item, height: number): void {
+    if (!item.pushed) return;
+    const { header, via, receivedAt } = item.announcement;
+    const { race, clock } = this.#modules;
+    const wall = clock.wall() - (clock.now() - receivedAt);
+    race.arrived({ hash: header.hash, height, upstream: item.feed.name, via, at: receivedAt, wall });
+  }
+
+  #refuse(record: FeedRecord, header: Header, refusal: Refusal): void {
+    if (NOT_A_FAULT.has(refusal.code)) {
+      this.#modules.onTrouble(record.feed, "taking a header", refusal);
+      return;
+    }
+    bounded(this.#refused, header.hash, refusal, MAX_REFUSED);
+    this.#fault(record.feed, { ...refusal, data: { ...refusal.data, hash: header.hash } });
+  }
+
+  #fault(feed: Feed, refusal: Refusal): void {
+    const { race, onFault, clock } = this.#modules;
+    race.wrong({ upstream: feed.name, code: refusal.code, message: refusal.message, wall: clock.wall() });
+    onFault(feed, refusal);
+    this.down(feed);
+    feed.cordon(`${refusal.code}: ${refusal.message}`, this.#options.cordonMs);
+  }
+
+  // --- the gap behind a new or returning upstream ---
+
+  #hold(record: FeedRecord, item: Item): void {
+    record.held.push({ ...item, proof: undefined });
+    // The fill brings everything that the node has: what is dropped here comes again with it.
+    if (record.held.length > MAX_HELD) record.held.shift();
+  }
+
+  async #fill(record: FeedRecord): Promise<void> {
+    if (record.filling || this.#closed) return;
+    record.filling = true;
+    try {
+      for (let more = true; more && this.#feeds.get(record.feed) === record; ) more = await this.#fillOnce(record);
+      if (this.#feeds.get(record.feed) === record) this.#modules.ingest.live(this.#modules.clock.now());
+    } catch (error) {
+      if (!record.abort.signal.aborted) this.#modules.onTrouble(record.feed, "filling the gap", error);
+    } finally {
+      record.filling = false;
+      this.#releaseHeld(record);
+    }
+  }
+
+  /** One question and its answer; true when the node may have more. */
+  async #fillOnce(record: FeedRecord): Promise<boolean> {
+    const { ingest, codec, clock } = this.#modules;
+    const locator = [...ingest.tree.locator(), codec.params.genesisHash];
+    const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.fillTimeoutMs)]);
+    const headers = await record.feed.headersAfter(locator, signal);
+    const first = headers[0];
+    const last = headers.at(-1);
+    if (first === undefined || last === undefined || this.#feeds.get(record.feed) !== record) return false;
+    if (!ingest.tree.has(first.parentHash)) {
+      this.#fault(record.feed, {
+        code: "SPRINT_UPSTREAM_UNLINKED",
+        message: `expected headers that follow our chain, the first one builds on ${first.parentHash}; is this node on ${codec.chain} ${codec.network}?`,
+        data: { parent: first.parentHash },
+      });
+      return false;
+    }
+    const receivedAt = clock.now();
+    const news = headers.filter((header) => !ingest.tree.has(header.hash));
+    for (const header of news) {
+      const announcement: Announcement = { header, via: "headers", receivedAt, txCount: null, body: null };
+      this.#enqueue(record, { feed: record.feed, announcement, pushed: false, proof: undefined });
+    }
+    this.#drain();
+    await this.#lineSettled();
+    record.height = Math.max(record.height, ingest.tree.get(last.hash)?.block.height ?? 0);
+    return headers.length >= HEADERS_PER_ANSWER && ingest.tree.has(last.hash) && news.length > 0;
+  }
+
+  /** After a fill: what waited goes on. What still has no parent waits for one more fill, then was never part of the node's chain. */
+  #releaseHeld(record: FeedRecord): void {
+    if (this.#feeds.get(record.feed) !== record) return;
+    const held = record.held;
+    record.held = [];
+    const coming = new Set(held.map((item) => item.announcement.header.hash));
+    const unlinked = held.find(({ announcement: { header } }) => !this.#modules.ingest.tree.has(header.parentHash) && !coming.has(header.parentHash));
+    record.unlinked = unlinked === undefined ? 0 : record.unlinked + 1;
+    if (unlinked !== undefined && record.unlinked >= MAX_UNLINKED) {
+      const { hash, parentHash } = unlinked.announcement.header;
+      this.#fault(record.feed, {
+        code: "SPRINT_UPSTREAM_UNLINKED",
+        message: `expected the parent of ${hash} in the answer to getheaders, it was not there`,
+        data: { hash, parent: parentHash },
+      });
+      return;
+    }
+    for (const item of held) this.#enqueue(record, item);
+    this.#drain();
+  }
+
+  // --- bodies, oldest first, behind the fan-out ---
+
+  async #proveBodies(): Promise<void> {
+    const { ingest, clock } = this.#modules;
+    if (this.#proving || this.#closed || !ingest.provesBodies) return;
+    this.#proving = true;
+    const failed = (error: unknown): boolean => {
+      this.#modules.onTrouble(null, "proving a body", error);
+      return false;
+    };
+    try {
+      for (let node = ingest.nextUnvalidated(); node !== null && !this.#closed; node = ingest.nextUnvalidated()) {
+        if (await this.#proveBody(node).catch(failed)) continue;
+        if (this.#feeds.size > 0 && clock.now() - ingest.originOf(node).receivedAt > this.#options.bodyGiveUpMs) {
+          ingest.withoutBody(node.block.hash);
+          continue;
+        }
+        clock.after(RETRY_BODY_MS, () => void this.#proveBodies());
+        return;
+      }
+    } finally {
+      this.#proving = false;
+    }
+  }
+
+  /** Asks one upstream after the other; false when none could give the body now. */
+  async #proveBody(node: TreeNode): Promise<boolean> {
+    const { hash, height } = node.block;
+    const { ingest, codec, prover, clock, onBodyProved } = this.#modules;
+    let mutated = false;
+    for await (const { raw, feed } of this.#bodies(hash)) {
+      const startedAt = clock.now();
+      const verdict = await prover.check(codec.chain, codec.network, raw, height);
+      onBodyProved(clock.now() - startedAt);
+      if (verdict.ok) {
+        ingest.validated(hash, verdict.facts);
+        return true;
+      }
+      this.#fault(feed, { ...verdict.refusal, data: { ...verdict.refusal.data, hash } });
+      mutated = isMutation(verdict.refusal);
+      if (!mutated) {
+        bounded(this.#refused, hash, verdict.refusal, MAX_REFUSED);
+        ingest.invalid(hash);
+        return true;
+      }
+    }
+    // Only bytes that do not belong to it were to be had: the block is withdrawn, and may come again from an honest node.
+    if (mutated) ingest.invalid(hash);
+    return mutated;
+  }
+
+  /** The body as it came along, then from the upstream that was first, then from the others. */
+  async *#bodies(hash: string): AsyncGenerator<EarlyBody> {
+    const early = this.#earlyBodies.get(hash);
+    this.#earlyBodies.delete(hash);
+    if (early !== undefined) yield early;
+    const first = this.#modules.ingest.announcedBy(hash);
+    const feeds = [...this.#feeds.keys()].sort((a, b) => Number(b.name === first) - Number(a.name === first));
+    for (const feed of feeds) {
+      const record = this.#feeds.get(feed);
+      if (record === undefined) continue;
+      const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.bodyTimeoutMs)]);
+      try {
+        yield { raw: await feed.body(hash, signal), feed };
+      } catch (error) {
+        if (!record.abort.signal.aborted) this.#modules.onTrouble(feed, "fetching a body", error);
+      }
+    }
+  }
+}
+
+function isMutation(refusal: Refusal): boolean {
+  return MUTATED.has(refusal.code) || refusal.code.startsWith("SPRINT_DECODE_");
+}
+
+/** Insertion-ordered map as a bounded memory: the oldest entry goes. */
+function bounded<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
+  map.set(key, value);
+  if (map.size <= limit) return;
+  const oldest = map.keys().next();
+  if (!oldest.done) map.delete(oldest.value);
+}
+
+/** For logs: the code where there is one, and the sentence. */
+export function describeTrouble(error: unknown): { code: string | null; message: string } {
+  if (isSprintError(error)) return { code: error.code, message: error.message };
+  if (typeof error === "object" && error !== null && "code" in error && "message" in error) {
+    return { code: String(error.code), message: String(error.message) };
+  }
+  return { code: null, message: messageOf(error) };
+}
