@@ -45,7 +45,7 @@ function orNull<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()]);
 }
 
-function oneOf<const T extends readonly string[]>(values: T, description: string) {
+function oneOf<const T extends string[]>(values: readonly [...T], description: string) {
   return Type.Enum(values, { type: "string", description });
 }
 
@@ -299,7 +299,8 @@ export const RaceBody = Type.Object({
   blocks: Type.Array(
     Type.Object({
       hash: Hash,
-      height: orNull(Height),
+      height: Height,
+      first_at: Time,
       arrivals: Type.Array(
         Type.Object({
           upstream: Type.String(),
@@ -316,10 +317,15 @@ export const RaceBody = Type.Object({
       upstream: Type.String(),
       seen: Type.Integer(),
       wins: Type.Integer(),
-      behind_ms_p50: orNull(Type.Number()),
-      wrong: Type.Integer({ description: "announcements refused as invalid" }),
+      behind_ms_p50: orNull(Type.Number({ description: "over the blocks it did not win" })),
+      behind_ms_p95: orNull(Type.Number()),
+      wrong: Type.Integer({ description: "announcements refused since the start" }),
     }),
     { description: "most wins first" },
+  ),
+  wrongs: Type.Array(
+    Type.Object({ upstream: Type.String(), code: Type.String(), message: Type.String(), at: Time }),
+    { description: "refused announcements, newest first" },
   ),
 });
 export type RaceBody = Static<typeof RaceBody>;

@@ -1,0 +1,101 @@
+/** Numbers and names that this room is built with, and their defaults. */
+import { availableParallelism } from "node:os";
+import { TIER, type Tier } from "../../shared/tier.ts";
+
+export interface ServerOptions {
+  readonly version: string;
+  /** "devnet", "mainnet", …: what `--network` said. */
+  readonly network: string;
+  /** Unix ms. */
+  readonly startedAt: number;
+  readonly tiers: readonly TierOptions[];
+  readonly control: ControlOptions;
+  readonly http?: Partial<HttpLimits>;
+  readonly subscriptions?: Partial<SubscriptionLimits>;
+  readonly sockets?: Partial<SocketLimits>;
+  readonly fanout?: Partial<FanoutOptions>;
+}
+
+export interface TierOptions {
+  readonly tier: Tier;
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** Concurrent sockets; by default the tier's. Infinity: no limit. */
+  readonly connections?: number;
+  /** By client address; by default the tier's. Infinity: no limit. */
+  readonly apiCallsPerMinute?: number;
+}
+
+export interface ControlOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly token: string;
+}
+
+export interface HttpLimits {
+  readonly bodyBytes: number;
+  readonly headerBytes: number;
+  /** From the first byte of a connection (or request) to the end of its headers. */
+  readonly headersTimeoutMs: number;
+  /** To the end of its body. */
+  readonly requestTimeoutMs: number;
+  readonly keepAliveTimeoutMs: number;
+  /** Sockets that have not completed their first request; newer ones are dropped. */
+  readonly pendingSockets: number;
+  /** Sockets above a tier's limit that are kept just long enough to be told so; beyond that they are dropped. */
+  readonly refusedSockets: number;
+}
+
+export const HTTP_LIMITS: HttpLimits = {
+  bodyBytes: 16 * 1024,
+  headerBytes: 8 * 1024,
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 20_000,
+  keepAliveTimeoutMs: 30_000,
+  pendingSockets: 4_096,
+  refusedSockets: 64,
+};
+
+export interface SubscriptionLimits {
+  /** Stored by one listener. */
+  readonly total: number;
+  /** Stored for one client address. */
+  readonly perAddress: number;
+  /** Life after the last connection that used it ended. */
+  readonly ttlMs: number;
+}
+
+export const SUBSCRIPTION_LIMITS: SubscriptionLimits = { total: 1_000, perAddress: 100, ttlMs: 24 * 3_600_000 };
+
+export interface SocketLimits {
+  readonly pingIntervalMs: number;
+  /** A client has nothing to say beyond control frames. */
+  readonly maxMessageBytes: number;
+  /** From our close frame to the end of the socket. */
+  readonly closeTimeoutMs: number;
+}
+
+export const SOCKET_LIMITS: SocketLimits = { pingIntervalMs: 30_000, maxMessageBytes: 1_024, closeTimeoutMs: 3_000 };
+
+export interface FanoutOptions {
+  /** Subscribers of one listener that the main process holds; those above it go to child processes. Infinity: never. */
+  readonly threshold: number;
+  readonly processes: number;
+  /** Messages a child may be behind before it is given up. */
+  readonly maxPendingMessages: number;
+}
+
+export const FANOUT_DEFAULTS: FanoutOptions = {
+  threshold: 256,
+  processes: Math.max(1, availableParallelism() - 1),
+  maxPendingMessages: 4_096,
+};
+
+export function connectionsOf(options: TierOptions): number {
+  return options.connections ?? TIER[options.tier].connections;
+}
+
+export function apiCallsOf(options: TierOptions): number {
+  return options.apiCallsPerMinute ?? TIER[options.tier].apiCallsPerMinute;
+}

@@ -1,0 +1,200 @@
+/** The REST routes of a tier's listener: a table to read from top to bottom. */
+import type { FastifySchema } from "fastify";
+import {
+  BlockBody,
+  BlocksBody,
+  ChainBlocksBody,
+  ChainBlocksQuery,
+  ChainBody,
+  ChainParams,
+  ChainsBody,
+  ErrorBody,
+  HashParams,
+  HealthBody,
+  LatestQuery,
+  ReadyBody,
+  SubscribeBody,
+  SubscriptionBody,
+  SubscriptionParams,
+  SubscriptionsBody,
+  TIER_ROUTES,
+  VersionBody,
+} from "../../shared/api.ts";
+import type { Chain } from "../../shared/chain.ts";
+import { SprintError } from "../../shared/errors.ts";
+import type { Tier } from "../../shared/tier.ts";
+import type { App } from "./http.ts";
+import type { Before, BlockRecord, ServerModules } from "./modules.ts";
+import type { Subscriptions } from "./subscriptions.ts";
+import { blockBody, chainBodies, chainBodyOf, healthStatus, subscriptionBody } from "./views.ts";
+
+export interface TierRouteOptions {
+  readonly tier: Tier;
+  readonly version: string;
+  readonly network: string;
+  readonly startedAt: number;
+}
+
+export interface TierRouteModules {
+  readonly server: ServerModules;
+  readonly subscriptions: Subscriptions;
+  readonly isDraining: () => boolean;
+  /** WebSocket address, given the Host that the client used. */
+  readonly eventsUrl: (host: string) => string;
+}
+
+/** Probes are answered whatever the limits say. */
+const EXEMPT = { rateLimit: false } as const;
+
+export function addTierRoutes(app: App, options: TierRouteOptions, modules: TierRouteModules): void {
+  const { server, subscriptions, isDraining, eventsUrl } = modules;
+
+  // Registered as a plugin, so that the limiter and the OpenAPI collector, registered before, see each route.
+  app.register(async (routes: App) => {
+    routes.get(
+      TIER_ROUTES.latest,
+      { schema: { summary: "Newest block of each chain, or of one", querystring: LatestQuery, response: answers(BlocksBody) } },
+      (request) => {
+        const { chain } = request.query;
+        const chains = chain === undefined ? server.chains().map((each) => each.chain) : [requireChain(server, chain)];
+        const records = chains.map((each) => server.latest(each)).filter((record) => record !== null);
+        return { blocks: records.map(blockBody) };
+      },
+    );
+    routes.get(
+      TIER_ROUTES.block,
+      { schema: { summary: "One block by its hash", params: HashParams, response: answers(BlockBody) } },
+      (request) => blockBody(requireBlock(server, request.params.hash)),
+    );
+    routes.get(TIER_ROUTES.chains, { schema: { summary: "The chains that are on", response: answers(ChainsBody) } }, () => ({
+      chains: chainBodies(server),
+    }));
+    routes.get(
+      TIER_ROUTES.chainStatus,
+      { schema: { summary: "Tip, finality and upstreams of a chain", params: ChainParams, response: answers(ChainBody) } },
+      (request) => chainBodyOf(server, request.params.chain) ?? chainOff(server, request.params.chain),
+    );
+    routes.get(
+      TIER_ROUTES.chainBlocks,
+      {
+        schema: {
+          summary: "Best chain, newest first, as far back as it is kept",
+          params: ChainParams,
+          querystring: ChainBlocksQuery,
+          response: answers(ChainBlocksBody),
+        },
+      },
+      (request) => {
+        const chain = requireChain(server, request.params.chain);
+        const { limit, before } = request.query;
+        const records = server.blocksOf(chain, { limit, before: beforeOf(before) });
+        if (records === null) throw blockUnknown(String(before));
+        const next = records.length < limit ? undefined : records.at(-1);
+        return { chain, blocks: records.map(blockBody), next_before: next?.block.hash ?? null };
+      },
+    );
+
+    routes.post(
+      TIER_ROUTES.subscribe,
+      {
+        schema: {
+          summary: "Store a filter and get a WebSocket address for it",
+          description: "Kept in memory until 24 hours after its last connection ended; a restart forgets it.",
+          body: SubscribeBody,
+          response: answers(SubscriptionBody, 201),
+        },
+      },
+      async (request, reply) => {
+        for (const chain of request.body.chains ?? []) requireChain(server, chain);
+        const subscription = subscriptions.add(request.ip, request.body);
+        return reply.code(201).send(subscriptionBody(subscription, eventsUrl(request.host)));
+      },
+    );
+    routes.delete(
+      TIER_ROUTES.subscription,
+      { schema: { summary: "Forget a stored filter; streams that are open go on", params: SubscriptionParams, response: nothing } },
+      async (request, reply) => {
+        subscriptions.remove(request.params.id);
+        return reply.code(204).send(null);
+      },
+    );
+    routes.get(
+      TIER_ROUTES.subscriptions,
+      { schema: { summary: "The filters stored from this client address", response: answers(SubscriptionsBody) } },
+      (request) => ({
+        subscriptions: subscriptions.listOf(request.ip).map((each) => subscriptionBody(each, eventsUrl(request.host))),
+      }),
+    );
+
+    routes.get(
+      TIER_ROUTES.health,
+      { config: EXEMPT, schema: { summary: "Health of the daemon and its chains", response: { ...answers(HealthBody), 503: HealthBody } } },
+      async (_request, reply) => {
+        const chains = chainBodies(server);
+        const status = healthStatus(chains, isDraining());
+        const uptime_seconds = (server.clock.wall() - options.startedAt) / 1000;
+        return reply.code(status === "down" || status === "draining" ? 503 : 200).send({ status, uptime_seconds, chains });
+      },
+    );
+    routes.get(TIER_ROUTES.version, { schema: { summary: "Version and networks", response: answers(VersionBody) } }, () => ({
+      name: "bitcoin-sprint" as const,
+      version: options.version,
+      network: options.network,
+      chains: Object.fromEntries(server.chains().map(({ chain, network }) => [chain, network])),
+      tier: options.tier,
+    }));
+    routes.get(TIER_ROUTES.metrics, { schema: { summary: "Metrics as Prometheus text", produces: ["text/plain"] } }, async (_request, reply) =>
+      reply.type("text/plain; version=0.0.4; charset=utf-8").send(await server.metricsText()),
+    );
+    routes.get(
+      TIER_ROUTES.healthz,
+      { config: EXEMPT, schema: { summary: "The process answers", response: answers(ReadyBody) } },
+      () => ({ ready: true, reason: null }),
+    );
+    routes.get(
+      TIER_ROUTES.readyz,
+      {
+        config: EXEMPT,
+        schema: { summary: "At least one chain is relayed and no shutdown has begun", response: { ...answers(ReadyBody), 503: ReadyBody } },
+      },
+      async (_request, reply) => {
+        const status = healthStatus(chainBodies(server), isDraining());
+        const ready = status === "ok" || status === "degraded";
+        return reply.code(ready ? 200 : 503).send({ ready, reason: ready ? null : status });
+      },
+    );
+    routes.get(TIER_ROUTES.openapi, { schema: { hide: true } as FastifySchema }, () => routes.swagger());
+  });
+}
+
+function answers<T, S extends number = 200>(body: T, status: S = 200 as S) {
+  return { [status]: body, "4xx": ErrorBody, 500: ErrorBody } as Record<S, T> & Record<"4xx" | 500, typeof ErrorBody>;
+}
+
+const nothing = { 204: { type: "null", description: "done" }, "4xx": ErrorBody } as const;
+
+function beforeOf(text: string | undefined): Before {
+  if (text === undefined) return null;
+  return text.length <= 10 ? Number(text) : text;
+}
+
+function requireBlock(server: ServerModules, hash: string): BlockRecord {
+  const record = server.blockByHash(hash);
+  if (record === null) throw blockUnknown(hash);
+  return record;
+}
+
+function requireChain(server: ServerModules, chain: Chain): Chain {
+  return server.chains().some((each) => each.chain === chain) ? chain : chainOff(server, chain);
+}
+
+function chainOff(server: ServerModules, chain: Chain): never {
+  const on = server.chains().map((each) => each.chain);
+  const message = `${chain} is not relayed by this daemon; it relays ${on.join(", ") || "no chain"}`;
+  throw new SprintError("SPRINT_API_CHAIN_OFF", message, { chain, on });
+}
+
+function blockUnknown(hash: string): SprintError {
+  const message = `block ${hash} is not known here: it is on no chain relayed, older than what is kept, or not mined yet`;
+  return new SprintError("SPRINT_API_BLOCK_UNKNOWN", message, { hash });
+}

@@ -1,0 +1,144 @@
+/** One tier's listener: REST by fastify, `/ws/v1/events` by our own upgrade handler, one limit on sockets over both. */
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import rateLimit from "@fastify/rate-limit";
+import swagger from "@fastify/swagger";
+import { type ListenerBody, TIER_ROUTES } from "../../shared/api.ts";
+import { SprintError } from "../../shared/errors.ts";
+import { Admission } from "./admission.ts";
+import { failureOf, refuseSocket } from "./failure.ts";
+import { EventsEndpoint } from "./events.ts";
+import { createApp, listenOn, notFound, type App } from "./http.ts";
+import type { ServerModules } from "./modules.ts";
+import { apiCallsOf, connectionsOf, type HttpLimits, type SubscriptionLimits, type TierOptions } from "./options.ts";
+import { addTierRoutes } from "./routes.ts";
+import type { Seats } from "./seats.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+export interface TierListenerOptions extends TierOptions {
+  readonly version: string;
+  readonly network: string;
+  readonly startedAt: number;
+  readonly http: HttpLimits;
+  readonly subscriptions: SubscriptionLimits;
+}
+
+export interface TierListenerModules {
+  readonly server: ServerModules;
+  readonly seats: Seats;
+  readonly isDraining: () => boolean;
+}
+
+export interface TierListener {
+  /** Resolves to the origin. */
+  listen(): Promise<string>;
+  status(): ListenerBody;
+  /** Stops listening and ends every socket that is still open. */
+  close(): Promise<void>;
+}
+
+export async function createTierListener(options: TierListenerOptions, modules: TierListenerModules): Promise<TierListener> {
+  const { server, seats, isDraining } = modules;
+  const limit = connectionsOf(options);
+  const app = createApp(options.http, server.onFault);
+  const { pendingSockets, refusedSockets } = options.http;
+  const admission = new Admission({ connections: limit, pendingSockets, refusedSockets }, { server: app.server });
+  const subscriptions = new Subscriptions(options.subscriptions, { clock: server.clock });
+  let url = "";
+
+  refuseOverLimit(app, admission, limit);
+  const allowHandshake = await limitCalls(app, apiCallsOf(options));
+  await app.register(swagger, {
+    openapi: {
+      openapi: "3.1.0",
+      info: {
+        title: "Bitcoin Sprint",
+        version: options.version,
+        description: `Listener of tier ${options.tier}. Events: WebSocket ${TIER_ROUTES.events}?chains=&types=&phase=&cursor=`,
+        license: { name: "Apache-2.0", identifier: "Apache-2.0" },
+      },
+    },
+  });
+  addTierRoutes(app, options, { server, subscriptions, isDraining, eventsUrl: (host) => `ws://${host}${TIER_ROUTES.events}` });
+
+  const events = new EventsEndpoint({ tier: options.tier }, { server, seats, subscriptions, admission });
+  app.server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    // From here on the socket is ours: the HTTP server has let go of it, and nobody else would hear its errors.
+    socket.on("error", () => socket.destroy());
+    void (async () => {
+      try {
+        if (isDraining()) throw new SprintError("SPRINT_API_DRAINING", "the daemon is shutting down; come back with your cursor in a moment");
+        if (admission.isRefused(socket)) throw overLimit(limit);
+        await allowHandshake(request);
+        events.open(request, socket, head);
+      } catch (error) {
+        if (failureOf(error).status === 500) server.onFault(error, TIER_ROUTES.events);
+        refuseSocket(socket, error);
+      }
+    })();
+  });
+
+  return {
+    async listen() {
+      url = await listenOn(app, { host: options.host, port: options.port, what: `tier ${options.tier}` });
+      return url;
+    },
+    status: () => ({
+      tier: options.tier,
+      url,
+      connections: admission.connections,
+      connections_limit: Number.isFinite(limit) ? limit : null,
+      subscribers: events.subscribers,
+    }),
+    async close() {
+      const closed = app.close();
+      admission.destroyAll();
+      await closed;
+    },
+  };
+}
+
+function refuseOverLimit(app: App, admission: Admission, limit: number): void {
+  app.addHook("onRequest", async (request, reply) => {
+    if (!admission.isRefused(request.raw.socket)) return;
+    reply.header("connection", "close");
+    // An orchestrator that finds no answer here would restart a daemon that is only well used.
+    if (request.routeOptions.config.rateLimit !== false) throw overLimit(limit);
+  });
+}
+
+/** REST and handshakes of one address draw on the same calls per minute. Returns the check for handshakes. */
+async function limitCalls(app: App, callsPerMinute: number): Promise<(request: IncomingMessage) => Promise<void>> {
+  if (!Number.isFinite(callsPerMinute)) {
+    app.setNotFoundHandler((request) => {
+      throw notFound(request);
+    });
+    return async () => {};
+  }
+  await app.register(rateLimit, {
+    max: callsPerMinute,
+    timeWindow: 60_000,
+    enableDraftSpec: true,
+    errorResponseBuilder: (_request, context) => tooManyCalls(callsPerMinute, Math.ceil(context.ttl / 1000)),
+  });
+  app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request) => {
+    throw notFound(request);
+  });
+  const take = app.createRateLimit();
+  return async (request) => {
+    // The limiter reads the address and the route's own settings of a request, and a handshake has none of fastify's.
+    const asked = { ip: request.socket.remoteAddress ?? "", routeOptions: {} };
+    const left = await take(asked as unknown as Parameters<typeof take>[0]);
+    if (!left.isAllowed && left.isExceeded) throw tooManyCalls(callsPerMinute, left.ttlInSeconds);
+  };
+}
+
+function tooManyCalls(callsPerMinute: number, retryAfterSeconds: number): SprintError {
+  const message = `more than the ${callsPerMinute} calls per minute of this tier; come back in ${retryAfterSeconds} s`;
+  return new SprintError("SPRINT_API_RATE_LIMIT", message, { callsPerMinute, retryAfterSeconds });
+}
+
+function overLimit(limit: number): SprintError {
+  const message = `all ${limit} connections of this tier are taken; come back later, or use a tier with more`;
+  return new SprintError("SPRINT_API_CONNECTION_LIMIT", message, { limit, retryAfterSeconds: 5 });
+}

@@ -1,0 +1,148 @@
+/** From what the daemon knows to what the API says: snake_case, RFC 3339, units in names. */
+import type {
+  BlockBody,
+  BreakerBody,
+  ChainBody,
+  HealthBody,
+  RaceBody,
+  StreamedEvent,
+  SubscriptionBody,
+  UpstreamBody,
+} from "../../shared/api.ts";
+import type { Chain } from "../../shared/chain.ts";
+import type { Clock } from "../../shared/clock.ts";
+import type { BreakerSnapshot } from "../breaker/index.ts";
+import type { RaceReport, StreamEvent } from "../relay/index.ts";
+import type { FeedStatus } from "../upstream/index.ts";
+import type { BlockRecord, ChainSnapshot, ServerModules } from "./modules.ts";
+import type { Subscription } from "./subscriptions.ts";
+
+export function timeOf(unixMs: number): string {
+  return new Date(unixMs).toISOString().replace(".000Z", "Z");
+}
+
+export function blockBody({ block, network, validation, upstream, bestChain, final }: BlockRecord): BlockBody {
+  const { detail } = block;
+  return {
+    chain: block.chain,
+    network,
+    hash: block.hash,
+    height: block.height,
+    parent_hash: block.parentHash,
+    timestamp: timeOf(block.timestamp * 1000),
+    tx_count: block.txCount,
+    size_bytes: block.sizeBytes,
+    weight: detail.weight,
+    version: detail.version,
+    merkle_root: detail.merkleRoot,
+    bits: detail.bits.toString(16).padStart(8, "0"),
+    nonce: detail.nonce,
+    auxpow: detail.auxpow,
+    validation,
+    upstream,
+    best_chain: bestChain,
+    final,
+  };
+}
+
+function chainBody(chain: ChainSnapshot, upstreams: readonly FeedStatus[]): ChainBody {
+  const own = upstreams.filter((upstream) => upstream.chain === chain.chain);
+  const up = own.filter((upstream) => upstream.state === "up").length;
+  return {
+    chain: chain.chain,
+    network: chain.network,
+    status: up === 0 ? "down" : chain.synced ? "synced" : "syncing",
+    tip: chain.tip === null ? null : { hash: chain.tip.hash, height: chain.tip.height },
+    tip_time: chain.tip === null ? null : timeOf(chain.tip.timestamp * 1000),
+    finalized: chain.finalized === null ? null : { hash: chain.finalized.hash, height: chain.finalized.height },
+    upstreams_up: up,
+    upstreams_total: own.length,
+  };
+}
+
+export function chainBodies(modules: Pick<ServerModules, "chains" | "upstreams">): ChainBody[] {
+  const upstreams = modules.upstreams();
+  return modules.chains().map((chain) => chainBody(chain, upstreams));
+}
+
+export function chainBodyOf(modules: Pick<ServerModules, "chains" | "upstreams">, chain: Chain): ChainBody | null {
+  return chainBodies(modules).find((body) => body.chain === chain) ?? null;
+}
+
+export function healthStatus(chains: readonly ChainBody[], isDraining: boolean): HealthBody["status"] {
+  if (isDraining) return "draining";
+  const synced = chains.filter(({ status }) => status === "synced").length;
+  if (synced === 0) return "down";
+  return synced < chains.length ? "degraded" : "ok";
+}
+
+export function upstreamBody(status: FeedStatus, clock: Clock): UpstreamBody {
+  return {
+    name: status.name,
+    chain: status.chain,
+    kind: status.kind,
+    url: status.url,
+    state: status.state,
+    agent: status.agent,
+    height: status.height,
+    progress_age_ms: status.lastProgressAt === null ? null : Math.max(0, clock.now() - status.lastProgressAt),
+    connects: status.connects,
+    last_error: status.lastError,
+    cordon: status.cordon,
+  };
+}
+
+export function breakerBody(snapshot: BreakerSnapshot, clock: Clock): BreakerBody {
+  const { requests, failures, nextAttemptAt } = snapshot;
+  return {
+    name: snapshot.name,
+    state: snapshot.state,
+    failure_rate: requests === 0 ? null : failures / requests,
+    requests,
+    failures,
+    rejected: snapshot.rejected,
+    next_attempt_at: nextAttemptAt === null ? null : timeOf(Math.round(clock.wall() + nextAttemptAt - clock.now())),
+    last_error: snapshot.lastError,
+  };
+}
+
+export function raceBody(report: RaceReport): RaceBody {
+  return {
+    chain: report.chain,
+    blocks: report.blocks.map(({ hash, height, firstAt, arrivals }) => ({
+      hash,
+      height,
+      first_at: timeOf(firstAt),
+      arrivals: arrivals.map(({ upstream, via, behindMs }) => ({ upstream, via, behind_ms: behindMs })),
+    })),
+    standings: report.standings.map(({ upstream, seen, wins, behindMsP50, behindMsP95, wrong }) => ({
+      upstream,
+      seen,
+      wins,
+      behind_ms_p50: behindMsP50,
+      behind_ms_p95: behindMsP95,
+      wrong,
+    })),
+    wrongs: report.wrongs.map(({ upstream, code, message, wall }) => ({ upstream, code, message, at: timeOf(wall) })),
+  };
+}
+
+export function subscriptionBody(subscription: Subscription, eventsUrl: string): SubscriptionBody {
+  const { id, filter, createdAt, expiresAt, connections } = subscription;
+  return {
+    id,
+    url: `${eventsUrl}?subscription=${id}`,
+    chains: filter.chains === null ? null : [...filter.chains],
+    types: filter.types === null ? null : [...filter.types],
+    phase: filter.phase,
+    created_at: timeOf(createdAt),
+    expires_at: timeOf(expiresAt),
+    connections,
+  };
+}
+
+/** An event as every subscriber gets it, without what belongs to one of them. */
+export function streamedEvent(event: StreamEvent): StreamedEvent {
+  const { receivedAt: _receivedAt, seq: _seq, ...told } = event;
+  return told;
+}
