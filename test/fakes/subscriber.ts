@@ -144,7 +144,7 @@ export class ChainChecker {
       if (event.phase === "announced") this.#announced(view, event);
       else this.#validated(view, event);
     } else if (event.type === "reorg") this.#reorg(view, event);
-    else if (event.type === "gap") {
+    else if (event.type === "gap" && event.data.reason !== "body_unavailable") {
       view.path = [];
       view.validated.clear();
     }
