@@ -9,12 +9,14 @@ import { displayHash, sha256d, u32 } from "./serialize.ts";
 export const LIES = ["bad-work", "bad-bits", "bad-time", "unknown-parent", "bad-merkle", "bad-auxpow"] as const;
 export type Lie = (typeof LIES)[number];
 
+const MAX_TRANSACTIONS = 4;
+
 /** In AuxPoW, the last byte of the last sibling of the chain branch: 4 bytes of index and the parent header stand behind it. */
 const CHAIN_BRANCH_END = 4 + 80 + 1;
 
 /** A block on `parent` at about `time` (Unix seconds) that is wrong in the way of `lie` and in no other. */
 export async function lyingBlock(chain: Chain, lie: Lie, parent: MinedBlock, time: number, random: Random): Promise<MinedBlock> {
-  const honest = draftOn(parent, time, false);
+  const honest = draftOn(parent, time, false, MAX_TRANSACTIONS);
   switch (lie) {
     case "bad-work":
       return mineBlock(chain, { ...honest, working: false }, parent, random);
@@ -28,7 +30,7 @@ export async function lyingBlock(chain: Chain, lie: Lie, parent: MinedBlock, tim
     }
     case "bad-merkle": {
       const block = await mineBlock(chain, honest, parent, random);
-      return { ...block, transactions: blockTransactions(chain, block.height, random) };
+      return { ...block, transactions: blockTransactions(chain, honest, random) };
     }
     case "bad-auxpow": {
       if (!canMergeMine(chain) || honest.height < AUXPOW_FROM_HEIGHT) throw cannotLie(chain, honest.height);

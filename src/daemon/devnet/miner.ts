@@ -32,7 +32,6 @@ export const AUXPOW_FROM_HEIGHT = 20;
 export const REGTEST_BITS = 0x207fffff;
 
 const MEDIAN_TIME_SPAN = 11;
-const MAX_TRANSACTIONS = 8;
 
 /** What a block is to be; the lies of `lies.ts` are drafts and blocks with one thing wrong. */
 export interface Draft {
@@ -43,6 +42,8 @@ export interface Draft {
   readonly time: number;
   readonly bits: number;
   readonly auxpow: boolean;
+  /** At most so many beside the coinbase. */
+  readonly maxTransactions: number;
   /** False: the nonce is chosen so that the hash misses the target. */
   readonly working: boolean;
 }
@@ -56,7 +57,7 @@ export function canMergeMine(chain: Chain): boolean {
 }
 
 /** The draft of an honest block on `parent`, at `time` or as soon after it as median time past allows. */
-export function draftOn(parent: MinedBlock, time: number, auxpow: boolean): Draft {
+export function draftOn(parent: MinedBlock, time: number, auxpow: boolean, maxTransactions: number): Draft {
   const height = parent.height + 1;
   return {
     parentHash: parent.hash,
@@ -64,6 +65,7 @@ export function draftOn(parent: MinedBlock, time: number, auxpow: boolean): Draf
     time: Math.max(time, medianTimePast(parent) + 1),
     bits: REGTEST_BITS,
     auxpow: auxpow && height >= AUXPOW_FROM_HEIGHT,
+    maxTransactions,
     working: true,
   };
 }
@@ -71,7 +73,7 @@ export function draftOn(parent: MinedBlock, time: number, auxpow: boolean): Draf
 /** Fills the draft with transactions and works until its nonce is found. `parent` is null where the parent is nobody's. */
 export async function mineBlock(chain: Chain, draft: Draft, parent: MinedBlock | null, random: Random): Promise<MinedBlock> {
   const recipe = RECIPE[chain];
-  const transactions = blockTransactions(chain, draft.height, random);
+  const transactions = blockTransactions(chain, draft, random);
   const header = Buffer.concat([
     u32(draft.auxpow ? recipe.version | VERSION_AUXPOW : recipe.version),
     internalHash(draft.parentHash),
@@ -90,10 +92,14 @@ export async function mineBlock(chain: Chain, draft: Draft, parent: MinedBlock |
   return { ...block, hash: displayHash(sha256d(header)), header };
 }
 
-/** A coinbase for `height` and up to eight others. */
-export function blockTransactions(chain: Chain, height: number, random: Random): Transaction[] {
+/** A coinbase and as many others as chance and the draft allow. */
+export function blockTransactions(
+  chain: Chain,
+  { height, maxTransactions }: Pick<Draft, "height" | "maxTransactions">,
+  random: Random,
+): Transaction[] {
   const { segwit, subsidy } = RECIPE[chain];
-  const others = randomTransactions(Math.floor(random() * (MAX_TRANSACTIONS + 1)), segwit, random);
+  const others = randomTransactions(Math.floor(random() * (maxTransactions + 1)), segwit, random);
   return [coinbaseTransaction(height, subsidy(height), others, segwit, random), ...others];
 }
 

@@ -22,6 +22,8 @@ export interface DevnetNodeOptions {
   readonly forkChance: number;
   /** Every so many blocks one is merged-mined, where the chain has that. */
   readonly auxpowEvery: number;
+  /** At most so many in a block beside the coinbase. They spend nothing: a node that keeps the coins takes only blocks without. */
+  readonly maxTransactions: number;
   /** Blocks mined before the node listens, dated back. */
   readonly historyBlocks: number;
   readonly host: string;
@@ -34,6 +36,7 @@ export const DEVNET_NODE_DEFAULTS = {
   blockIntervalMs: null,
   forkChance: 0,
   auxpowEvery: 4,
+  maxTransactions: 8,
   historyBlocks: 12,
   host: "127.0.0.1",
   port: 0,
@@ -289,8 +292,9 @@ export class DevnetNode {
   }
 
   async #extend(parent: MinedBlock, time = this.#nowSeconds()): Promise<MinedBlock> {
-    const merged = (parent.height + 1) % this.#options.auxpowEvery === 0;
-    const block = await mineBlock(this.chain, draftOn(parent, time, merged), parent, this.#modules.random);
+    const { auxpowEvery, maxTransactions } = this.#options;
+    const draft = draftOn(parent, time, (parent.height + 1) % auxpowEvery === 0, maxTransactions);
+    const block = await mineBlock(this.chain, draft, parent, this.#modules.random);
     this.store.add(block);
     // Each announcement is a turn of its own, and sockets are served between blocks.
     await nextTurn();
