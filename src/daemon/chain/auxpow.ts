@@ -90,14 +90,21 @@ export function checkAuxPowVersion(header: Header, rules: AuxPowRules): Refusal 
       : null;
   }
   if (!hasAuxPowVersion(version)) {
-    return refuse("SPRINT_AUXPOW_UNEXPECTED", "AuxPoW of a version that announces none", "none", "a proof", { version });
+    return refuse("SPRINT_AUXPOW_UNEXPECTED", "AuxPoW of a version that announces none", "none", "a proof", {
+      version,
+    });
   }
   if (auxpow.coinbaseIndex !== 0) {
     return refuse("SPRINT_AUXPOW_NOT_COINBASE", "index of the parent's transaction", 0, auxpow.coinbaseIndex);
   }
   const parentChainId = chainIdOf(readU32(auxpow.parentHeader, 0) | 0);
   if (rules.strictChainId && parentChainId === chainId) {
-    return refuse("SPRINT_AUXPOW_PARENT_CHAIN_ID", "chain id of the parent block", `other than ${chainId}`, parentChainId);
+    return refuse(
+      "SPRINT_AUXPOW_PARENT_CHAIN_ID",
+      "chain id of the parent block",
+      `other than ${chainId}`,
+      parentChainId,
+    );
   }
   return null;
 }
@@ -108,7 +115,12 @@ export function checkAuxPowCommitment(header: Header, auxpow: AuxPow): Refusal |
   const merkleRoot = followBranch(txid, auxpow.coinbaseBranch, auxpow.coinbaseIndex);
   const parentRoot = auxpow.parentHeader.subarray(36, 68);
   if (!merkleRoot.equals(parentRoot)) {
-    return refuse("SPRINT_AUXPOW_COINBASE_BRANCH", "merkle root of the parent block", displayHash(parentRoot), displayHash(merkleRoot));
+    return refuse(
+      "SPRINT_AUXPOW_COINBASE_BRANCH",
+      "merkle root of the parent block",
+      displayHash(parentRoot),
+      displayHash(merkleRoot),
+    );
   }
 
   const blockHash = Buffer.from(header.hash, "hex").reverse();
@@ -116,17 +128,32 @@ export function checkAuxPowCommitment(header: Header, auxpow: AuxPow): Refusal |
   const root = followBranch(blockHash, auxpow.chainBranch, auxpow.chainIndex).reverse();
   const rootAt = script.indexOf(root);
   if (rootAt === -1) {
-    return refuse("SPRINT_AUXPOW_CHAIN_BRANCH", "parent's coinbase script", `chain root ${root.toString("hex")}`, "no such root");
+    return refuse(
+      "SPRINT_AUXPOW_CHAIN_BRANCH",
+      "parent's coinbase script",
+      `chain root ${root.toString("hex")}`,
+      "no such root",
+    );
   }
   const magicAt = script.indexOf(MERGED_MINING_MAGIC);
   if (magicAt === -1) {
     if (rootAt > MAX_BARE_ROOT_OFFSET) {
-      return refuse("SPRINT_AUXPOW_ROOT", "offset of a chain root without magic", `at most ${MAX_BARE_ROOT_OFFSET}`, rootAt);
+      return refuse(
+        "SPRINT_AUXPOW_ROOT",
+        "offset of a chain root without magic",
+        `at most ${MAX_BARE_ROOT_OFFSET}`,
+        rootAt,
+      );
     }
   } else {
     const secondAt = script.indexOf(MERGED_MINING_MAGIC, magicAt + 1);
     if (secondAt !== -1) {
-      return refuse("SPRINT_AUXPOW_MAGIC", "merged-mining magic in the parent's coinbase", "one", `another at ${secondAt}`);
+      return refuse(
+        "SPRINT_AUXPOW_MAGIC",
+        "merged-mining magic in the parent's coinbase",
+        "one",
+        `another at ${secondAt}`,
+      );
     }
     if (magicAt + MERGED_MINING_MAGIC.length !== rootAt) {
       return refuse("SPRINT_AUXPOW_ROOT", "offset of the chain root", magicAt + MERGED_MINING_MAGIC.length, rootAt);
@@ -135,7 +162,12 @@ export function checkAuxPowCommitment(header: Header, auxpow: AuxPow): Refusal |
 
   const sizeAt = rootAt + root.length;
   if (script.length - sizeAt < 8) {
-    return refuse("SPRINT_AUXPOW_SIZE", "bytes behind the chain root", "at least 8 (size, nonce)", script.length - sizeAt);
+    return refuse(
+      "SPRINT_AUXPOW_SIZE",
+      "bytes behind the chain root",
+      "at least 8 (size, nonce)",
+      script.length - sizeAt,
+    );
   }
   const size = script.readUInt32LE(sizeAt);
   const height = auxpow.chainBranch.length;

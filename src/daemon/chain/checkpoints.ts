@@ -49,7 +49,8 @@ export function checkpointFrom(
   if (!/^[0-9a-f]+$/i.test(headerHex) || headerHex.length !== HEADER_BYTES * 2) {
     invalid("header", `${HEADER_BYTES * 2} hex digits`, `${headerHex.length} characters`);
   }
-  if (workHex !== undefined && !/^[0-9a-f]{1,64}$/i.test(workHex)) invalid("work", "1 to 64 hex digits", workHex.slice(0, 80));
+  if (workHex !== undefined && !/^[0-9a-f]{1,64}$/i.test(workHex))
+    invalid("work", "1 to 64 hex digits", workHex.slice(0, 80));
 
   const header = Buffer.from(headerHex, "hex");
   const bits = header.readUInt32LE(72);

@@ -63,10 +63,14 @@ export function headerBytes(fields: HeaderFields): Buffer {
 
 function hash32(display: string, what: string): Buffer {
   if (!/^[0-9a-f]{64}$/i.test(display)) {
-    throw new SprintError("SPRINT_DECODE_HASH", `${what}: expected 64 hex digits, got ${JSON.stringify(display.slice(0, 80))}`, {
-      expected: "64 hex digits",
-      actual: display.slice(0, 80),
-    });
+    throw new SprintError(
+      "SPRINT_DECODE_HASH",
+      `${what}: expected 64 hex digits, got ${JSON.stringify(display.slice(0, 80))}`,
+      {
+        expected: "64 hex digits",
+        actual: display.slice(0, 80),
+      },
+    );
   }
   return wireHash(display);
 }

@@ -1,5 +1,6 @@
 /** The door of this room: the networks, their codecs, and the words both speak in. */
 export { checkpointFrom } from "./checkpoints.ts";
+export { codecFor } from "./codec.ts";
 export { decodeHeader, encodeHeader, HEADER_BYTES, headerBytes, type HeaderFields } from "./header.ts";
 export { findByGenesis, networksOf, paramsFor } from "./params.ts";
 export type {

@@ -337,13 +337,7 @@ const TABLE: Readonly<Record<Chain, Readonly<Record<string, Row>>>> = {
         nonce: 2,
       },
       // DigiShield with a timespan of one second clamps every change away, so bits never move here either.
-      headerRules: rules(
-        "scrypt",
-        LIMIT_REGTEST,
-        NEVER_RETARGET,
-        dogecoinFloors(1251, 1351),
-        dogecoinAuxPow(20, true),
-      ),
+      headerRules: rules("scrypt", LIMIT_REGTEST, NEVER_RETARGET, dogecoinFloors(1251, 1351), dogecoinAuxPow(20, true)),
     },
   },
 };

@@ -58,18 +58,26 @@ export class ByteReader {
       floor = 0x1_0000_0000;
     }
     if (value < floor) {
-      throw new SprintError("SPRINT_DECODE_VARINT", `${what}: expected the shortest form of ${value}, got a longer one at offset ${start}`, {
-        expected: `below ${floor} in a shorter form`,
-        actual: value,
-        offset: start,
-      });
+      throw new SprintError(
+        "SPRINT_DECODE_VARINT",
+        `${what}: expected the shortest form of ${value}, got a longer one at offset ${start}`,
+        {
+          expected: `below ${floor} in a shorter form`,
+          actual: value,
+          offset: start,
+        },
+      );
     }
     if (value > limit) {
-      throw new SprintError("SPRINT_DECODE_LIMIT", `${what}: expected at most ${limit}, got ${value} at offset ${start}`, {
-        expected: limit,
-        actual: value,
-        offset: start,
-      });
+      throw new SprintError(
+        "SPRINT_DECODE_LIMIT",
+        `${what}: expected at most ${limit}, got ${value} at offset ${start}`,
+        {
+          expected: limit,
+          actual: value,
+          offset: start,
+        },
+      );
     }
     return value;
   }

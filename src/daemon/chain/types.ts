@@ -53,7 +53,9 @@ export interface BodyFacts {
   readonly coinbaseHeight: number | null;
 }
 
-export type BodyVerdict = { readonly ok: true; readonly facts: BodyFacts } | { readonly ok: false; readonly refusal: Refusal };
+export type BodyVerdict =
+  | { readonly ok: true; readonly facts: BodyFacts }
+  | { readonly ok: false; readonly refusal: Refusal };
 
 /** A known-good place to start from: the header's own 80 bytes, its height and the chain work up to it. */
 export interface Checkpoint {

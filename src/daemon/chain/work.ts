@@ -72,6 +72,8 @@ export function checkTarget(displayedHash: string, target: string): Refusal | nu
 /** scrypt(1024, 1, 1) of 80 header bytes, 32 bytes in wire order. Runs in the crypto thread pool. */
 export function scryptHash(header: Uint8Array): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    scrypt(header, header, 32, { N: 1024, r: 1, p: 1 }, (error, key) => (error === null ? resolve(key) : reject(error)));
+    scrypt(header, header, 32, { N: 1024, r: 1, p: 1 }, (error, key) =>
+      error === null ? resolve(key) : reject(error),
+    );
   });
 }

@@ -1,0 +1,97 @@
+/** All that the floors above need to know of one network, as one object. */
+import { createHash } from "node:crypto";
+import type { Block } from "../../shared/block.ts";
+import { checkAuxPowCommitment, checkAuxPowVersion, encodeAuxPow } from "./auxpow.ts";
+import { checkBody } from "./body.ts";
+import { checkContext } from "./context.ts";
+import { displayHash } from "./hash.ts";
+import { decodeHeader } from "./header.ts";
+import type { BodyFacts, ChainCodec, Header, HeaderRules, NetworkParams, Refusal } from "./types.ts";
+import { checkTarget, scryptHash, targetReader, work } from "./work.ts";
+
+/** scrypt results that are kept, so that the second upstream to announce a block costs no second scrypt. Oldest go first. */
+const MAX_KNOWN_WORK = 4_096;
+
+/** The codec of one network. Stateless but for its bounded memory of proofs, so one per daemon and network is enough. */
+export function codecFor(params: NetworkParams): ChainCodec {
+  const { chain, network, headerRules } = params;
+  return {
+    chain,
+    network,
+    params,
+    decodeHeader: (bytes, offset = 0) => decodeHeader(bytes, offset, params),
+    checkWork: headerRules.powHash === "sha256d" ? sha256dWork(headerRules) : scryptWork(headerRules),
+    checkContext: (header, parent, nowSeconds) => checkContext(header, parent, nowSeconds, headerRules),
+    work,
+    toBlock: (header, height, facts) => toBlock(params, header, height, facts),
+    checkBody: (raw, height) => checkBody(raw, height, params),
+  };
+}
+
+function sha256dWork(rules: HeaderRules): (header: Header) => Refusal | null {
+  const targetOf = targetReader(rules.powLimit);
+  return (header) => {
+    const target = targetOf(header.bits);
+    return typeof target === "string" ? checkTarget(header.hash, target) : target;
+  };
+}
+
+type Verdict = Refusal | null;
+
+function scryptWork(rules: HeaderRules): (header: Header) => Verdict | Promise<Verdict> {
+  const targetOf = targetReader(rules.powLimit);
+  const known = new Map<string, Verdict | Promise<Verdict>>();
+
+  const prove = async (header: Header, target: string): Promise<Verdict> => {
+    const { auxpow } = header;
+    const proof = displayHash(await scryptHash(auxpow?.parentHeader ?? header.raw));
+    // The work comes before the branches: whoever wants us to hash a long branch has to pay for it.
+    return checkTarget(proof, target) ?? (auxpow === null ? null : checkAuxPowCommitment(header, auxpow));
+  };
+
+  return (header) => {
+    const target = targetOf(header.bits);
+    if (typeof target !== "string") return target;
+    const refusal = rules.auxpow === null ? null : checkAuxPowVersion(header, rules.auxpow);
+    if (refusal !== null) return refusal;
+
+    const key = proofKey(header);
+    const before = known.get(key);
+    if (before !== undefined) return before;
+    const verdict = prove(header, target);
+    known.set(key, verdict);
+    if (known.size > MAX_KNOWN_WORK) known.delete(known.keys().next().value as string);
+    verdict.then(
+      (settled) => known.has(key) && known.set(key, settled),
+      () => known.delete(key),
+    );
+    return verdict;
+  };
+}
+
+/** Names a proof by all its bytes: the block's hash does not cover the AuxPoW, and one bad proof must not stain the block. */
+function proofKey(header: Header): string {
+  if (header.auxpow === null) return header.hash;
+  return createHash("sha256").update(header.raw).update(encodeAuxPow(header.auxpow)).digest("hex");
+}
+
+function toBlock(params: NetworkParams, header: Header, height: number, facts: BodyFacts | null): Block {
+  return Object.freeze({
+    chain: params.chain,
+    height,
+    hash: header.hash,
+    parentHash: header.parentHash,
+    timestamp: header.time,
+    txCount: facts?.txCount ?? null,
+    sizeBytes: facts?.sizeBytes ?? null,
+    detail: Object.freeze({
+      family: "utxo",
+      version: header.version,
+      merkleRoot: header.merkleRoot,
+      bits: header.bits,
+      nonce: header.nonce,
+      auxpow: header.auxpow !== null,
+      weight: facts?.weight ?? null,
+    }),
+  });
+}
