@@ -44,10 +44,12 @@ export function createLogger(options: LogOptions, sink: LogSink): Logger {
     options.format === "pretty" ? prettyInto(sink, options.color) : sink,
   );
   // A child's fields are written down once, past every formatter. Children inherit this from their parent.
-  const child = log.child as (this: Logger, bindings: object, options?: ChildLoggerOptions) => Logger;
-  log.child = function (this: Logger, bindings: object, childOptions?: ChildLoggerOptions) {
-    return child.call(this, redactObject(bindings), childOptions);
-  } as Logger["child"];
+  const { child } = log;
+  Object.defineProperty(log, "child", {
+    value(this: Logger, bindings: object, childOptions?: ChildLoggerOptions): unknown {
+      return Reflect.apply(child, this, [redactObject(bindings), childOptions]);
+    },
+  });
   return log;
 }
 
