@@ -51,6 +51,8 @@ export interface BodyFacts {
   readonly weight: number;
   /** BIP-34 height from the coinbase, null where the block is too old to carry one. */
   readonly coinbaseHeight: number | null;
+  /** Rules left out because the height, or the median time past, was not known. */
+  readonly skipped?: readonly string[];
 }
 
 export type BodyVerdict =
