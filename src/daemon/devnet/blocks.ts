@@ -78,7 +78,11 @@ export class BlockStore {
   }
 
   /** Serialised headers after the first hash of `locator` that is on the best chain (after genesis where none is), up to `stop`. */
-  headersAfter(locator: readonly string[], stop: string, limit: number): { headers: Buffer[]; last: MinedBlock | null } {
+  headersAfter(
+    locator: readonly string[],
+    stop: string,
+    limit: number,
+  ): { headers: Buffer[]; last: MinedBlock | null } {
     const from = this.#heightOf(locator) + 1;
     const headers: Buffer[] = [];
     let height = from;

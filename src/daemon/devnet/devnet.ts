@@ -48,7 +48,14 @@ export async function startDevnet(
   const { seed, blockIntervalMs, forkChance, auxpowEvery, historyBlocks, host } = { ...DEVNET_DEFAULTS, ...options };
   const make = (chain: Chain): DevnetNode =>
     new DevnetNode(
-      { chain, blockIntervalMs: blockIntervalMs[chain], forkChance, auxpowEvery, historyBlocks: historyBlocks[chain], host },
+      {
+        chain,
+        blockIntervalMs: blockIntervalMs[chain],
+        forkChance,
+        auxpowEvery,
+        historyBlocks: historyBlocks[chain],
+        host,
+      },
       {
         codec: modules.codecs[chain],
         clock: modules.clock,

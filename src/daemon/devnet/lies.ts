@@ -3,7 +3,15 @@ import type { Chain } from "../../shared/chain.ts";
 import type { Random } from "../../shared/clock.ts";
 import { SprintError } from "../../shared/errors.ts";
 import type { MinedBlock } from "./blocks.ts";
-import { AUXPOW_FROM_HEIGHT, REGTEST_BITS, blockTransactions, canMergeMine, draftOn, medianTimePast, mineBlock } from "./miner.ts";
+import {
+  AUXPOW_FROM_HEIGHT,
+  REGTEST_BITS,
+  blockTransactions,
+  canMergeMine,
+  draftOn,
+  medianTimePast,
+  mineBlock,
+} from "./miner.ts";
 import { displayHash, sha256d, u32 } from "./serialize.ts";
 
 export const LIES = ["bad-work", "bad-bits", "bad-time", "unknown-parent", "bad-merkle", "bad-auxpow"] as const;
@@ -15,7 +23,13 @@ const MAX_TRANSACTIONS = 4;
 const CHAIN_BRANCH_END = 4 + 80 + 1;
 
 /** A block on `parent` at about `time` (Unix seconds) that is wrong in the way of `lie` and in no other. */
-export async function lyingBlock(chain: Chain, lie: Lie, parent: MinedBlock, time: number, random: Random): Promise<MinedBlock> {
+export async function lyingBlock(
+  chain: Chain,
+  lie: Lie,
+  parent: MinedBlock,
+  time: number,
+  random: Random,
+): Promise<MinedBlock> {
   const honest = draftOn(parent, time, false, MAX_TRANSACTIONS);
   switch (lie) {
     case "bad-work":

@@ -23,7 +23,13 @@ const halving = (height: number): bigint => 5_000_000_000n >> BigInt(Math.floor(
 const RECIPE: Readonly<Record<Chain, Recipe>> = {
   bitcoin: { version: 0x20000000, workHash: sha256dWork, segwit: true, chainId: null, subsidy: halving },
   litecoin: { version: 0x20000000, workHash: scryptWork, segwit: true, chainId: null, subsidy: halving },
-  dogecoin: { version: 0x00620004, workHash: scryptWork, segwit: false, chainId: 0x62, subsidy: () => 1_000_000_000_000n },
+  dogecoin: {
+    version: 0x00620004,
+    workHash: scryptWork,
+    segwit: false,
+    chainId: 0x62,
+    subsidy: () => 1_000_000_000_000n,
+  },
 };
 
 const VERSION_AUXPOW = 0x100;
@@ -71,7 +77,12 @@ export function draftOn(parent: MinedBlock, time: number, auxpow: boolean, maxTr
 }
 
 /** Fills the draft with transactions and works until its nonce is found. `parent` is null where the parent is nobody's. */
-export async function mineBlock(chain: Chain, draft: Draft, parent: MinedBlock | null, random: Random): Promise<MinedBlock> {
+export async function mineBlock(
+  chain: Chain,
+  draft: Draft,
+  parent: MinedBlock | null,
+  random: Random,
+): Promise<MinedBlock> {
   const recipe = RECIPE[chain];
   const transactions = blockTransactions(chain, draft, random);
   const header = Buffer.concat([
@@ -106,7 +117,8 @@ export function blockTransactions(
 /** The median of the last eleven times (fewer near genesis): a block's time must be above it. */
 export function medianTimePast(block: MinedBlock): number {
   const times: number[] = [];
-  for (let at: MinedBlock | null = block; at !== null && times.length < MEDIAN_TIME_SPAN; at = at.parent) times.push(at.time);
+  for (let at: MinedBlock | null = block; at !== null && times.length < MEDIAN_TIME_SPAN; at = at.parent)
+    times.push(at.time);
   times.sort((a, b) => a - b);
   return times[times.length >> 1] as number;
 }

@@ -151,7 +151,11 @@ export class DevnetNode {
   }
 
   get seen(): DevnetSeen {
-    return { connections: this.#connections, handshakes: this.#handshakes, messages: Object.fromEntries(this.#messages) };
+    return {
+      connections: this.#connections,
+      handshakes: this.#handshakes,
+      messages: Object.fromEntries(this.#messages),
+    };
   }
 
   /** Peers whose handshake is done. */
@@ -173,7 +177,10 @@ export class DevnetNode {
     return this.#inTurn(async () => {
       const base = this.store.at(this.store.tip.height - depth);
       if (base === undefined || depth < 1 || depth > MAX_FORK_DEPTH || length <= depth) throw badFork(depth, length);
-      const reverted = Array.from({ length: depth }, (_, i) => (this.store.at(base.height + depth - i) as MinedBlock).hash);
+      const reverted = Array.from(
+        { length: depth },
+        (_, i) => (this.store.at(base.height + depth - i) as MinedBlock).hash,
+      );
       const applied: string[] = [];
       for (let parent = base, i = 0; i < length; i++) {
         parent = await this.#extend(parent);
@@ -288,7 +295,8 @@ export class DevnetNode {
   async #mineHistory(): Promise<void> {
     const stepSeconds = Math.max(1, Math.round((this.#options.blockIntervalMs ?? 1000) / 1000));
     const now = this.#nowSeconds();
-    for (let left = this.#options.historyBlocks; left > 0; left--) await this.#extend(this.store.tip, now - left * stepSeconds);
+    for (let left = this.#options.historyBlocks; left > 0; left--)
+      await this.#extend(this.store.tip, now - left * stepSeconds);
   }
 
   async #extend(parent: MinedBlock, time = this.#nowSeconds()): Promise<MinedBlock> {
@@ -317,7 +325,14 @@ export class DevnetNode {
 
 function genesis(codec: Pick<ChainCodec, "params">): MinedBlock {
   const header = Buffer.from(codec.params.genesisHeader);
-  return { hash: codec.params.genesisHash, height: 0, time: header.readUInt32LE(68), header, transactions: [], parent: null };
+  return {
+    hash: codec.params.genesisHash,
+    height: 0,
+    time: header.readUInt32LE(68),
+    header,
+    transactions: [],
+    parent: null,
+  };
 }
 
 function cannotListen(chain: Chain, address: { host: string; port: number }, cause: unknown): SprintError {
@@ -338,5 +353,9 @@ function badFork(depth: number, length: number): SprintError {
 }
 
 function notStarted(chain: Chain): SprintError {
-  return new SprintError("SPRINT_DEVNET_CLOSED", `The ${chain} devnet node is not running: expected start() before an order.`, { chain });
+  return new SprintError(
+    "SPRINT_DEVNET_CLOSED",
+    `The ${chain} devnet node is not running: expected start() before an order.`,
+    { chain },
+  );
 }

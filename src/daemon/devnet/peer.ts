@@ -94,7 +94,9 @@ export class Peer {
       { magic: options.params.magic, maxPayloadBytes: MAX_PAYLOAD_BYTES },
       { onMessage: (command, payload) => this.#message(command, payload) },
     );
-    this.#cancelTimer = this.#clock.after(HANDSHAKE_TIMEOUT_MS, () => this.close(refused("a finished handshake in 10 s", "none")));
+    this.#cancelTimer = this.#clock.after(HANDSHAKE_TIMEOUT_MS, () =>
+      this.close(refused("a finished handshake in 10 s", "none")),
+    );
     this.#socket.on("data", (chunk: Buffer) => this.#read(chunk));
     this.#socket.on("error", () => this.close(null));
     this.#socket.on("close", () => this.close(null));
@@ -155,7 +157,9 @@ export class Peer {
   write(bytes: Uint8Array): void {
     if (this.#phase === "closed") return;
     if (this.#socket.writableLength > MAX_UNSENT_BYTES || this.#unsent.length > MAX_UNSENT_PIECES) {
-      this.close(refused(`a peer that reads what it asked for, at most ${MAX_UNSENT_BYTES} bytes late`, "one that does not"));
+      this.close(
+        refused(`a peer that reads what it asked for, at most ${MAX_UNSENT_BYTES} bytes late`, "one that does not"),
+      );
     } else if (this.#unsent.length === 0 && bytes.length <= this.#splitBytes) {
       this.#socket.write(bytes);
     } else {
@@ -243,7 +247,10 @@ export class Peer {
     const services = SERVICE.NETWORK | SERVICE.NETWORK_LIMITED | (this.#segwit ? SERVICE.WITNESS : 0n);
     const time = BigInt(Math.floor(this.#clock.wall() / 1000));
     const height = this.#store.tip.height;
-    this.#send("version", encodeVersion({ version, services, time, nonce: this.#nonce(), agent: AGENT, height, relay: true }));
+    this.#send(
+      "version",
+      encodeVersion({ version, services, time, nonce: this.#nonce(), agent: AGENT, height, relay: true }),
+    );
     if (Math.min(version, theirVersion) >= PROTOCOL.WTXID_RELAY) {
       this.#send("wtxidrelay");
       this.#send("sendaddrv2");
@@ -358,8 +365,12 @@ function blockBytes(block: MinedBlock, witness: boolean): Buffer {
 }
 
 function refused(expected: string, got: unknown): SprintError {
-  return new SprintError("SPRINT_DEVNET_PEER", `A devnet node expected ${expected} from its peer, got ${String(got)}; it hung up.`, {
-    expected,
-    got,
-  });
+  return new SprintError(
+    "SPRINT_DEVNET_PEER",
+    `A devnet node expected ${expected} from its peer, got ${String(got)}; it hung up.`,
+    {
+      expected,
+      got,
+    },
+  );
 }

@@ -60,7 +60,11 @@ export function coinbaseTransaction(
     const commitment = sha256d(Buffer.concat([root, WITNESS_RESERVED]));
     outputs.push({ amount: 0n, script: Buffer.concat([WITNESS_COMMITMENT, commitment]) });
   }
-  return transaction(2, [{ outpoint: NULL_OUTPOINT, scriptSig, witness: segwit ? [WITNESS_RESERVED] : NOTHING }], outputs);
+  return transaction(
+    2,
+    [{ outpoint: NULL_OUTPOINT, scriptSig, witness: segwit ? [WITNESS_RESERVED] : NOTHING }],
+    outputs,
+  );
 }
 
 /** A coinbase of another chain that commits to this one's block: `payload` is what stands in its script (merged mining). */
@@ -98,7 +102,12 @@ function randomTransaction(segwit: boolean, random: Random): Transaction {
 function transaction(version: number, inputs: readonly Input[], outputs: readonly Output[]): Transaction {
   const core = Buffer.concat([
     compactSize(inputs.length),
-    ...inputs.flatMap((input) => [input.outpoint, compactSize(input.scriptSig.length), input.scriptSig, SEQUENCE_FINAL]),
+    ...inputs.flatMap((input) => [
+      input.outpoint,
+      compactSize(input.scriptSig.length),
+      input.scriptSig,
+      SEQUENCE_FINAL,
+    ]),
     compactSize(outputs.length),
     ...outputs.flatMap((output) => [u64(output.amount), compactSize(output.script.length), output.script]),
   ]);

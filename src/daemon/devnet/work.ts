@@ -24,7 +24,6 @@ export async function solve(header: Buffer, workHash: WorkHash, wanted = true): 
   }
 }
 
-
 /** The number that a hash must not exceed. Compact form: one byte of length, three of mantissa. */
 function targetOf(bits: number): bigint {
   const exponent = bits >>> 24;

@@ -41,7 +41,8 @@ export async function dial(port: number, params: NetworkParams): Promise<Client>
   const received: Message[] = [];
   const untaken: Message[] = [];
   const chunks: number[] = [];
-  let waiting: { command: string; resolve: (payload: Uint8Array) => void; reject: (error: Error) => void } | null = null;
+  let waiting: { command: string; resolve: (payload: Uint8Array) => void; reject: (error: Error) => void } | null =
+    null;
   let ended = false;
   const reader = new MessageReader(
     { magic: params.magic, maxPayloadBytes: MAX_PAYLOAD_BYTES },

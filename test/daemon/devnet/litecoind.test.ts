@@ -33,24 +33,31 @@ test("litecoind accepts the devnet's blocks and reorgs with it", { skip, timeout
   assert.deepEqual(tips.map((tip) => `${tip.status} ${tip.branchlen}`).toSorted(), ["active 0", "valid-fork 5"]);
 });
 
-test("litecoind accepts the form of blocks with transactions and refuses only coins that are not there", { skip, timeout: 60_000 }, async (context) => {
-  const node = new DevnetNode({ chain: "litecoin" }, { codec: { params }, clock: systemClock, random: seededRandom(4) });
-  await node.start();
-  context.after(() => node.close());
-  const litecoind = await startLitecoind();
-  context.after(() => litecoind.stop());
+test(
+  "litecoind accepts the form of blocks with transactions and refuses only coins that are not there",
+  { skip, timeout: 60_000 },
+  async (context) => {
+    const node = new DevnetNode(
+      { chain: "litecoin" },
+      { codec: { params }, clock: systemClock, random: seededRandom(4) },
+    );
+    await node.start();
+    context.after(() => node.close());
+    const litecoind = await startLitecoind();
+    context.after(() => litecoind.stop());
 
-  const hashes = node.blocks.slice(1).map((hash) => node.store.get(hash));
-  const verdicts = new Set<string | null>();
-  for (const block of hashes) {
-    if (block === undefined) continue;
-    const count = Buffer.from([block.transactions.length]);
-    const raw = Buffer.concat([block.header, count, ...block.transactions.map((tx) => tx.bytes)]);
-    verdicts.add(await litecoind.rpc<string | null>("submitblock", [raw.toString("hex")]));
-    if (verdicts.has("bad-txns-inputs-missingorspent")) break;
-  }
-  assert.ok(verdicts.has("bad-txns-inputs-missingorspent"));
-  verdicts.delete("bad-txns-inputs-missingorspent");
-  verdicts.delete(null);
-  assert.deepEqual([...verdicts], []);
-});
+    const hashes = node.blocks.slice(1).map((hash) => node.store.get(hash));
+    const verdicts = new Set<string | null>();
+    for (const block of hashes) {
+      if (block === undefined) continue;
+      const count = Buffer.from([block.transactions.length]);
+      const raw = Buffer.concat([block.header, count, ...block.transactions.map((tx) => tx.bytes)]);
+      verdicts.add(await litecoind.rpc<string | null>("submitblock", [raw.toString("hex")]));
+      if (verdicts.has("bad-txns-inputs-missingorspent")) break;
+    }
+    assert.ok(verdicts.has("bad-txns-inputs-missingorspent"));
+    verdicts.delete("bad-txns-inputs-missingorspent");
+    verdicts.delete(null);
+    assert.deepEqual([...verdicts], []);
+  },
+);

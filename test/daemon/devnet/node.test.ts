@@ -48,7 +48,11 @@ async function start(
 }
 
 /** A client that the node knows to have the tip. */
-async function follow(context: TestContext, node: DevnetNode, wishes: Parameters<typeof greet>[2] = {}): Promise<Client> {
+async function follow(
+  context: TestContext,
+  node: DevnetNode,
+  wishes: Parameters<typeof greet>[2] = {},
+): Promise<Client> {
   const client = await greet(node.address.port, PARAMS, wishes);
   context.after(() => client.close());
   await client.getHeaders([node.tip.hash]);
@@ -59,7 +63,9 @@ test("shakes hands as Core does and counts what it saw", async (context) => {
   const node = await start(context);
   const client = await greet(node.address.port, PARAMS);
   context.after(() => client.close());
-  await client.next("sendcmpct").then((payload) => assert.deepEqual(decodeSendCompact(payload), { highBandwidth: false, version: 2n }));
+  await client
+    .next("sendcmpct")
+    .then((payload) => assert.deepEqual(decodeSendCompact(payload), { highBandwidth: false, version: 2n }));
   assert.deepEqual(
     client.received.slice(0, 6).map((message) => message.command),
     ["version", "wtxidrelay", "sendaddrv2", "verack", "sendheaders", "sendcmpct"],
@@ -80,7 +86,10 @@ test("getheaders answers after the first hash it knows, and after genesis where 
   const client = await follow(context, node);
   const truth = node.blocks;
   assert.equal(truth[0], PARAMS.genesisHash);
-  assert.deepEqual(headersOf(await client.getHeaders(["ab".repeat(32), truth[5] as string, truth[2] as string])), truth.slice(6));
+  assert.deepEqual(
+    headersOf(await client.getHeaders(["ab".repeat(32), truth[5] as string, truth[2] as string])),
+    truth.slice(6),
+  );
   assert.deepEqual(headersOf(await client.getHeaders([])), truth.slice(1));
   assert.deepEqual(headersOf(await client.getHeaders([node.tip.hash])), []);
 });
@@ -99,7 +108,10 @@ test("getdata gives blocks with and without witness, and says what is not there"
     }
     sizes.push(pair);
   }
-  assert.ok(sizes.every(([stripped = 0, full = 0]) => full > stripped), "each coinbase has a witness");
+  assert.ok(
+    sizes.every(([stripped = 0, full = 0]) => full > stripped),
+    "each coinbase has a witness",
+  );
   const unknown = { type: INV.WITNESS_BLOCK, hash: "cd".repeat(32) };
   const transaction = { type: INV.TX, hash: "ef".repeat(32) };
   client.send("getdata", encodeInventory([unknown, { type: INV.BLOCK, hash: node.tip.hash }, transaction]));
@@ -114,14 +126,20 @@ describe("announces each block", () => {
     for (const hash of await node.mine(6)) {
       const compact = decodeCompactBlock(await client.next("cmpctblock"), readHeader);
       assert.equal(compact.header.hash, hash);
-      assert.deepEqual(compact.prefilled.map((entry) => entry.index), [0]);
+      assert.deepEqual(
+        compact.prefilled.map((entry) => entry.index),
+        [0],
+      );
       const indexes = compact.shortIds.map((_, i) => i + 1);
       asked += indexes.length;
       client.send("getblocktxn", encodeGetBlockTransactions({ blockHash: hash, indexes }));
       const answer = decodeBlockTransactions(await client.next("blocktxn"));
       assert.equal(answer.blockHash, hash);
       const key = shortIdKey(compact.headerBytes, compact.nonce);
-      assert.deepEqual(answer.transactions.map((bytes) => shortIdOf(key, Buffer.from(witnessIdOf(bytes)))), compact.shortIds);
+      assert.deepEqual(
+        answer.transactions.map((bytes) => shortIdOf(key, Buffer.from(witnessIdOf(bytes)))),
+        compact.shortIds,
+      );
     }
     assert.ok(asked > 0, "some block had more than its coinbase");
   });
@@ -176,8 +194,16 @@ describe("takes orders", () => {
 
   test("fork: refuses a branch that would not win", async (context) => {
     const node = await start(context);
-    for (const [depth, length] of [[3, 3], [0, 1], [13, 14], [101, 102]] as const) {
-      await assert.rejects(node.fork(depth, length), (error) => error instanceof SprintError && error.code === "SPRINT_DEVNET_FORK");
+    for (const [depth, length] of [
+      [3, 3],
+      [0, 1],
+      [13, 14],
+      [101, 102],
+    ] as const) {
+      await assert.rejects(
+        node.fork(depth, length),
+        (error) => error instanceof SprintError && error.code === "SPRINT_DEVNET_FORK",
+      );
     }
   });
 
@@ -260,7 +286,8 @@ describe("hangs up on", () => {
   const ping = encodeMessage(PARAMS.magic, "ping", Buffer.alloc(8));
   const cases: Readonly<Record<string, (client: Client, node: DevnetNode) => void>> = {
     "another network's magic": (client) => client.sendRaw(Buffer.from("f9beb4d9", "hex")),
-    "a wrong checksum": (client) => client.sendRaw(Buffer.concat([ping.subarray(0, 20), Buffer.alloc(4, 1), ping.subarray(24)])),
+    "a wrong checksum": (client) =>
+      client.sendRaw(Buffer.concat([ping.subarray(0, 20), Buffer.alloc(4, 1), ping.subarray(24)])),
     "a message too long": (client) => {
       const head = Buffer.from(ping.subarray(0, 24));
       head.writeUInt32LE(1_800_010, 16);
@@ -346,12 +373,17 @@ test("a port in use is said in a sentence", async (context) => {
     { chain: "bitcoin", port: node.address.port },
     { codec: CODEC, clock: systemClock, random: seededRandom(1) },
   );
-  await assert.rejects(second.start(), (error) => error instanceof SprintError && error.code === "SPRINT_DEVNET_LISTEN");
+  await assert.rejects(
+    second.start(),
+    (error) => error instanceof SprintError && error.code === "SPRINT_DEVNET_LISTEN",
+  );
 });
 
 test("the same seed mines the same chain", async (context) => {
   const clock = new FakeClock();
-  const [a, b, c] = await Promise.all([1, 1, 2].map((seed) => start(context, {}, { clock, random: seededRandom(seed) })));
+  const [a, b, c] = await Promise.all(
+    [1, 1, 2].map((seed) => start(context, {}, { clock, random: seededRandom(seed) })),
+  );
   assert.deepEqual(a?.blocks, b?.blocks);
   assert.notDeepEqual(a?.blocks, c?.blocks);
 });
