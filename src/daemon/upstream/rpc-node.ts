@@ -1,0 +1,223 @@
+/** What one node of the Bitcoin family tells over RPC about its chain. Checks that each answer is of the shape and hash asked for. */
+import { type ErrorData, isSprintError, SprintError } from "../../shared/errors.ts";
+import { type ChainCodec, findByGenesis, type Header } from "../chain/index.ts";
+import type { CallOptions, RpcClient } from "./jsonrpc.ts";
+
+/** What is needed of a chain's codec. */
+export type HeaderCodec = Pick<ChainCodec, "chain" | "network" | "params" | "decodeHeader">;
+
+export interface RpcNodeOptions {
+  /** Calls of one `headersAfter` on the way at a time. */
+  readonly parallelCalls?: number;
+}
+
+export interface RpcNodeModules {
+  readonly client: RpcClient;
+  readonly codec: HeaderCodec;
+}
+
+export interface Tip {
+  readonly hash: string;
+  readonly height: number;
+}
+
+/** As many as one P2P `headers` message holds. */
+export const MAX_HEADERS = 2000;
+const HASH = /^[0-9a-f]{64}$/;
+const HEX = /^(?:[0-9a-f]{2})+$/;
+/** RPC_INVALID_ADDRESS_OR_KEY, which Core and its forks answer for a block that they do not have. */
+const NOT_FOUND_CODE = -5;
+
+export class RpcNode {
+  readonly #parallelCalls: number;
+  readonly #client: RpcClient;
+  readonly #codec: HeaderCodec;
+  /** The node's header answers stop at 80 bytes where an AuxPoW should follow. */
+  #cutsAuxPow = false;
+
+  constructor(options: RpcNodeOptions, modules: RpcNodeModules) {
+    this.#parallelCalls = options.parallelCalls ?? 3;
+    this.#client = modules.client;
+    this.#codec = modules.codec;
+  }
+
+  /** The node's tip, once its genesis block is ours. Throws SPRINT_UPSTREAM_WRONG_NETWORK where it is not. */
+  async identify(signal: AbortSignal): Promise<Tip> {
+    const { params } = this.#codec;
+    const genesis = await this.#hash("getblockhash", [0], { signal });
+    if (genesis !== params.genesisHash) throw wrongNetwork(this.#codec, genesis);
+    const info = await this.#client.call("getblockchaininfo", [], { signal });
+    return tipOf("getblockchaininfo", info, "bestblockhash", "blocks");
+  }
+
+  /** As `/LitecoinCore:0.21.2/`; null where the node does not tell. */
+  async agent(signal: AbortSignal): Promise<string | null> {
+    try {
+      const info = await this.#client.call("getnetworkinfo", [], { signal });
+      const agent = member(info, "subversion");
+      return typeof agent === "string" ? agent.slice(0, 256) : null;
+    } catch (error) {
+      if (isSprintError(error) && REFUSED.has(error.code)) return null;
+      throw error;
+    }
+  }
+
+  bestHash(signal: AbortSignal): Promise<string> {
+    return this.#hash("getbestblockhash", [], { signal });
+  }
+
+  /** Answers at the next change of the tip, or with the tip as it is after `waitMs`. */
+  async waitForNewBlock(waitMs: number, signal: AbortSignal): Promise<Tip> {
+    const answer = await this.#client.call("waitfornewblock", [waitMs], { signal, timeoutMs: waitMs + 10_000 });
+    return tipOf("waitfornewblock", answer, "hash", "height");
+  }
+
+  async header(hash: string, signal: AbortSignal): Promise<Header> {
+    if (!this.#cutsAuxPow) {
+      const bytes = await this.#bytes("getblockheader", hash, { signal });
+      try {
+        return this.#decode("getblockheader", hash, bytes);
+      } catch (error) {
+        const cut = isSprintError(error) && error.code === "SPRINT_DECODE_TRUNCATED" && bytes.length === 80;
+        if (!cut) throw error;
+        this.#cutsAuxPow = true;
+      }
+    }
+    return this.#decode("getblock", hash, await this.body(hash, signal));
+  }
+
+  /** See `Feed.headersAfter`. */
+  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+    const fork = await this.findFork(locator, signal);
+    return this.headersFrom(fork ?? { hash: this.#codec.params.genesisHash, height: 0 }, signal);
+  }
+
+  /** The first hash of `locator` that is on the node's active chain. */
+  async findFork(locator: readonly string[], signal: AbortSignal): Promise<Tip | null> {
+    for (const hash of locator) {
+      const height = await this.#heightOf(hash, signal);
+      if (height === null) continue;
+      const active = await this.#unlessRefused(this.#hash("getblockhash", [height], { signal }));
+      if (active === hash) return { hash, height };
+    }
+    return null;
+  }
+
+  /** At most MAX_HEADERS that follow `start` on the active chain, oldest first. A reorg meanwhile makes them fewer. */
+  async headersFrom(start: Tip, signal: AbortSignal): Promise<readonly Header[]> {
+    const tip = await this.#client.call("getblockcount", [], { signal });
+    const count = Math.min(MAX_HEADERS, integer("getblockcount", tip) - start.height);
+    const headers: (Header | null)[] = [];
+    let next = 0;
+    const fetchSome = async (): Promise<void> => {
+      while (next < count) {
+        const at = next++;
+        const hash = await this.#unlessRefused(this.#hash("getblockhash", [start.height + 1 + at], { signal }));
+        headers[at] = hash === null ? null : await this.header(hash, signal);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(this.#parallelCalls, Math.max(0, count)) }, fetchSome));
+    return linked(start.hash, headers);
+  }
+
+  /** Throws SPRINT_UPSTREAM_NOT_FOUND where the node does not have it, or has it no more. */
+  async body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
+    // Hex, and some slack for what stands around it.
+    const maxResponseBytes = 2 * this.#codec.params.maxBlockBytes + 65_536;
+    try {
+      const bytes = await this.#bytes("getblock", hash, { signal, maxResponseBytes });
+      this.#decode("getblock", hash, bytes);
+      return bytes;
+    } catch (error) {
+      if (!isRefused(error)) throw error;
+      throw new SprintError("SPRINT_UPSTREAM_NOT_FOUND", `the node does not have block ${hash}: ${error.message}`, { hash }, { cause: error });
+    }
+  }
+
+  async #heightOf(hash: string, signal: AbortSignal): Promise<number | null> {
+    const answer = await this.#unlessRefused(this.#client.call("getblockheader", [hash, true], { signal }));
+    return answer === null ? null : integer("getblockheader", member(answer, "height"));
+  }
+
+  /** The last argument is a boolean, not a number: Dogecoin and bcoin take no other. */
+  async #bytes(method: "getblock" | "getblockheader", hash: string, options: CallOptions): Promise<Uint8Array> {
+    const hex = await this.#client.call(method, [hash, false], options);
+    if (typeof hex !== "string" || !HEX.test(hex)) throw wrongShape(method, "bytes in hex", hex);
+    return Buffer.from(hex, "hex");
+  }
+
+  async #hash(method: string, params: readonly unknown[], options: CallOptions): Promise<string> {
+    return hashIn(method, await this.#client.call(method, params, options));
+  }
+
+  /** The header at the head of `bytes`, which must be that of `hash`. */
+  #decode(method: string, hash: string, bytes: Uint8Array): Header {
+    const { header } = this.#codec.decodeHeader(bytes);
+    if (header.hash === hash) return header;
+    throw new SprintError("SPRINT_UPSTREAM_WRONG_BLOCK", `${method}: asked for ${hash}, got ${header.hash}`, { hash, got: header.hash });
+  }
+
+  /** Null where the node says that it does not know the block or the height. */
+  async #unlessRefused<T>(answer: Promise<T>): Promise<T | null> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (isRefused(error)) return null;
+      throw error;
+    }
+  }
+}
+
+/** "I do not have it" comes with different numbers: -5, -8, -1 (pruned, and bcoin for everything). */
+function isRefused(error: unknown): error is SprintError {
+  if (!isSprintError(error) || error.code !== "SPRINT_RPC_ERROR") return false;
+  return error.data["rpcCode"] === NOT_FOUND_CODE || /not found|out of range|not available|can't read/i.test(error.message);
+}
+
+/** Methods that hosted nodes hide. */
+const REFUSED: ReadonlySet<string> = new Set(["SPRINT_RPC_ERROR", "SPRINT_RPC_METHOD_MISSING", "SPRINT_RPC_FORBIDDEN"]);
+
+/** The run of headers that starts at `parentHash` and has no hole. */
+function linked(parentHash: string, headers: readonly (Header | null)[]): readonly Header[] {
+  const run: Header[] = [];
+  for (const header of headers) {
+    if (header?.parentHash !== (run.at(-1)?.hash ?? parentHash)) break;
+    run.push(header);
+  }
+  return run;
+}
+
+function tipOf(method: string, answer: unknown, hashName: string, heightName: string): Tip {
+  return { hash: hashIn(method, member(answer, hashName)), height: integer(method, member(answer, heightName)) };
+}
+
+function hashIn(method: string, value: unknown): string {
+  if (typeof value === "string" && HASH.test(value)) return value;
+  throw wrongShape(method, "a block hash", value);
+}
+
+function integer(method: string, value: unknown): number {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw wrongShape(method, "a height", value);
+}
+
+function member(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}
+
+function wrongShape(method: string, expected: string, value: unknown): SprintError {
+  const got = (JSON.stringify(value) ?? "nothing").slice(0, 80);
+  return new SprintError("SPRINT_RPC_SHAPE", `${method}: expected ${expected}, got ${got}`, { method, got });
+}
+
+function wrongNetwork(codec: HeaderCodec, genesis: string): SprintError {
+  const { chain, network, params } = codec;
+  const found = findByGenesis(genesis);
+  const got = found === null ? "no network that is known here" : `${found.chain} ${found.network}`;
+  const data: ErrorData = { chain, network, expected: params.genesisHash, got: genesis };
+  return new SprintError(
+    "SPRINT_UPSTREAM_WRONG_NETWORK",
+    `expected a node of ${chain} ${network} (genesis ${params.genesisHash}), got one of ${got} (genesis ${genesis}); check the URL and its network=`,
+    data,
+  );
+}
