@@ -114,7 +114,7 @@ export function decodeCursor(text: string): Cursor | null {
   let at = HEAD_BYTES;
   while (at < bytes.length) {
     if (at + CHAIN_BYTES > bytes.length) return null;
-    const chain = CHAINS[bytes[at]!];
+    const chain = CHAINS[bytes.readUInt8(at)];
     const announced = { height: bytes.readUInt32BE(at + 1), tail: bytes.toString("hex", at + 5, at + 13) };
     const unproved = bytes.readUInt16BE(at + 13);
     at += 15;
@@ -141,7 +141,7 @@ function checksum(bytes: Uint8Array, end: number): number {
   let hash = 0x811c9dc5;
   for (let index = 0; index < end; index++) {
     if (index === 1 || index === 2) continue;
-    hash = Math.imul(hash ^ bytes[index]!, 0x01000193);
+    hash = Math.imul(hash ^ (bytes[index] ?? 0), 0x01000193);
   }
   return ((hash >>> 16) ^ hash) & 0xffff;
 }

@@ -207,8 +207,8 @@ export class ChainIngest {
     this.tree.finalize(Math.min(this.tip.height - this.#options.finalityDepth, this.#provedHeight));
     if (!this.#live) return;
     for (let height = Math.max(from + 1, this.#sentFrom); height <= this.tree.final.block.height; height++) {
-      const node = this.tree.at(height)!;
-      this.#send({ type: "finalized", data: refOf(node) }, this.#originOf(node).receivedAt);
+      const node = this.tree.at(height);
+      if (node !== null) this.#send({ type: "finalized", data: refOf(node) }, this.#originOf(node).receivedAt);
     }
   }
 

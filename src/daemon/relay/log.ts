@@ -64,15 +64,20 @@ export class EventLog {
   since(seq: number): readonly StreamEvent[] | null {
     if (seq > this.#lastSeq || seq < this.#lastSeq - this.#kept) return null;
     const events: StreamEvent[] = [];
-    for (let next = seq + 1; next <= this.#lastSeq; next++) events.push(this.#ring[next % this.#options.maxEvents]!);
+    for (let next = seq + 1; next <= this.#lastSeq; next++) events.push(this.#at(next));
     return events;
   }
 
   #forgetOldest(): void {
-    const slot = (this.#lastSeq - this.#kept + 1) % this.#options.maxEvents;
-    this.#bytes -= approximateBytes(this.#ring[slot]!);
-    this.#ring[slot] = undefined;
+    const oldest = this.#lastSeq - this.#kept + 1;
+    this.#bytes -= approximateBytes(this.#at(oldest));
+    this.#ring[oldest % this.#options.maxEvents] = undefined;
     this.#kept--;
+  }
+
+  /** `seq` must be one that is kept. */
+  #at(seq: number): StreamEvent {
+    return this.#ring[seq % this.#options.maxEvents] as StreamEvent;
   }
 }
 

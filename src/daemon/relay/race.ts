@@ -8,7 +8,7 @@ export interface RaceOptions {
   readonly keepBlocks?: number;
   /** Newest refused announcements remembered. Default 1000. */
   readonly keepWrongs?: number;
-  /** Upstreams told apart; announcements of further ones are not recorded. Default 1000. */
+  /** Upstreams with a standing; with a further one the one heard of first goes. Default 1000. */
   readonly maxUpstreams?: number;
 }
 
@@ -85,11 +85,11 @@ export class RaceLedger {
 
   /** Records an upstream's first announcement of a block; later ones of the same block by it are ignored. */
   arrived(arrival: RaceArrival): void {
-    if (!this.#heardOf(arrival.upstream)) return;
+    this.#hear(arrival.upstream);
     const row = this.#rows.get(arrival.hash);
     if (row === undefined) {
       this.#rows.set(arrival.hash, { hash: arrival.hash, height: arrival.height, arrivals: [arrival] });
-      if (this.#rows.size > this.#options.keepBlocks) this.#forgetOldest();
+      if (this.#rows.size > this.#options.keepBlocks) forgetFirst(this.#rows);
       return;
     }
     if (row.arrivals.some(({ upstream }) => upstream === arrival.upstream)) return;
@@ -99,7 +99,7 @@ export class RaceLedger {
   }
 
   wrong(wrong: RaceWrong): void {
-    if (!this.#heardOf(wrong.upstream)) return;
+    this.#hear(wrong.upstream);
     this.#upstreams.set(wrong.upstream, (this.#upstreams.get(wrong.upstream) ?? 0) + 1);
     this.#wrongs.push(wrong);
     if (this.#wrongs.length > this.#options.keepWrongs) this.#wrongs.shift();
@@ -117,7 +117,9 @@ export class RaceLedger {
   }
 
   #standings(rows: readonly Row[]): RaceStanding[] {
-    const tally = new Map([...this.#upstreams.keys()].map((name) => [name, { seen: 0, wins: 0, behind: [] as number[] }]));
+    const tally = new Map(
+      [...this.#upstreams.keys()].map((name) => [name, { seen: 0, wins: 0, behind: [] as number[] }]),
+    );
     for (const { arrivals } of rows) {
       const first = arrivals[0];
       for (const arrival of arrivals) {
@@ -136,17 +138,16 @@ export class RaceLedger {
     return standings.sort((a, b) => b.wins - a.wins || b.seen - a.seen || (a.upstream < b.upstream ? -1 : 1));
   }
 
-  #heardOf(upstream: string): boolean {
-    if (this.#upstreams.has(upstream)) return true;
-    if (this.#upstreams.size >= this.#options.maxUpstreams) return false;
+  #hear(upstream: string): void {
+    if (this.#upstreams.has(upstream)) return;
     this.#upstreams.set(upstream, 0);
-    return true;
+    if (this.#upstreams.size > this.#options.maxUpstreams) forgetFirst(this.#upstreams);
   }
+}
 
-  #forgetOldest(): void {
-    const oldest = this.#rows.keys().next();
-    if (!oldest.done) this.#rows.delete(oldest.value);
-  }
+function forgetFirst(map: Map<string, unknown>): void {
+  const first = map.keys().next();
+  if (!first.done) map.delete(first.value);
 }
 
 function toBlock({ hash, height, arrivals }: Row): RaceBlock {

@@ -170,7 +170,7 @@ export class ForkTree {
     const hashes: string[] = [];
     let step = 1;
     for (let index = this.#main.length - 1; index > 0; index -= step) {
-      hashes.push(this.#main[index]!.block.hash);
+      hashes.push(this.#mainAt(index).block.hash);
       if (hashes.length >= 10) step *= 2;
     }
     hashes.push(this.#oldest.block.hash);
@@ -197,11 +197,16 @@ export class ForkTree {
   }
 
   get #tip(): Node {
-    return this.#main[this.#main.length - 1]!;
+    return this.#mainAt(this.#main.length - 1);
   }
 
   get #oldest(): Node {
-    return this.#main[0]!;
+    return this.#mainAt(0);
+  }
+
+  /** The best chain is never empty, and indexes come from its own length. */
+  #mainAt(index: number): Node {
+    return this.#main[index] as Node;
   }
 
   #grow(block: Block, parent: Node | null, work: bigint): Node {
@@ -217,7 +222,7 @@ export class ForkTree {
     let fork: Node = node;
     while (this.at(fork.block.height) !== fork) {
       branch.push(fork);
-      fork = fork.parent!;
+      fork = fork.parent as Node;
     }
     this.#main.length = fork.block.height - this.#oldest.block.height + 1;
     this.#main.push(...branch.reverse());
@@ -262,8 +267,8 @@ export class ForkTree {
   #forget(): void {
     const keepFrom = Math.min(this.#tip.block.height - this.#options.keepHeaders, this.#finalHeight);
     while (this.#oldest.block.height < keepFrom) {
-      const dropped = this.#main.shift()!;
-      this.#nodes.delete(dropped.block.hash);
+      this.#nodes.delete(this.#oldest.block.hash);
+      this.#main.shift();
       this.#oldest.parent = null;
     }
   }

@@ -1,0 +1,108 @@
+/**
+ * Events as complete, unmasked WebSocket text frames (RFC 6455, section 5.2), made once and shared by all who get them.
+ * `relay_time_ms` differs from write to write: it stands in a field of fixed width, padded with spaces as JSON allows, and is
+ * written into a fresh copy; bytes that a socket has seen are never touched again.
+ */
+import type { GoodbyeEvent, HelloEvent } from "../../shared/events.ts";
+import type { StreamEvent } from "./types.ts";
+
+/** One or several frames in a row, to be handed over in one write. */
+export interface Batch {
+  readonly bytes: Buffer;
+  /** Where the relay times go, and since when they count. */
+  readonly stamps: readonly Stamp[];
+  readonly events: number;
+  /** The position after the last of them. */
+  readonly cursor: string;
+}
+
+interface Stamp {
+  readonly at: number;
+  /** Monotonic ms. */
+  readonly receivedAt: number;
+}
+
+/** Up to 99,999,999.999 ms, which is 27 hours. */
+const STAMP_WIDTH = 12;
+const STAMP_MAX_US = 99_999_999_999;
+const SPACE = 0x20;
+const POINT = 0x2e;
+const ZERO = 0x30;
+
+export function encodeEvent(event: StreamEvent): Batch {
+  const { type, chain, network, cursor } = event;
+  if (event.type !== "block") {
+    const text = JSON.stringify({ type, chain, network, cursor, data: event.data });
+    return { bytes: textFrame(Buffer.from(text)), stamps: [], events: 1, cursor };
+  }
+  const head = JSON.stringify({ type, chain, network, phase: event.phase, cursor }).slice(0, -1);
+  const data = JSON.stringify(event.data).slice(0, -1);
+  const before = Buffer.from(`${head},"data":${data},"relay_time_ms":`);
+  const tail = `${" ".repeat(STAMP_WIDTH)}}}`;
+  const bytes = textFrame(Buffer.concat([before, Buffer.from(tail)]));
+  return { bytes, stamps: [{ at: bytes.length - tail.length, receivedAt: event.receivedAt }], events: 1, cursor };
+}
+
+/** `hello` and `goodbye` belong to one subscriber. */
+export function encodeMessage(message: HelloEvent | GoodbyeEvent): Buffer {
+  return textFrame(Buffer.from(JSON.stringify(message)));
+}
+
+/** Several batches as one, in order. */
+export function joinBatches(batches: readonly Batch[]): Batch {
+  const [first] = batches;
+  if (first !== undefined && batches.length === 1) return first;
+  const stamps: Stamp[] = [];
+  let at = 0;
+  let events = 0;
+  for (const batch of batches) {
+    for (const stamp of batch.stamps) stamps.push({ at: at + stamp.at, receivedAt: stamp.receivedAt });
+    at += batch.bytes.length;
+    events += batch.events;
+  }
+  const bytes = Buffer.concat(
+    batches.map((batch) => batch.bytes),
+    at,
+  );
+  return { bytes, stamps, events, cursor: batches.at(-1)?.cursor ?? "" };
+}
+
+/** A copy that says how long the relay took until `now` (monotonic ms); the batch itself where no time stands in it. */
+export function stamped(batch: Batch, now: number): Buffer {
+  if (batch.stamps.length === 0) return batch.bytes;
+  const copy = Buffer.allocUnsafeSlow(batch.bytes.length);
+  copy.set(batch.bytes);
+  for (const { at, receivedAt } of batch.stamps) writeMilliseconds(copy, at, now - receivedAt);
+  return copy;
+}
+
+function writeMilliseconds(bytes: Uint8Array, at: number, milliseconds: number): void {
+  let rest = Math.min(STAMP_MAX_US, Math.max(0, Math.round(milliseconds * 1_000)));
+  for (let index = at + STAMP_WIDTH - 1; index >= at; index--) {
+    const fromRight = at + STAMP_WIDTH - 1 - index;
+    if (fromRight === 3) {
+      bytes[index] = POINT;
+    } else {
+      bytes[index] = rest > 0 || fromRight <= 4 ? ZERO + (rest % 10) : SPACE;
+      rest = Math.floor(rest / 10);
+    }
+  }
+}
+
+/** FIN, opcode text, no mask. */
+function textFrame(payload: Buffer): Buffer {
+  const { length } = payload;
+  const headBytes = length < 126 ? 2 : length < 0x1_0000 ? 4 : 10;
+  const frame = Buffer.allocUnsafeSlow(headBytes + length);
+  frame[0] = 0x81;
+  if (headBytes === 2) frame[1] = length;
+  else if (headBytes === 4) {
+    frame[1] = 126;
+    frame.writeUInt16BE(length, 2);
+  } else {
+    frame[1] = 127;
+    frame.writeBigUInt64BE(BigInt(length), 2);
+  }
+  frame.set(payload, headBytes);
+  return frame;
+}
