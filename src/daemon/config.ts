@@ -6,9 +6,9 @@
  *   SPRINT_HOST, SPRINT_PORT, SPRINT_CONTROL_PORT, SPRINT_LOG_LEVEL, SPRINT_LOG_FORMAT
  */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { type Environment, formatDuration, nearest } from "../shared/cli.ts";
+import { dataDirectory } from "../shared/client.ts";
 import { redactValue } from "../shared/redact.ts";
 import { TIER, TIERS, type Tier, type TierRow } from "../shared/tier.ts";
 import { type ChainConfig, overallNetwork, readWrittenChains, resolveChains } from "./configchains.ts";
@@ -119,7 +119,7 @@ export function loadConfig(sources: ConfigSources): Config {
     tier: rows,
     host,
     control,
-    dataDir: resolve(cwd, pick("dataDir", text) ?? values.data_dir ?? defaultDataDir(env)),
+    dataDir: resolve(cwd, pick("dataDir", text) ?? values.data_dir ?? dataDirectory({ env })),
     log: {
       level: pick("logLevel", logLevel) ?? values.log?.level ?? DEFAULTS.logLevel,
       format: pick("logFormat", logFormat) ?? values.log?.format ?? null,
@@ -129,12 +129,6 @@ export function loadConfig(sources: ConfigSources): Config {
     file,
     warnings: [...variableWarnings(env), ...laterChainWarnings(values), ...unused],
   });
-}
-
-/** Where a companion finds control.json and the token; the same rule that `start` uses, without the rest. */
-export function defaultDataDir(env: Environment): string {
-  const state = env["XDG_STATE_HOME"] ?? join(env["HOME"] ?? homedir(), ".local", "state");
-  return join(state, "bitcoin-sprint");
 }
 
 /** Plain data under the file's own keys, without credentials: what `sprint config dump` prints, and loads again. */

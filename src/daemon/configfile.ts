@@ -243,7 +243,7 @@ export type FileValues = ReadFields<typeof FILE_FIELDS>;
 
 /** The paths looked at, in order; the first that exists is read. */
 export function searchPaths(cwd: string, env: Environment): readonly string[] {
-  const home = env["XDG_CONFIG_HOME"] ?? join(env["HOME"] ?? homedir(), ".config");
+  const home = env["XDG_CONFIG_HOME"] || join(homedir(), ".config");
   const names = ["sprint.toml", "sprint.yaml", "sprint.yml"];
   const directories = [cwd, join(home, "bitcoin-sprint"), "/etc/bitcoin-sprint"];
   return directories.flatMap((directory) => names.map((name) => join(directory, name)));

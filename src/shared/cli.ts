@@ -15,14 +15,16 @@ export const EXIT = {
   SIGTERM: 143,
 } as const;
 
-/** The exit code that an error's code stands for; prefixes, longest first. */
+/** The exit code that an error's code stands for: the first prefix that fits. */
 const EXIT_BY_PREFIX: readonly (readonly [string, number])[] = [
   ["SPRINT_CONFIG_", EXIT.USAGE],
   ["SPRINT_CLI_", EXIT.USAGE],
+  ["SPRINT_CLIENT_BAD_URL", EXIT.USAGE],
   ["SPRINT_CLIENT_UNREACHABLE", EXIT.UNREACHABLE],
+  ["SPRINT_CLIENT_TIMEOUT", EXIT.UNREACHABLE],
   ["SPRINT_CLIENT_NO_DAEMON", EXIT.UNREACHABLE],
-  ["SPRINT_CLIENT_UNAUTHORIZED", EXIT.NOT_ALLOWED],
-  ["SPRINT_CONTROL_UNAUTHORIZED", EXIT.NOT_ALLOWED],
+  ["SPRINT_CLIENT_NO_TOKEN", EXIT.NOT_ALLOWED],
+  ["SPRINT_CLIENT_NOT_ALLOWED", EXIT.NOT_ALLOWED],
 ];
 
 export function exitCodeOf(error: unknown): number {

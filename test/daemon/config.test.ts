@@ -30,7 +30,7 @@ function load({ yaml, toml, flags = {}, env = {} }: Given = {}): Config {
   const file = yaml !== undefined ? written(yaml, "yaml") : toml !== undefined ? written(toml, "toml") : undefined;
   return loadConfig({
     flags: { ...flags, ...(file === undefined ? {} : { config: file }) },
-    env: { HOME: directory, XDG_CONFIG_HOME: join(directory, "none"), ...env },
+    env: { XDG_STATE_HOME: join(directory, "state"), XDG_CONFIG_HOME: join(directory, "none"), ...env },
     cwd: directory,
   });
 }
@@ -62,7 +62,7 @@ test("nothing configured is devnet: three chains, three tiers, loopback", () => 
   assert.deepEqual(config.tier, TIER);
   assert.equal(config.host, "127.0.0.1");
   assert.deepEqual(config.control, { host: "127.0.0.1", port: 8081 });
-  assert.equal(config.dataDir, join(directory, ".local/state/bitcoin-sprint"));
+  assert.equal(config.dataDir, join(directory, "state/bitcoin-sprint"));
 });
 
 test("the specification's multi-chain YAML loads as it stands", () => {
@@ -241,7 +241,7 @@ test("each mistake has its code, its place and a way out", () => {
     [{ flags: { port: "9000" } }, "SPRINT_CONFIG_CONFLICT", /--tier/],
     [{ flags: { tier: "FREE", port: "8081" } }, "SPRINT_CONFIG_CONFLICT", /8081.*control/],
     [{ flags: { chain: ["litecoin"] } }, "SPRINT_CONFIG_VALUE", /NAME=URL/],
-    [{ flags: { chain: ["litcoin=p2p://x"] } }, "SPRINT_CONFIG_VALUE", /mean litecoin/],
+    [{ flags: { chain: ["litecoim=p2p://x"] } }, "SPRINT_CONFIG_VALUE", /mean litecoin/],
     [{ flags: { network: "devnet", chain: ["litecoin=p2p://x"] } }, "SPRINT_CONFIG_CONFLICT", /devnet/],
     [{ flags: { network: "regtest" } }, "SPRINT_CONFIG_CONFLICT", /no public peers/],
     [
