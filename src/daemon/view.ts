@@ -1,0 +1,43 @@
+/** What the live view shows, as daemon.ts tells it when asked. Wall times are Unix ms. */
+import type { Chain } from "../shared/chain.ts";
+import type { Phase } from "../shared/events.ts";
+import type { Tier } from "../shared/tier.ts";
+
+export interface DaemonView {
+  readonly network: string;
+  readonly startedAt: number;
+  readonly tiers: readonly TierView[];
+  readonly chains: readonly ChainView[];
+  readonly upstreams: readonly UpstreamView[];
+  readonly breakers: readonly { readonly name: string; readonly state: string }[];
+  /** Null before the first delivery. */
+  readonly relayMs: { readonly p50: number; readonly p99: number; readonly count: number } | null;
+}
+
+export interface TierView {
+  readonly tier: Tier;
+  readonly url: string;
+  readonly subscribers: number;
+}
+
+export interface ChainView {
+  readonly chain: Chain;
+  readonly network: string;
+  /** Null until the first block is known. `at`: when it came in, `phase`: how far it is proved. */
+  readonly tip: { readonly height: number; readonly hash: string; readonly at: number; readonly phase: Phase } | null;
+  readonly status: "synced" | "syncing" | "down";
+  readonly relayed: number;
+  readonly reorgs: number;
+}
+
+export interface UpstreamView {
+  readonly name: string;
+  readonly chain: Chain;
+  readonly state: string;
+  readonly agent: string | null;
+  readonly height: number | null;
+  /** Blocks that it announced before all others. */
+  readonly firsts: number;
+  /** Why it is out or down, null while it is well. */
+  readonly trouble: string | null;
+}
