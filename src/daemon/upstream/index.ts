@@ -3,3 +3,6 @@
 export type { AnnounceVia, Announcement, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
 export { FEED_DEFAULTS, stallMsFor } from "./feed.ts";
 export type { BackoffOptions } from "./backoff.ts";
+export { P2P_DEFAULTS, createP2pFeed } from "./p2p.ts";
+export type { P2pModules, P2pOptions } from "./p2p.ts";
+export type { TransactionPool } from "./compact.ts";

@@ -1,0 +1,376 @@
+/**
+ * A feed over the peer-to-peer protocol: header first, the earliest signal that there is. The node pushes each block as
+ * `cmpctblock` before it validated it itself, or as `headers`; what it only hints at by `inv` is asked for.
+ *
+ *   bytes ─▶ MessageReader ─▶ handshake ─▶ headers, cmpctblock, inv, block ─▶ announce
+ *                                    └──▶ answers to what we asked (p2p-headers.ts, p2p-bodies.ts)
+ *
+ * Whatever is wrong with the bytes ends the connection, with a code: a healthy node never sends such.
+ */
+import { type Socket, connect as connectSocket, isIP } from "node:net";
+import type { Clock } from "../../shared/clock.ts";
+import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
+import type { ChainCodec, Header } from "../chain/index.ts";
+import {
+  type Decode,
+  INV,
+  MAX_PAYLOAD_BYTES,
+  MessageReader,
+  type NodeAddress,
+  SERVICE,
+  type Version,
+  decodeAddresses,
+  decodeAddressesV2,
+  decodeBlockTransactions,
+  decodeCompactBlock,
+  decodeHeaders,
+  decodeInventory,
+  decodePing,
+  encodeHeaders,
+  encodeInventory,
+  encodeMessage,
+  encodePing,
+} from "../wire/index.ts";
+import { EMPTY_POOL, type TransactionPool } from "./compact.ts";
+import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
+import { BodyAsks } from "./p2p-bodies.ts";
+import { Handshake } from "./p2p-handshake.ts";
+import { HeaderAsks } from "./p2p-headers.ts";
+import { InboundMeter, METER_DEFAULTS } from "./p2p-meter.ts";
+import { Pinger } from "./p2p-ping.ts";
+import type { Announcement, AnnounceVia, Feed } from "./types.ts";
+
+export interface P2pOptions extends Pick<
+  FeedOptions,
+  "name" | "stallMs" | "openTimeoutMs" | "requestTimeoutMs" | "backoff"
+> {
+  /** Name or address; brackets around IPv6 are taken off. */
+  readonly host: string;
+  readonly port: number;
+  /** Our user agent (BIP 14). */
+  readonly agent?: string;
+  readonly pingEveryMs?: number;
+  /** Without a pong, and without any other byte, for this long, the connection is a black hole. */
+  readonly pongTimeoutMs?: number;
+  /** How long `blocktxn` is waited for before the whole block is asked for. */
+  readonly compactTimeoutMs?: number;
+}
+
+export interface P2pModules extends Omit<FeedModules, "connect"> {
+  readonly codec: ChainCodec;
+  readonly pool?: TransactionPool;
+  /** Where it is given, the peer is asked for addresses after the handshake; called with each list that it tells. */
+  readonly onAddresses?: (addresses: readonly NodeAddress[]) => void;
+}
+
+export const P2P_DEFAULTS = {
+  agent: "/bitcoin-sprint/",
+  pingEveryMs: 30_000,
+  pongTimeoutMs: 10_000,
+  compactTimeoutMs: 5_000,
+} as const;
+
+/** A peer that lets our answers pile up does not read: beyond this it is left. */
+const MAX_UNSENT_BYTES = 1_000_000;
+/** Blocks of one `inv` that are worth a question; an `inv` of a block names one, of a long reorg a few. */
+const MAX_INV_BLOCKS = 16;
+
+export function createP2pFeed(options: P2pOptions, modules: P2pModules): Feed {
+  const settings = { ...P2P_DEFAULTS, ...options, host: options.host.replace(/^\[|\]$/g, "") };
+  const { chain, params } = modules.codec;
+  const host = isIP(settings.host) === 6 ? `[${settings.host}]` : settings.host;
+  const url = `p2p://${host}:${settings.port}`;
+  const { blockTimeSeconds } = params;
+  const connect = (events: LinkEvents): Link => new P2pLink({ ...settings, url }, modules, events);
+  return new LinkFeed({ ...options, chain, kind: "p2p", url, blockTimeSeconds }, { ...modules, connect });
+}
+
+type Settings = P2pOptions & Required<Pick<P2pOptions, keyof typeof P2P_DEFAULTS>> & { readonly url: string };
+
+class P2pLink implements Link {
+  readonly #settings: Settings;
+  readonly #modules: P2pModules;
+  readonly #events: LinkEvents;
+  readonly #clock: Clock;
+  readonly #codec: ChainCodec;
+  readonly #socket: Socket;
+  readonly #reader: MessageReader;
+  readonly #meter: InboundMeter;
+  readonly #headers: HeaderAsks;
+  readonly #pinger: Pinger;
+  readonly #closed: Promise<void>;
+  #handshake: Handshake | null = null;
+  /** Set when the handshake is done. */
+  #bodies: BodyAsks | null = null;
+  #over = false;
+  #receivedAt = 0;
+  /** What the pipeline asked with last: good for questions of our own. */
+  #locator: readonly string[] = [];
+  /** The last header that the peer told. */
+  #newest: string | null = null;
+  readonly #decodeHeader: Decode<Header>;
+
+  constructor(settings: Settings, modules: P2pModules, events: LinkEvents) {
+    this.#settings = settings;
+    this.#modules = modules;
+    this.#events = events;
+    this.#clock = modules.clock;
+    this.#codec = modules.codec;
+    const { params } = modules.codec;
+    this.#decodeHeader = (bytes, offset) => {
+      const { header, end } = modules.codec.decodeHeader(bytes, offset);
+      return { value: header, end };
+    };
+    this.#reader = new MessageReader(
+      { magic: params.magic, maxPayloadBytes: Math.max(MAX_PAYLOAD_BYTES, params.maxBlockBytes) },
+      { onMessage: (command, payload) => this.#receive(command, payload) },
+    );
+    this.#meter = new InboundMeter(METER_DEFAULTS, this.#clock.now());
+    this.#headers = new HeaderAsks({ url: settings.url, protocolVersion: params.protocolVersion }, this.#send);
+    this.#pinger = new Pinger(settings, {
+      clock: this.#clock,
+      send: this.#send,
+      isArriving: (since) => this.#reader.pendingBytes > 0 && this.#receivedAt > since,
+      onTimeout: () => this.#lose(blackHole(settings.url, settings.pongTimeoutMs)),
+    });
+    this.#socket = connectSocket({ host: settings.host, port: settings.port, noDelay: true });
+    this.#closed = new Promise((resolve) => this.#socket.once("close", () => resolve()));
+    this.#socket.once("connect", () => this.#greet());
+    this.#socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    this.#socket.once("error", (error) => this.#lose(socketError(settings.url, error)));
+    this.#socket.once("close", () => this.#lose(hungUp(settings.url, this.#bodies === null)));
+  }
+
+  headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+    this.#locator = locator;
+    return this.#headers.ask(locator, signal);
+  }
+
+  body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
+    if (this.#bodies === null) return Promise.reject(hungUp(this.#settings.url, true));
+    return this.#bodies.ask(hash, signal);
+  }
+
+  close(): Promise<void> {
+    this.#over = true;
+    this.#pinger.stop();
+    this.#socket.destroy();
+    return this.#closed;
+  }
+
+  #lose(error: SprintError): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#pinger.stop();
+    this.#socket.destroy();
+    this.#events.lost(error);
+  }
+
+  readonly #send = (command: string, payload?: Uint8Array): void => {
+    if (this.#over) return;
+    this.#socket.write(encodeMessage(this.#codec.params.magic, command, payload));
+    if (this.#socket.writableLength > MAX_UNSENT_BYTES) this.#lose(notReading(this.#settings.url));
+  };
+
+  #greet(): void {
+    const { protocolVersion, blockInvType } = this.#codec.params;
+    const { url, agent } = this.#settings;
+    const time = Math.floor(this.#clock.wall() / 1_000);
+    this.#handshake = new Handshake({ url, agent, protocolVersion, blockInvType, time }, this.#send);
+  }
+
+  #read(chunk: Buffer): void {
+    this.#receivedAt = this.#clock.now();
+    try {
+      this.#reader.push(chunk);
+    } catch (error) {
+      this.#lose(blamed(this.#settings.url, error));
+    }
+  }
+
+  /** One whole message. Throws on a bad one: `#read` ends the connection. */
+  #receive(command: string, payload: Uint8Array): void {
+    if (this.#over) return;
+    if (this.#bodies === null) {
+      this.#meter.count(command, payload.length, this.#receivedAt);
+      const peer = this.#handshake?.receive(command, payload) ?? null;
+      if (peer !== null) this.#becomeUp(peer);
+      return;
+    }
+    if (!this.#receiveAnswer(this.#bodies, command, payload)) {
+      this.#meter.count(command, payload.length, this.#receivedAt);
+      this.#receiveUnasked(this.#bodies, command, payload);
+    }
+  }
+
+  #becomeUp(peer: Version): void {
+    const { url, compactTimeoutMs } = this.#settings;
+    const { blockInvType } = this.#codec.params;
+    // A peer that knows nothing of extension blocks does not know how to be asked for them either.
+    const plain = blockInvType === INV.MWEB_BLOCK && (peer.services & SERVICE.MWEB) === 0n;
+    this.#bodies = new BodyAsks(
+      { url, blockInvType: plain ? INV.WITNESS_BLOCK : blockInvType, compactTimeoutMs },
+      { send: this.#send, clock: this.#clock, pool: this.#modules.pool ?? EMPTY_POOL },
+    );
+    if (this.#modules.onAddresses) this.#send("getaddr");
+    this.#pinger.start();
+    this.#events.told({ agent: peer.agent, height: peer.height });
+    this.#events.up();
+  }
+
+  /** True where the message is dealt with: it answers something that we asked. Such are not metered. */
+  #receiveAnswer(bodies: BodyAsks, command: string, payload: Uint8Array): boolean {
+    switch (command) {
+      case "headers": {
+        const headers = decodeHeaders(payload, this.#decodeHeader);
+        this.#newest = headers.at(-1)?.hash ?? this.#newest;
+        if (this.#headers.receive(headers)) return true;
+        this.#meter.count(command, payload.length, this.#receivedAt);
+        this.#announceHeaders(headers, "headers");
+        return true;
+      }
+      case "block": {
+        const { header } = this.#codec.decodeHeader(payload);
+        if (!bodies.isAwaited(header.hash)) return false;
+        bodies.receiveBlock(header.hash, payload);
+        return true;
+      }
+      case "blocktxn": {
+        const message = decodeBlockTransactions(payload);
+        if (!bodies.isAwaited(message.blockHash)) return false;
+        bodies.receiveTransactions(message);
+        return true;
+      }
+      case "pong":
+        return this.#pinger.receive(decodePing(payload));
+      default:
+        return false;
+    }
+  }
+
+  #receiveUnasked(bodies: BodyAsks, command: string, payload: Uint8Array): void {
+    switch (command) {
+      case "cmpctblock": {
+        const block = decodeCompactBlock(payload, this.#decodeHeader);
+        this.#newest = block.header.hash;
+        bodies.keep(block.header.hash, block, payload.length);
+        return this.#announce([{ ...this.#announcement(block.header, "cmpctblock"), txCount: block.txCount }]);
+      }
+      case "block": {
+        const { header } = this.#codec.decodeHeader(payload);
+        return this.#announce([{ ...this.#announcement(header, "block"), body: payload }]);
+      }
+      case "inv":
+        return this.#receiveInventory(payload);
+      case "notfound":
+        return bodies.receiveNotFound(decodeInventory(payload));
+      case "ping":
+        return this.#send("pong", encodePing(decodePing(payload)));
+      case "getheaders":
+        // We have nothing to serve, and say so: a node that hears nothing takes us for stalled.
+        return this.#send("headers", encodeHeaders([]));
+      case "addr":
+        return this.#modules.onAddresses?.(decodeAddresses(payload));
+      case "addrv2":
+        return this.#modules.onAddresses?.(decodeAddressesV2(payload));
+      default:
+        // Loose transactions, fee filters, rejects and whatever the protocol grows: not for us.
+        return;
+    }
+  }
+
+  /** The node has a block that it does not think we could connect; its headers, from our tip on, can. */
+  #receiveInventory(payload: Uint8Array): void {
+    const isBlock = ({ type }: { readonly type: number }) => (type & ~(INV.MWEB_BLOCK & ~INV.BLOCK)) === INV.BLOCK;
+    const blocks = decodeInventory(payload).filter(isBlock).slice(-MAX_INV_BLOCKS);
+    if (blocks.every(({ hash }) => hash === this.#newest)) return;
+    if (this.#locator.length === 0) {
+      const type = this.#codec.params.blockInvType;
+      return this.#send("getdata", encodeInventory(blocks.map(({ hash }) => ({ type, hash }))));
+    }
+    // One question out is enough: its answer, or the next inv, brings what came meanwhile.
+    if (this.#headers.waiting) return;
+    const patience = new AbortController();
+    const cancel = this.#clock.after(this.#settings.requestTimeoutMs ?? 20_000, () => patience.abort());
+    const locator = this.#newest === null ? this.#locator : [this.#newest, ...this.#locator];
+    this.#headers.ask(locator, patience.signal).then(
+      (headers) => {
+        cancel();
+        this.#announceHeaders(headers, "inv");
+      },
+      () => {},
+    );
+  }
+
+  #announceHeaders(headers: readonly Header[], via: AnnounceVia): void {
+    this.#announce(headers.map((header) => this.#announcement(header, via)));
+  }
+
+  #announcement(header: Header, via: AnnounceVia): Announcement {
+    return { header, via, receivedAt: this.#receivedAt, txCount: null, body: null };
+  }
+
+  #announce(announcements: readonly Announcement[]): void {
+    if (!this.#over && announcements.length > 0) this.#events.announce(announcements);
+  }
+}
+
+function blamed(url: string, error: unknown): SprintError {
+  if (!isSprintError(error)) {
+    return new SprintError(
+      "SPRINT_P2P_MALFORMED",
+      `${url} sent what cannot be read: ${messageOf(error)}`,
+      { url },
+      { cause: error },
+    );
+  }
+  if ("url" in error.data) return error;
+  const code = error.code === "SPRINT_P2P_BAD_MAGIC" ? "SPRINT_UPSTREAM_WRONG_NETWORK" : error.code;
+  return new SprintError(code, `${url}: ${error.message}`, { ...error.data, url }, { cause: error });
+}
+
+function socketError(url: string, error: NodeJS.ErrnoException): SprintError {
+  const code = error.code ?? "";
+  const refused =
+    code === "ECONNREFUSED"
+      ? "Nothing listens there: is the node running, and is this its P2P port?"
+      : "Dialling again later.";
+  return new SprintError(
+    "SPRINT_UPSTREAM_UNREACHABLE",
+    `${url}: ${error.message}. ${refused}`,
+    { url, errno: code },
+    { cause: error },
+  );
+}
+
+function hungUp(url: string, shakingHands: boolean): SprintError {
+  const hint = shakingHands
+    ? "while shaking hands: it may be on another network, full, or have banned this address"
+    : "; dialling again later";
+  return new SprintError("SPRINT_UPSTREAM_DISCONNECTED", `${url} closed the connection ${hint}.`, {
+    url,
+    shakingHands,
+  });
+}
+
+function notReading(url: string): SprintError {
+  return new SprintError(
+    "SPRINT_P2P_NOT_READING",
+    `${url} sends but does not read: ${MAX_UNSENT_BYTES} bytes for it wait unsent. Disconnected.`,
+    {
+      url,
+      maxUnsentBytes: MAX_UNSENT_BYTES,
+    },
+  );
+}
+
+function blackHole(url: string, pongTimeoutMs: number): SprintError {
+  return new SprintError(
+    "SPRINT_P2P_PING_TIMEOUT",
+    `${url} did not answer a ping within ${pongTimeoutMs} ms: the line is dead.`,
+    {
+      url,
+      pongTimeoutMs,
+    },
+  );
+}
