@@ -45,6 +45,11 @@ const MAX_COOKIE_BYTES = 4096;
 /** Nodes drop idle connections after `rpcservertimeout` and do not say how long that is; be the first to. */
 const KEEP_ALIVE_MS = 1000;
 
+/** Of one call of a batch. */
+export type Outcome =
+  | { readonly ok: true; readonly result: unknown }
+  | { readonly ok: false; readonly error: SprintError };
+
 interface Answer {
   readonly status: number;
   readonly body: string;
@@ -67,14 +72,20 @@ export class RpcClient {
 
   /** The `result` member of the answer, of any shape. Throws SPRINT_RPC_*, or the signal's reason. */
   async call(method: string, params: readonly unknown[] = [], options: CallOptions = {}): Promise<unknown> {
-    options.signal?.throwIfAborted();
-    await this.#turn(method, options.signal);
-    try {
-      return await this.#callInTime(method, params, options);
-    } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
-    }
+    const id = this.#nextId++;
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+    return this.#read(method, id, await this.#exchange(method, body, options));
+  }
+
+  /** Several calls of one method in one request; an outcome for each, in their order. */
+  async batch(
+    method: string,
+    paramsOfEach: readonly (readonly unknown[])[],
+    options: CallOptions = {},
+  ): Promise<readonly Outcome[]> {
+    if (paramsOfEach.length === 0) return [];
+    const calls = paramsOfEach.map((params) => ({ jsonrpc: "2.0", id: this.#nextId++, method, params }));
+    return this.#readBatch(method, calls, await this.#exchange(method, JSON.stringify(calls), options));
   }
 
   /** Breaks off what is on the way. */
@@ -82,6 +93,18 @@ export class RpcClient {
     this.#closing.abort(this.#problem("CLOSED", "the client was closed"));
     const pool = await this.#pool;
     await pool?.destroy();
+  }
+
+  /** In its turn and in its time. */
+  async #exchange(method: string, body: string, options: CallOptions): Promise<Answer> {
+    options.signal?.throwIfAborted();
+    await this.#turn(method, options.signal);
+    try {
+      return await this.#inTime(method, body, options);
+    } finally {
+      this.#running--;
+      this.#waiting.shift()?.();
+    }
   }
 
   async #turn(method: string, signal: AbortSignal | undefined): Promise<void> {
@@ -118,7 +141,7 @@ export class RpcClient {
   }
 
   /** One abort for the three reasons to stop: caller, time, close. */
-  async #callInTime(method: string, params: readonly unknown[], options: CallOptions): Promise<unknown> {
+  async #inTime(method: string, body: string, options: CallOptions): Promise<Answer> {
     const stop = new AbortController();
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     const cancelTimer = this.#clock.after(timeoutMs, () =>
@@ -133,12 +156,8 @@ export class RpcClient {
       else signal.addEventListener("abort", onAbort, { once: true });
     }
     try {
-      return await this.#authorizedCall(
-        method,
-        params,
-        options.maxResponseBytes ?? this.#options.maxResponseBytes,
-        stop.signal,
-      );
+      const maxBytes = options.maxResponseBytes ?? this.#options.maxResponseBytes;
+      return await this.#authorized(method, body, maxBytes, stop.signal);
     } catch (error) {
       throw stop.signal.aborted ? stop.signal.reason : error;
     } finally {
@@ -147,14 +166,7 @@ export class RpcClient {
     }
   }
 
-  async #authorizedCall(
-    method: string,
-    params: readonly unknown[],
-    maxBytes: number,
-    signal: AbortSignal,
-  ): Promise<unknown> {
-    const id = this.#nextId++;
-    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+  async #authorized(method: string, body: string, maxBytes: number, signal: AbortSignal): Promise<Answer> {
     this.#authorization ??= await this.#readAuthorization();
     let answer = await this.#post(method, body, this.#authorization, maxBytes, signal);
     // The cookie is written anew at each start of the node.
@@ -163,7 +175,7 @@ export class RpcClient {
       answer = await this.#post(method, body, this.#authorization, maxBytes, signal);
     }
     if (answer.status === 401) this.#authorization = null;
-    return this.#read(method, id, answer);
+    return answer;
   }
 
   async #post(
@@ -249,46 +261,64 @@ export class RpcClient {
     return basic(cookie);
   }
 
-  #read(method: string, id: number, { status, body }: Answer): unknown {
+  #read(method: string, id: number, answer: Answer): unknown {
+    const parsed = this.#parse(method, answer);
+    const { result, id: answeredId } = this.#member(method, parsed);
+    if (answeredId === id) return result;
+    const got = shorten(JSON.stringify(answeredId) ?? "none");
+    throw this.#problem("WRONG_ID", `${method}: expected the answer to call ${id}, got one to ${got}`, { id });
+  }
+
+  #readBatch(method: string, calls: readonly { readonly id: number }[], answer: Answer): readonly Outcome[] {
+    const parsed = this.#parse(method, answer);
+    if (!Array.isArray(parsed)) {
+      this.#member(method, parsed);
+      throw this.#problem("SHAPE", `${method}: expected a list of ${calls.length} answers, got one answer`);
+    }
+    const byId = new Map<unknown, unknown>();
+    for (const one of parsed) if (typeof one === "object" && one !== null) byId.set((one as { id?: unknown }).id, one);
+    return calls.map(({ id }): Outcome => {
+      const one = byId.get(id);
+      if (one === undefined)
+        throw this.#problem("WRONG_ID", `${method}: expected an answer to call ${id}, got none`, { id });
+      try {
+        return { ok: true, result: this.#member(method, one).result };
+      } catch (error) {
+        return { ok: false, error: error as SprintError };
+      }
+    });
+  }
+
+  /** One answer's members; throws what its error object says. */
+  #member(method: string, answer: unknown): { readonly result: unknown; readonly id: unknown } {
+    const { result, error, id } = (typeof answer === "object" && answer !== null ? answer : {}) as Record<
+      string,
+      unknown
+    >;
+    if (typeof error === "object" && error !== null) throw this.#errorObject(method, error);
+    if (result !== undefined && (error === undefined || error === null)) return { result, id };
+    throw this.#problem("SHAPE", `${method}: expected a result or an error object, got neither`);
+  }
+
+  #parse(method: string, { status, body }: Answer): unknown {
     if (status === 401) {
-      throw this.#problem(
-        "UNAUTHORIZED",
-        `${method}: the node refused the credentials (401); check USER:PASS@ or cookie= in the URL`,
-        { status },
-      );
+      const advice = "check USER:PASS@ or cookie= in the URL";
+      throw this.#problem("UNAUTHORIZED", `${method}: the node refused the credentials (401); ${advice}`, { status });
     }
     if (status === 403) {
-      throw this.#problem(
-        "FORBIDDEN",
-        `${method}: the node does not take calls from this address or to this method (403); see its rpcallowip and rpcwhitelist`,
-        { status },
-      );
+      const advice = "see its rpcallowip and rpcwhitelist";
+      throw this.#problem("FORBIDDEN", `${method}: the node refused this address or this method (403); ${advice}`, {
+        status,
+      });
     }
     const text = body.trimStart();
-    if (!text.startsWith("{")) throw this.#notJson(method, status, text);
-    let answer: unknown;
+    if (!text.startsWith("{") && !text.startsWith("[")) throw this.#notJson(method, status, text);
     try {
-      answer = JSON.parse(text);
+      return JSON.parse(text) as unknown;
     } catch (cause) {
-      throw this.#problem(
-        "BAD_JSON",
-        `${method}: expected JSON, got ${body.length} characters that are none: ${messageOf(cause)}`,
-        { status },
-      );
+      const got = `${body.length} characters that are none: ${messageOf(cause)}`;
+      throw this.#problem("BAD_JSON", `${method}: expected JSON, got ${got}`, { status });
     }
-    const { result, error, id: answeredId } = answer as { result?: unknown; error?: unknown; id?: unknown };
-    if (typeof error === "object" && error !== null) throw this.#errorObject(method, error);
-    if (result === undefined || (error !== undefined && error !== null)) {
-      throw this.#problem("SHAPE", `${method}: expected a result or an error object, got neither`, { status });
-    }
-    if (answeredId !== id) {
-      throw this.#problem(
-        "WRONG_ID",
-        `${method}: expected the answer to call ${id}, got one to ${shorten(JSON.stringify(answeredId) ?? "none")}`,
-        { id },
-      );
-    }
-    return result;
   }
 
   #notJson(method: string, status: number, text: string): SprintError {

@@ -1,4 +1,5 @@
 /** What one node of the Bitcoin family tells over RPC about its chain. Checks that each answer is of the shape and hash asked for. */
+import type { Clock } from "../../shared/clock.ts";
 import { type ErrorData, isSprintError, SprintError } from "../../shared/errors.ts";
 import { type ChainCodec, findByGenesis, type Header } from "../chain/index.ts";
 import type { CallOptions, RpcClient } from "./jsonrpc.ts";
@@ -7,13 +8,14 @@ import type { CallOptions, RpcClient } from "./jsonrpc.ts";
 export type HeaderCodec = Pick<ChainCodec, "chain" | "network" | "params" | "decodeHeader">;
 
 export interface RpcNodeOptions {
-  /** Calls of one `headersAfter` on the way at a time. */
-  readonly parallelCalls?: number;
+  /** Headers in one answer of `headersAfter`. */
+  readonly maxHeaders?: number;
 }
 
 export interface RpcNodeModules {
   readonly client: RpcClient;
   readonly codec: HeaderCodec;
+  readonly clock: Clock;
 }
 
 export interface Tip {
@@ -22,23 +24,34 @@ export interface Tip {
 }
 
 /** As many as one P2P `headers` message holds. */
-export const MAX_HEADERS = 2000;
+const MAX_HEADERS = 2000;
+/** Calls in one request, where the node takes several. */
+const BATCH = 100;
+const PARALLEL_BATCHES = 2;
+const PARALLEL_CALLS = 3;
+/** From a far node that takes one call at a time: as many headers as come in this time. */
+const UNBATCHED_MS = 8000;
+/** A Dogecoin header carries a coinbase transaction, and a node may send a batch of them. */
+const MAX_BATCH_BYTES = 32 * 1024 * 1024;
 const HASH = /^[0-9a-f]{64}$/;
 const HEX = /^(?:[0-9a-f]{2})+$/;
 /** RPC_INVALID_ADDRESS_OR_KEY, which Core and its forks answer for a block that they do not have. */
 const NOT_FOUND_CODE = -5;
 
 export class RpcNode {
-  readonly #parallelCalls: number;
+  readonly #maxHeaders: number;
   readonly #client: RpcClient;
   readonly #codec: HeaderCodec;
+  readonly #clock: Clock;
   /** The node's header answers stop at 80 bytes where an AuxPoW should follow. */
   #cutsAuxPow = false;
+  #takesBatches = true;
 
   constructor(options: RpcNodeOptions, modules: RpcNodeModules) {
-    this.#parallelCalls = options.parallelCalls ?? 3;
+    this.#maxHeaders = options.maxHeaders ?? MAX_HEADERS;
     this.#client = modules.client;
     this.#codec = modules.codec;
+    this.#clock = modules.clock;
   }
 
   /** The node's tip, once its genesis block is ours. Throws SPRINT_UPSTREAM_WRONG_NETWORK where it is not. */
@@ -74,14 +87,9 @@ export class RpcNode {
 
   async header(hash: string, signal: AbortSignal): Promise<Header> {
     if (!this.#cutsAuxPow) {
-      const bytes = await this.#bytes("getblockheader", hash, { signal });
-      try {
-        return this.#decode("getblockheader", hash, bytes);
-      } catch (error) {
-        const cut = isSprintError(error) && error.code === "SPRINT_DECODE_TRUNCATED" && bytes.length === 80;
-        if (!cut) throw error;
-        this.#cutsAuxPow = true;
-      }
+      const hex = await this.#client.call("getblockheader", [hash, false], { signal });
+      const header = this.#whole(hash, bytesIn("getblockheader", hex));
+      if (header !== null) return header;
     }
     return this.#decode("getblock", hash, await this.body(hash, signal));
   }
@@ -103,34 +111,77 @@ export class RpcNode {
     return null;
   }
 
-  /** At most MAX_HEADERS that follow `start` on the active chain, oldest first. A reorg meanwhile makes them fewer. */
+  /** Headers that follow `start` on the active chain, oldest first. A reorg meanwhile makes them fewer. */
   async headersFrom(start: Tip, signal: AbortSignal): Promise<readonly Header[]> {
-    const tip = await this.#client.call("getblockcount", [], { signal });
-    const count = Math.min(MAX_HEADERS, integer("getblockcount", tip) - start.height);
-    const headers: (Header | null)[] = [];
-    let next = 0;
-    const fetchSome = async (): Promise<void> => {
-      while (next < count) {
-        const at = next++;
-        const hash = await this.#unlessRefused(this.#hash("getblockhash", [start.height + 1 + at], { signal }));
-        headers[at] = hash === null ? null : await this.header(hash, signal);
+    const tip = integer("getblockcount", await this.#client.call("getblockcount", [], { signal }));
+    const count = Math.min(this.#maxHeaders, tip - start.height);
+    const heights = Array.from({ length: Math.max(0, count) }, (_, at) => start.height + 1 + at);
+    if (this.#takesBatches && count > 1) {
+      try {
+        return linked(
+          start.hash,
+          await inParallel(chunks(heights), PARALLEL_BATCHES, (some) => this.#headersAt(some, signal)),
+        );
+      } catch (error) {
+        // A node that is broken altogether shows below.
+        if (!isSprintError(error) || !NO_BATCHES.has(error.code)) throw error;
+        this.#takesBatches = false;
       }
+    }
+    const until = this.#clock.now() + UNBATCHED_MS;
+    const headerAt = async (height: number): Promise<readonly (Header | null)[]> => {
+      if (this.#clock.now() > until) return [null];
+      const hash = await this.#unlessRefused(this.#hash("getblockhash", [height], { signal }));
+      return [hash === null ? null : await this.header(hash, signal)];
     };
-    await Promise.all(Array.from({ length: Math.min(this.#parallelCalls, Math.max(0, count)) }, fetchSome));
-    return linked(start.hash, headers);
+    return linked(start.hash, await inParallel(heights, PARALLEL_CALLS, headerAt));
   }
 
-  /** Throws SPRINT_UPSTREAM_NOT_FOUND where the node does not have it, or has it no more. */
+  /** In two requests: hashes, then headers. */
+  async #headersAt(heights: readonly number[], signal: AbortSignal): Promise<readonly (Header | null)[]> {
+    const hashes: string[] = [];
+    for (const outcome of await this.#client.batch(
+      "getblockhash",
+      heights.map((height) => [height]),
+      { signal },
+    )) {
+      if (!outcome.ok) break;
+      hashes.push(hashIn("getblockhash", outcome.result));
+    }
+    const options = { signal, maxResponseBytes: MAX_BATCH_BYTES };
+    const params = this.#cutsAuxPow ? [] : hashes.map((hash) => [hash, false]);
+    const outcomes = await this.#client.batch("getblockheader", params, options);
+    const headers: (Header | null)[] = [];
+    for (const [at, hash] of hashes.entries()) {
+      const outcome = outcomes[at];
+      const header = outcome?.ok ? this.#whole(hash, bytesIn("getblockheader", outcome.result)) : null;
+      headers.push(header ?? (await this.#unlessRefused(this.header(hash, signal))));
+    }
+    return headers;
+  }
+
+  /**
+   * Throws SPRINT_UPSTREAM_NOT_FOUND where the node does not have it, or has it no more. The wish for bytes is `false`, not
+   * 0: older nodes take no other.
+   */
   async body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
     // Hex, and some slack for what stands around it.
     const maxResponseBytes = 2 * this.#codec.params.maxBlockBytes + 65_536;
     try {
-      const bytes = await this.#bytes("getblock", hash, { signal, maxResponseBytes });
+      const bytes = bytesIn(
+        "getblock",
+        await this.#client.call("getblock", [hash, false], { signal, maxResponseBytes }),
+      );
       this.#decode("getblock", hash, bytes);
       return bytes;
     } catch (error) {
       if (!isRefused(error)) throw error;
-      throw new SprintError("SPRINT_UPSTREAM_NOT_FOUND", `the node does not have block ${hash}: ${error.message}`, { hash }, { cause: error });
+      throw new SprintError(
+        "SPRINT_UPSTREAM_NOT_FOUND",
+        `the node does not have block ${hash}: ${error.message}`,
+        { hash },
+        { cause: error },
+      );
     }
   }
 
@@ -139,22 +190,30 @@ export class RpcNode {
     return answer === null ? null : integer("getblockheader", member(answer, "height"));
   }
 
-  /** The last argument is a boolean, not a number: Dogecoin and bcoin take no other. */
-  async #bytes(method: "getblock" | "getblockheader", hash: string, options: CallOptions): Promise<Uint8Array> {
-    const hex = await this.#client.call(method, [hash, false], options);
-    if (typeof hex !== "string" || !HEX.test(hex)) throw wrongShape(method, "bytes in hex", hex);
-    return Buffer.from(hex, "hex");
-  }
-
   async #hash(method: string, params: readonly unknown[], options: CallOptions): Promise<string> {
     return hashIn(method, await this.#client.call(method, params, options));
+  }
+
+  /** Null where the AuxPoW is cut off. */
+  #whole(hash: string, bytes: Uint8Array): Header | null {
+    try {
+      return this.#decode("getblockheader", hash, bytes);
+    } catch (error) {
+      const cut = isSprintError(error) && error.code === "SPRINT_DECODE_TRUNCATED" && bytes.length === 80;
+      if (!cut) throw error;
+      this.#cutsAuxPow = true;
+      return null;
+    }
   }
 
   /** The header at the head of `bytes`, which must be that of `hash`. */
   #decode(method: string, hash: string, bytes: Uint8Array): Header {
     const { header } = this.#codec.decodeHeader(bytes);
     if (header.hash === hash) return header;
-    throw new SprintError("SPRINT_UPSTREAM_WRONG_BLOCK", `${method}: asked for ${hash}, got ${header.hash}`, { hash, got: header.hash });
+    throw new SprintError("SPRINT_UPSTREAM_WRONG_BLOCK", `${method}: asked for ${hash}, got ${header.hash}`, {
+      hash,
+      got: header.hash,
+    });
   }
 
   /** Null where the node says that it does not know the block or the height. */
@@ -171,7 +230,9 @@ export class RpcNode {
 /** "I do not have it" comes with different numbers: -5, -8, -1 (pruned, and bcoin for everything). */
 function isRefused(error: unknown): error is SprintError {
   if (!isSprintError(error) || error.code !== "SPRINT_RPC_ERROR") return false;
-  return error.data["rpcCode"] === NOT_FOUND_CODE || /not found|out of range|not available|can't read/i.test(error.message);
+  return (
+    error.data["rpcCode"] === NOT_FOUND_CODE || /not found|out of range|not available|can't read/i.test(error.message)
+  );
 }
 
 /** Methods that hosted nodes hide. */
@@ -185,6 +246,44 @@ function linked(parentHash: string, headers: readonly (Header | null)[]): readon
     run.push(header);
   }
   return run;
+}
+
+/** How nodes and proxies that do not know batches answer one. */
+const NO_BATCHES: ReadonlySet<string> = new Set([
+  "SPRINT_RPC_SHAPE",
+  "SPRINT_RPC_ERROR",
+  "SPRINT_RPC_METHOD_MISSING",
+  "SPRINT_RPC_WRONG_ID",
+  "SPRINT_RPC_NOT_JSON",
+  "SPRINT_RPC_EMPTY",
+  "SPRINT_RPC_STATUS",
+  "SPRINT_RPC_FORBIDDEN",
+]);
+
+function chunks(heights: readonly number[]): readonly (readonly number[])[] {
+  const found: number[][] = [];
+  for (let at = 0; at < heights.length; at += BATCH) found.push(heights.slice(at, at + BATCH));
+  return found;
+}
+
+/** The results in the order of the items, some at a time. */
+async function inParallel<I, R>(
+  items: readonly I[],
+  limit: number,
+  work: (item: I) => Promise<readonly R[]>,
+): Promise<readonly R[]> {
+  const results: (readonly R[])[] = [];
+  const queue = items.entries();
+  const worker = async (): Promise<void> => {
+    for (const [at, item] of queue) results[at] = await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
+  return results.flat();
+}
+
+function bytesIn(method: string, value: unknown): Uint8Array {
+  if (typeof value === "string" && HEX.test(value)) return Buffer.from(value, "hex");
+  throw wrongShape(method, "bytes in hex", value);
 }
 
 function tipOf(method: string, answer: unknown, hashName: string, heightName: string): Tip {

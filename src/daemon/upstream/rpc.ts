@@ -54,7 +54,7 @@ export function openRpcNode(
     },
     { clock },
   );
-  return { client, node: new RpcNode({}, { client, codec }) };
+  return { client, node: new RpcNode({}, { client, codec, clock }) };
 }
 
 class RpcLink implements Link {
@@ -149,7 +149,12 @@ class RpcLink implements Link {
 }
 
 /** What a server or proxy with a time-out of its own does to a wait. Anything else means that the method is not there. */
-const WAIT_WAS_CUT: ReadonlySet<string> = new Set(["SPRINT_RPC_UNREACHABLE", "SPRINT_RPC_TIMEOUT", "SPRINT_RPC_STATUS", "SPRINT_RPC_UNAVAILABLE"]);
+const WAIT_WAS_CUT: ReadonlySet<string> = new Set([
+  "SPRINT_RPC_UNREACHABLE",
+  "SPRINT_RPC_TIMEOUT",
+  "SPRINT_RPC_STATUS",
+  "SPRINT_RPC_UNAVAILABLE",
+]);
 
 type Waited = { readonly ok: true; readonly tip: Tip } | { readonly ok: false; readonly error: unknown };
 

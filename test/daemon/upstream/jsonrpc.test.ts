@@ -16,6 +16,8 @@ interface Call {
   readonly method: string;
   readonly params: unknown[];
   readonly authorization: string | undefined;
+  /** The calls of a batch. */
+  readonly batch: readonly { readonly id: number }[];
 }
 type Answer = (call: Call, response: ServerResponse, request: IncomingMessage) => void;
 
@@ -26,7 +28,11 @@ async function node(t: TestContext, answer: Answer): Promise<{ origin: string; c
     request.setEncoding("utf8");
     request.on("data", (chunk: string) => (body += chunk));
     request.on("end", () => {
-      const call = { ...(JSON.parse(body) as Call), authorization: request.headers.authorization };
+      const parsed = JSON.parse(body) as Call | Call["batch"];
+      const { authorization } = request.headers;
+      const call = Array.isArray(parsed)
+        ? { id: 0, method: "", params: [], authorization, batch: parsed }
+        : { ...(parsed as Call), authorization, batch: [] };
       calls.push(call);
       answer(call, response, request);
     });
@@ -71,7 +77,7 @@ test("takes results in the forms of 1.0 and 2.0, and sends user and password", a
 const WRONG: readonly (readonly [name: string, status: number, body: (id: number) => unknown, code: string])[] = [
   ["a web page", 200, () => "<!DOCTYPE html><html><body>router</body></html>", "SPRINT_RPC_NOT_JSON"],
   ["plain words", 200, () => "hello", "SPRINT_RPC_NOT_JSON"],
-  ["a list", 200, () => [1], "SPRINT_RPC_NOT_JSON"],
+  ["a list", 200, () => [1], "SPRINT_RPC_SHAPE"],
   ["nothing", 200, () => "", "SPRINT_RPC_EMPTY"],
   ["spaces", 200, () => " \n", "SPRINT_RPC_EMPTY"],
   ["half of the JSON", 200, () => '{"result":', "SPRINT_RPC_BAD_JSON"],
@@ -269,4 +275,27 @@ test("a kept-alive connection that the node dropped is replaced without a word",
   drop = true;
   await rpc.call("x");
   assert.equal(calls.length, 3);
+});
+
+test("a batch gives each call its own outcome, whatever the order of the answers", async (t) => {
+  let answer: (ids: number[]) => unknown = () => [];
+  const { origin, calls } = await node(t, (batch, response) => {
+    say(response, 200, answer(batch.batch.map((call) => call.id)));
+  });
+  const rpc = client(t, origin);
+  answer = ([a, b]) => [
+    { id: b, result: null, error: { code: -8, message: "Block height out of range" } },
+    { id: a, result: "x", error: null },
+  ];
+  const outcomes = await rpc.batch("getblockhash", [[1], [2]]);
+  assert.deepEqual(outcomes[0], { ok: true, result: "x" });
+  assert.ok(outcomes[1]?.ok === false && outcomes[1].error.code === "SPRINT_RPC_ERROR");
+  answer = ([a]) => [{ id: a, result: "x", error: null }];
+  await assert.rejects(rpc.batch("getblockhash", [[1], [2]]), { code: "SPRINT_RPC_WRONG_ID" });
+  answer = () => ({ id: null, result: null, error: { code: -32600, message: "no batches here" } });
+  await assert.rejects(rpc.batch("getblockhash", [[1]]), { code: "SPRINT_RPC_ERROR" });
+  answer = () => ({ id: 1, result: 1, error: null });
+  await assert.rejects(rpc.batch("getblockhash", [[1]]), { code: "SPRINT_RPC_SHAPE" });
+  assert.deepEqual(await rpc.batch("getblockhash", []), []);
+  assert.equal(calls.length, 4);
 });

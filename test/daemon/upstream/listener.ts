@@ -84,7 +84,13 @@ export function listen(t: TestContext, connect: Connect, codec: HeaderCodec, opt
           assert.ok(!isUp, "up once");
           isUp = true;
           ups++;
-          filling = options.fillGap === false ? null : fill().then(() => void (filling = null), () => void (filling = null));
+          filling =
+            options.fillGap === false
+              ? null
+              : fill().then(
+                  () => void (filling = null),
+                  () => void (filling = null),
+                );
           changed.emit("change");
         },
         announce(_feed, announcements) {
