@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import { HEAP, sha256Module } from "./sha256-module.ts";
 
 /** From about this length on one call of OpenSSL, with the processor's SHA instructions, beats a lane of the module. */
-const LONG_MESSAGE_BYTES = 4096;
+const LONG_MESSAGE_BYTES = 3072;
 const PAGE_BYTES = 65_536;
 const JOB_BYTES = 12;
 /** Calls of the module take at most this many jobs, so that the job list stays small. */

@@ -1,0 +1,2 @@
+/** The door of this room: body validation off the relaying thread. */
+export { Prover, PROVER_DEFAULTS, type ProverModules, type ProverOptions } from "./prover.ts";
