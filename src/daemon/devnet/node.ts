@@ -132,6 +132,11 @@ export class DevnetNode {
     await closed;
   }
 
+  /** 0 before the first start where any port was asked for. */
+  get port(): number {
+    return this.#port;
+  }
+
   get address(): { readonly host: string; readonly port: number } {
     return { host: this.#options.host, port: this.#port };
   }
