@@ -18,7 +18,7 @@ import {
   UpstreamsBody,
 } from "../../shared/api.ts";
 import { SprintError } from "../../shared/errors.ts";
-import { Admission } from "./admission.ts";
+import { Gate } from "./gate.ts";
 import { ControlStream } from "./stream.ts";
 import { failureOf, refuseSocket } from "./failure.ts";
 import { createApp, listenOn, notFound, type App } from "./http.ts";
@@ -54,7 +54,7 @@ export function createControlListener(options: ControlListenerOptions, modules: 
   const { server } = modules;
   const app = createApp(options.http, server.onFault);
   const { pendingSockets, refusedSockets } = options.http;
-  const admission = new Admission({ connections: MAX_CONNECTIONS, pendingSockets, refusedSockets }, { server: app.server });
+  const gate = new Gate({ connections: MAX_CONNECTIONS, pendingSockets, refusedSockets }, { server: app.server });
   const allow = tokenCheck(options.token);
   const stream = new ControlStream({ version: options.version, network: options.network }, { server });
 
@@ -81,7 +81,7 @@ export function createControlListener(options: ControlListenerOptions, modules: 
     async close() {
       stream.close();
       const closed = app.close();
-      admission.destroyAll();
+      gate.destroyAll();
       await closed;
     },
   };

@@ -3,8 +3,9 @@ import type { Block, BlockRef } from "../../shared/block.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import type { Validation } from "../../shared/events.ts";
+import type { Tier } from "../../shared/tier.ts";
 import type { BreakerSnapshot, Transition } from "../breaker/index.ts";
-import type { Hub, RaceReport, StreamEvent } from "../relay/index.ts";
+import type { Drop, Filter, Hub, RaceReport, StreamEvent } from "../relay/index.ts";
 import type { FeedStatus } from "../upstream/index.ts";
 
 /** A block with what this daemon knows about it. */
@@ -25,6 +26,16 @@ export interface ChainSnapshot {
   readonly finalized: BlockRef | null;
   /** The gap to the upstreams' tip is filled. */
   readonly synced: boolean;
+}
+
+/** Where a stream begins. */
+export interface Resumed {
+  /** True when everything since the cursor is in `backlog`. */
+  readonly recovered: boolean;
+  /** The position before the backlog. */
+  readonly cursor: string;
+  /** What the filter lets through of all that was published since, oldest first, up to the newest event. */
+  readonly backlog: readonly StreamEvent[];
 }
 
 /** A listing starts below this: a height, or a block hash; null: at the tip. */
@@ -48,6 +59,8 @@ export interface ServerModules {
   race(chain: Chain, last: number): RaceReport;
   /** Socket read to socket write, null before the first block. */
   relayLatency(): { readonly p50Ms: number; readonly p99Ms: number; readonly count: number } | null;
+  /** `cursor` null: from now on. A cursor that cannot be followed is answered with a gap in the backlog, never refused. */
+  resume(cursor: string | null, filter: Filter): Resumed;
   /** The running configuration, secrets redacted. */
   config(): unknown;
   /** Prometheus text. */
@@ -56,6 +69,9 @@ export interface ServerModules {
   stop(): void;
   /** Each published event, after it went to the hub, in order, in the same tick. */
   onEvent(listener: (event: StreamEvent) => void): Cancel;
+  /** What the hubs of the fan-out processes tell; the main process's hub tells it by callbacks of its own. */
+  onRelayed(tier: Tier, relayMs: number): void;
+  onDrop(drop: Omit<Drop, "subscriber"> & { readonly tier: Tier }): void;
   /** An error of ours on the way to an answer; the client was told no more than that. */
   onFault(error: unknown, where: string): void;
   onTransition(listener: (transition: Transition) => void): Cancel;

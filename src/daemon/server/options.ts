@@ -1,6 +1,7 @@
 /** Numbers and names that this room is built with, and their defaults. */
 import { availableParallelism } from "node:os";
 import { TIER, type Tier } from "../../shared/tier.ts";
+import type { HubOptions } from "../relay/index.ts";
 
 export interface ServerOptions {
   readonly version: string;
@@ -14,6 +15,8 @@ export interface ServerOptions {
   readonly subscriptions?: Partial<SubscriptionLimits>;
   readonly sockets?: Partial<SocketLimits>;
   readonly fanout?: Partial<FanoutOptions>;
+  /** For the hubs of fan-out processes: the same numbers as the main process's hub has. */
+  readonly hub?: Partial<HubOptions>;
 }
 
 export interface TierOptions {

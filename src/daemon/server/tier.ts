@@ -5,14 +5,15 @@ import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
 import { type ListenerBody, TIER_ROUTES } from "../../shared/api.ts";
 import { SprintError } from "../../shared/errors.ts";
-import { Admission } from "./admission.ts";
+import { Gate } from "./gate.ts";
+import type { Fanout } from "./fanout.ts";
 import { failureOf, refuseSocket } from "./failure.ts";
 import { EventsEndpoint } from "./events.ts";
 import { createApp, listenOn, notFound, type App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
 import { apiCallsOf, connectionsOf, type HttpLimits, type SubscriptionLimits, type TierOptions } from "./options.ts";
 import { addTierRoutes } from "./routes.ts";
-import type { Seats } from "./seats.ts";
+import type { EventSockets } from "./sockets.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
 export interface TierListenerOptions extends TierOptions {
@@ -21,11 +22,14 @@ export interface TierListenerOptions extends TierOptions {
   readonly startedAt: number;
   readonly http: HttpLimits;
   readonly subscriptions: SubscriptionLimits;
+  /** Subscribers of this listener that stay in this process. */
+  readonly threshold: number;
 }
 
 export interface TierListenerModules {
   readonly server: ServerModules;
-  readonly seats: Seats;
+  readonly here: EventSockets;
+  readonly fanout: Fanout;
   readonly isDraining: () => boolean;
 }
 
@@ -38,15 +42,15 @@ export interface TierListener {
 }
 
 export async function createTierListener(options: TierListenerOptions, modules: TierListenerModules): Promise<TierListener> {
-  const { server, seats, isDraining } = modules;
+  const { server, here, fanout, isDraining } = modules;
   const limit = connectionsOf(options);
   const app = createApp(options.http, server.onFault);
   const { pendingSockets, refusedSockets } = options.http;
-  const admission = new Admission({ connections: limit, pendingSockets, refusedSockets }, { server: app.server });
+  const gate = new Gate({ connections: limit, pendingSockets, refusedSockets }, { server: app.server });
   const subscriptions = new Subscriptions(options.subscriptions, { clock: server.clock });
   let url = "";
 
-  refuseOverLimit(app, admission, limit);
+  refuseOverLimit(app, gate, limit);
   const allowHandshake = await limitCalls(app, apiCallsOf(options));
   await app.register(swagger, {
     openapi: {
@@ -61,14 +65,14 @@ export async function createTierListener(options: TierListenerOptions, modules: 
   });
   addTierRoutes(app, options, { server, subscriptions, isDraining, eventsUrl: (host) => `ws://${host}${TIER_ROUTES.events}` });
 
-  const events = new EventsEndpoint({ tier: options.tier }, { server, seats, subscriptions, admission });
+  const events = new EventsEndpoint(options, { server, here, fanout, subscriptions, gate });
   app.server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // From here on the socket is ours: the HTTP server has let go of it, and nobody else would hear its errors.
     socket.on("error", () => socket.destroy());
     void (async () => {
       try {
         if (isDraining()) throw new SprintError("SPRINT_API_DRAINING", "the daemon is shutting down; come back with your cursor in a moment");
-        if (admission.isRefused(socket)) throw overLimit(limit);
+        if (gate.isRefused(socket)) throw overLimit(limit);
         await allowHandshake(request);
         events.open(request, socket, head);
       } catch (error) {
@@ -86,21 +90,21 @@ export async function createTierListener(options: TierListenerOptions, modules: 
     status: () => ({
       tier: options.tier,
       url,
-      connections: admission.connections,
+      connections: gate.connections,
       connections_limit: Number.isFinite(limit) ? limit : null,
       subscribers: events.subscribers,
     }),
     async close() {
       const closed = app.close();
-      admission.destroyAll();
+      gate.destroyAll();
       await closed;
     },
   };
 }
 
-function refuseOverLimit(app: App, admission: Admission, limit: number): void {
+function refuseOverLimit(app: App, gate: Gate, limit: number): void {
   app.addHook("onRequest", async (request, reply) => {
-    if (!admission.isRefused(request.raw.socket)) return;
+    if (!gate.isRefused(request.raw.socket)) return;
     reply.header("connection", "close");
     // An orchestrator that finds no answer here would restart a daemon that is only well used.
     if (request.routeOptions.config.rateLimit !== false) throw overLimit(limit);

@@ -6,21 +6,21 @@
 import type { Server } from "node:http";
 import type { Socket } from "node:net";
 
-export interface AdmissionOptions {
+export interface GateOptions {
   /** Infinity: no limit. */
   readonly connections: number;
   readonly pendingSockets: number;
   readonly refusedSockets: number;
 }
 
-export class Admission {
-  readonly #options: AdmissionOptions;
+export class Gate {
+  readonly #options: GateOptions;
   readonly #here = new Set<Socket>();
   readonly #pending = new Set<Socket>();
   readonly #refused = new Set<Socket>();
   #elsewhere = 0;
 
-  constructor(options: AdmissionOptions, modules: { readonly server: Server }) {
+  constructor(options: GateOptions, modules: { readonly server: Server }) {
     this.#options = options;
     modules.server.on("connection", (socket: Socket) => this.#arrived(socket));
     modules.server.prependListener("request", (request) => this.#pending.delete(request.socket));

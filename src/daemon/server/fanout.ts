@@ -1,0 +1,195 @@
+/**
+ * Child processes that hold subscribers' sockets when there are many: a second core for the writes, at the price of one hop.
+ * This process parses and checks the handshake, looks up the backlog, and hands both with the socket to the child with the
+ * fewest subscribers; from then on that child gets every event. The channel keeps order, so a backlog is always before what is
+ * live. A child that dies takes its sockets with it: the clients come back with their cursors, and a new child is started.
+ */
+import { fork, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import type { Socket } from "node:net";
+import { extname } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Cancel, Clock } from "../../shared/clock.ts";
+import { SprintError } from "../../shared/errors.ts";
+import type { Tier } from "../../shared/tier.ts";
+import type { HubOptions, HubStats, StreamEvent } from "../relay/index.ts";
+import type { ServerModules } from "./modules.ts";
+import type { FanoutOptions, SocketLimits } from "./options.ts";
+import type { Seat } from "./sockets.ts";
+
+/** The program of a child, in the language that this file is in: .ts from source, .js when built. */
+const PROGRAM = fileURLToPath(new URL(`./fanout-process${extname(import.meta.url)}`, import.meta.url));
+/** After a child that ended before it was ready, none is started for so long. */
+const RESTART_PAUSE_MS = 5_000;
+const EXIT_TIMEOUT_MS = 2_000;
+
+export type ToChild =
+  | { readonly type: "start"; readonly clockShiftMs: number; readonly hub: Partial<HubOptions>; readonly sockets: SocketLimits }
+  | { readonly type: "seat"; readonly seat: Seat; readonly head: Uint8Array }
+  | { readonly type: "events"; readonly events: readonly StreamEvent[] }
+  | { readonly type: "drain" };
+
+export type FromChild =
+  | { readonly type: "ready" }
+  | { readonly type: "ended"; readonly ids: readonly string[] }
+  | { readonly type: "report"; readonly stats: HubStats; readonly relayed: readonly (readonly [Tier, number])[] }
+  | { readonly type: "drop"; readonly drop: Parameters<ServerModules["onDrop"]>[0] };
+
+export interface ProcessStatus {
+  readonly pid: number;
+  readonly subscribers: number;
+  /** What its hub counted, at most a second ago; null before the first report. */
+  readonly hub: HubStats | null;
+}
+
+export interface FanoutModules {
+  readonly clock: Clock;
+  readonly hub: Partial<HubOptions>;
+  readonly sockets: SocketLimits;
+  readonly server: Pick<ServerModules, "onEvent" | "onFault" | "onRelayed" | "onDrop">;
+}
+
+interface Child {
+  readonly process: ChildProcess;
+  /** What to call when a subscriber's socket ended. */
+  readonly seats: Map<string, () => void>;
+  readonly exited: Promise<unknown>;
+  isReady: boolean;
+  stats: HubStats | null;
+  pendingMessages: number;
+}
+
+export class Fanout {
+  readonly #options: FanoutOptions;
+  readonly #modules: FanoutModules;
+  readonly #children = new Set<Child>();
+  readonly #cancel: Cancel;
+  #turn: StreamEvent[] = [];
+  #notBefore = 0;
+  #isClosing = false;
+
+  constructor(options: FanoutOptions, modules: FanoutModules) {
+    this.#options = options;
+    this.#modules = modules;
+    this.#cancel = modules.server.onEvent((event) => this.#take(event));
+  }
+
+  processes(): readonly ProcessStatus[] {
+    return [...this.#children].map(({ process, seats, stats }) => ({ pid: process.pid ?? 0, subscribers: seats.size, hub: stats }));
+  }
+
+  /** Gives the socket away; false where no child can be had now. `onEnd` is called once, when the subscriber is gone. */
+  seat(seat: Seat, socket: Socket, head: Uint8Array, onEnd: () => void): boolean {
+    const child = this.#leastLoaded();
+    if (child === null) return false;
+    // The backlog of the seat ends with what was published so far: events of this turn must not come twice.
+    this.#flush();
+    child.seats.set(seat.id, onEnd);
+    socket.pause();
+    this.#send(child, { type: "seat", seat, head }, socket);
+    return true;
+  }
+
+  /** Closes every subscriber with a goodbye and lets the children end. */
+  async drain(): Promise<void> {
+    this.#isClosing = true;
+    this.#cancel();
+    this.#flush();
+    for (const child of this.#children) this.#send(child, { type: "drain" });
+    await Promise.all([...this.#children].map((child) => child.exited));
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    this.#cancel();
+    const children = [...this.#children];
+    for (const child of children) child.process.disconnect();
+    const kill = this.#modules.clock.after(EXIT_TIMEOUT_MS, () => children.forEach((child) => child.process.kill("SIGKILL")));
+    await Promise.all(children.map((child) => child.exited));
+    kill();
+  }
+
+  #take(event: StreamEvent): void {
+    if (this.#children.size === 0) return;
+    this.#turn.push(event);
+    if (this.#turn.length === 1) queueMicrotask(() => this.#flush());
+  }
+
+  /** One message a turn and child. */
+  #flush(): void {
+    const events = this.#turn;
+    if (events.length === 0) return;
+    this.#turn = [];
+    for (const child of this.#children) this.#send(child, { type: "events", events });
+  }
+
+  #leastLoaded(): Child | null {
+    if (this.#isClosing) return null;
+    if (this.#children.size < this.#options.processes && this.#modules.clock.now() >= this.#notBefore) this.#start();
+    let best: Child | null = null;
+    for (const child of this.#children) if (best === null || child.seats.size < best.seats.size) best = child;
+    return best;
+  }
+
+  #start(): void {
+    const process = fork(PROGRAM, { serialization: "advanced", stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
+    const child: Child = { process, seats: new Map(), exited: once(process, "exit"), isReady: false, stats: null, pendingMessages: 0 };
+    this.#children.add(child);
+    process.on("message", (message: FromChild) => this.#told(child, message));
+    process.on("error", (error) => this.#modules.server.onFault(error, "fan-out process"));
+    process.once("exit", (code, signal) => this.#ended(child, signal ?? `code ${code}`));
+    const { hub, sockets } = this.#modules;
+    this.#send(child, { type: "start", clockShiftMs: clockShift(), hub, sockets });
+  }
+
+  #told(child: Child, message: FromChild): void {
+    const { server } = this.#modules;
+    switch (message.type) {
+      case "ready":
+        child.isReady = true;
+        return;
+      case "ended":
+        for (const id of message.ids) endSeat(child, id);
+        return;
+      case "report":
+        child.stats = message.stats;
+        for (const [tier, relayMs] of message.relayed) server.onRelayed(tier, relayMs);
+        return;
+      case "drop":
+        server.onDrop(message.drop);
+    }
+  }
+
+  #ended(child: Child, how: string): void {
+    this.#children.delete(child);
+    for (const id of [...child.seats.keys()]) endSeat(child, id);
+    if (this.#isClosing) return;
+    if (!child.isReady) this.#notBefore = this.#modules.clock.now() + RESTART_PAUSE_MS;
+    const message = `a fan-out process ended by itself (${how}); its clients come back with their cursors`;
+    this.#modules.server.onFault(new SprintError("SPRINT_SERVER_FANOUT_ENDED", message, { pid: child.process.pid, how }), "fan-out process");
+  }
+
+  #send(child: Child, message: ToChild, socket?: Socket): void {
+    if (!child.process.connected) return;
+    child.pendingMessages++;
+    if (child.pendingMessages > this.#options.maxPendingMessages) {
+      // It is stuck: whatever it holds is better off with a reconnect than behind an ever longer queue.
+      child.process.kill("SIGKILL");
+      return;
+    }
+    child.process.send(message, socket, {}, () => {
+      child.pendingMessages--;
+    });
+  }
+}
+
+function endSeat(child: Child, id: string): void {
+  const onEnd = child.seats.get(id);
+  child.seats.delete(id);
+  onEnd?.();
+}
+
+/** The system's monotonic clock minus this process's: what makes the times of two processes comparable. */
+export function clockShift(): number {
+  return Number(process.hrtime.bigint()) / 1e6 - performance.now();
+}

@@ -1,0 +1,17 @@
+/** The door of the edge: listeners of the tiers, the control API, and the sockets of every subscriber. */
+export { createServer, type Addresses, type Server } from "./server.ts";
+export type { Before, BlockRecord, ChainSnapshot, Resumed, ServerModules } from "./modules.ts";
+export {
+  type ControlOptions,
+  FANOUT_DEFAULTS,
+  type FanoutOptions,
+  HTTP_LIMITS,
+  type HttpLimits,
+  type ServerOptions,
+  SOCKET_LIMITS,
+  type SocketLimits,
+  SUBSCRIPTION_LIMITS,
+  type SubscriptionLimits,
+  type TierOptions,
+} from "./options.ts";
+export type { ProcessStatus } from "./fanout.ts";

@@ -1,0 +1,294 @@
+/** A server with everything below it made up: a chain of blocks that tests publish from, a real hub, a real log. */
+import { createHash } from "node:crypto";
+import type { Block } from "../../../src/shared/block.ts";
+import type { Chain } from "../../../src/shared/chain.ts";
+import { systemClock } from "../../../src/shared/clock.ts";
+import type { BreakerSnapshot, Transition } from "../../../src/daemon/breaker/index.ts";
+import { decodeCursor, EventLog, Hub, type HubOptions, type StreamDraft, type StreamEvent } from "../../../src/daemon/relay/index.ts";
+import {
+  createServer,
+  type Addresses,
+  type BlockRecord,
+  type Server,
+  type ServerModules,
+  type ServerOptions,
+} from "../../../src/daemon/server/index.ts";
+import type { FeedStatus } from "../../../src/daemon/upstream/index.ts";
+
+export const TOKEN = "token-of-the-test";
+
+export interface FakeDaemon {
+  readonly server: Server;
+  readonly addresses: Addresses;
+  readonly tier: string;
+  readonly control: string;
+  readonly chain: FakeChain;
+  readonly faults: unknown[];
+  readonly relayed: number[];
+  readonly drops: string[];
+  readonly stops: number;
+  readonly cordons: readonly (readonly [string, string, number])[];
+  transition(transition: Transition): void;
+  upstream(status: FeedStatus): void;
+  /** Makes the next answers fail as a bug would. */
+  breakDown(): void;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export type FakeOptions = Partial<Omit<ServerOptions, "hub">> & {
+  readonly hub?: Partial<HubOptions>;
+  readonly connections?: number;
+  readonly apiCallsPerMinute?: number;
+  readonly metricsText?: string;
+};
+
+const UPSTREAM: FeedStatus = {
+  name: "btc-1",
+  chain: "bitcoin",
+  kind: "p2p",
+  url: "p2p://127.0.0.1:18444",
+  state: "up",
+  agent: "/Satoshi:29.0.0/",
+  height: 100,
+  lastProgressAt: systemClock.now(),
+  connects: 1,
+  lastError: null,
+  cordon: null,
+};
+
+const BREAKER: BreakerSnapshot = {
+  name: "upstream:bitcoin:btc-1",
+  state: "open",
+  failures: 3,
+  requests: 12,
+  rejected: 1,
+  nextAttemptAt: systemClock.now() + 60_000,
+  lastError: "connect ECONNREFUSED",
+};
+
+/** An ENTERPRISE listener and a control API on free ports. `bitcoin` and `litecoin` are on, `dogecoin` is not. */
+export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> {
+  const relayed: number[] = [];
+  const drops: string[] = [];
+  const hub = new Hub(options.hub ?? {}, {
+    clock: systemClock,
+    entropy: Buffer.alloc(32, 7),
+    defer: queueMicrotask,
+    onDrop: ({ reason }) => drops.push(reason),
+    onRelayed: (_tier, relayMs) => relayed.push(relayMs),
+  });
+  const listeners = new Set<(event: StreamEvent) => void>();
+  const transitions = new Set<(transition: Transition) => void>();
+  const upstreams = new Set<(status: FeedStatus) => void>();
+  const chain = new FakeChain((event) => {
+    hub.publish(event);
+    for (const listener of listeners) listener(event);
+  });
+  const faults: unknown[] = [];
+  const cordons: [string, string, number][] = [];
+  let stops = 0;
+  let isBroken = false;
+  const listen = <T>(set: Set<T>, listener: T): (() => void) => {
+    set.add(listener);
+    return () => set.delete(listener);
+  };
+
+  const modules: ServerModules = {
+    clock: systemClock,
+    hub,
+    chains: () =>
+      (["bitcoin", "litecoin"] as const).map((name) => ({
+        chain: name,
+        network: "regtest",
+        tip: chain.records(name).at(-1)?.block ?? null,
+        finalized: null,
+        synced: true,
+      })),
+    latest: (name) => {
+      if (isBroken) throw new Error("secret inside");
+      return chain.records(name).at(-1) ?? null;
+    },
+    blockByHash: (hash) => chain.byHash(hash),
+    blocksOf: (name, { limit, before }) => {
+      const records = chain.records(name).toReversed();
+      if (typeof before === "string" && !records.some(({ block }) => block.hash === before)) return null;
+      const start = before === null ? 0 : records.findIndex(({ block }) => block.hash === before || block.height < Number(before));
+      const from = typeof before === "string" ? start + 1 : start;
+      return from < 0 ? [] : records.slice(from, from + limit);
+    },
+    upstreams: () => [UPSTREAM],
+    cordon: (name, reason, forMs) => {
+      if (name !== UPSTREAM.name) return false;
+      cordons.push([name, reason, forMs]);
+      return true;
+    },
+    uncordon: (name) => name === UPSTREAM.name,
+    breakers: () => [BREAKER],
+    race: (name) => ({
+      chain: name,
+      blocks: [
+        {
+          hash: "ab".repeat(32),
+          height: 7,
+          firstAt: 1_750_000_000_000,
+          arrivals: [{ upstream: "btc-1", via: "cmpctblock", behindMs: 0 }],
+        },
+      ],
+      standings: [{ upstream: "btc-1", seen: 1, wins: 1, behindMsP50: null, behindMsP95: null, wrong: 0 }],
+      wrongs: [],
+    }),
+    relayLatency: () => ({ p50Ms: 0.4, p99Ms: 2, count: 10 }),
+    resume: (cursor, filter) => chain.resume(cursor, filter),
+    config: () => ({ tier: "ENTERPRISE" }),
+    metricsText: async () => options.metricsText ?? "# TYPE sprint_test_total counter\nsprint_test_total 1\n",
+    stop: () => void stops++,
+    onEvent: (listener) => listen(listeners, listener),
+    onRelayed: (_tier, relayMs) => relayed.push(relayMs),
+    onDrop: ({ reason }) => drops.push(reason),
+    onFault: (error) => faults.push(error),
+    onTransition: (listener) => listen(transitions, listener),
+    onUpstream: (listener) => listen(upstreams, listener),
+  };
+  const { connections, apiCallsPerMinute } = options;
+  const server = await createServer(
+    {
+      version: "0.1.0",
+      network: "devnet",
+      startedAt: Date.now() - 1_000,
+      tiers: [
+        {
+          tier: "ENTERPRISE",
+          host: "127.0.0.1",
+          port: 0,
+          ...(connections === undefined ? {} : { connections }),
+          ...(apiCallsPerMinute === undefined ? {} : { apiCallsPerMinute }),
+        },
+      ],
+      control: { host: "127.0.0.1", port: 0, token: TOKEN },
+      ...options,
+    },
+    modules,
+  );
+  const addresses = await server.listen();
+  return {
+    server,
+    addresses,
+    tier: addresses.tiers.ENTERPRISE ?? "",
+    control: addresses.control,
+    chain,
+    faults,
+    relayed,
+    drops,
+    get stops() {
+      return stops;
+    },
+    cordons,
+    transition: (transition) => transitions.forEach((listener) => listener(transition)),
+    upstream: (status) => upstreams.forEach((listener) => listener(status)),
+    breakDown: () => {
+      isBroken = true;
+    },
+    [Symbol.asyncDispose]: () => server.close(),
+  };
+}
+
+/** Blocks that link up, published as a real ingest would. */
+export class FakeChain {
+  readonly #log = new EventLog({}, { run: Buffer.from("0123456789abcdef", "hex") });
+  readonly #records = new Map<Chain, BlockRecord[]>();
+  readonly #publish: (event: StreamEvent) => void;
+
+  constructor(publish: (event: StreamEvent) => void) {
+    this.#publish = publish;
+  }
+
+  records(chain: Chain): readonly BlockRecord[] {
+    return this.#records.get(chain) ?? [];
+  }
+
+  byHash(hash: string): BlockRecord | null {
+    return [...this.#records.values()].flat().find(({ block }) => block.hash === hash) ?? null;
+  }
+
+  get cursor(): string {
+    return this.#log.cursor();
+  }
+
+  /** Announces the next block of `chain`. */
+  mine(chain: Chain = "bitcoin"): StreamEvent {
+    const records = this.#records.get(chain) ?? [];
+    this.#records.set(chain, records);
+    const parent = records.at(-1)?.block;
+    const height = (parent?.height ?? 99) + 1;
+    const block: Block = {
+      chain,
+      height,
+      hash: hashOf(`${chain} ${height}`),
+      parentHash: parent?.hash ?? hashOf(`${chain} root`),
+      timestamp: 1_750_000_000 + height,
+      txCount: null,
+      sizeBytes: null,
+      detail: {
+        family: "utxo",
+        version: 0x2000_0000,
+        merkleRoot: hashOf("merkle"),
+        bits: 0x207f_ffff,
+        nonce: height,
+        auxpow: false,
+        weight: null,
+      },
+    };
+    records.push({ block, network: "regtest", validation: "header", upstream: "btc-1", bestChain: true, final: false });
+    return this.#append(block, "announced");
+  }
+
+  /** The newest block's body holds. */
+  validate(chain: Chain = "bitcoin"): StreamEvent {
+    const block = this.records(chain).at(-1)?.block;
+    if (block === undefined) throw new Error("nothing to validate");
+    return this.#append(block, "validated");
+  }
+
+  resume(cursor: string | null, { chains, types, phase }: Parameters<ServerModules["resume"]>[1]): ReturnType<ServerModules["resume"]> {
+    if (cursor === null) return { recovered: false, cursor: this.#log.cursor(), backlog: [] };
+    const decoded = decodeCursor(cursor);
+    const events = decoded === null ? null : this.#log.since(decoded.seq);
+    if (events === null) {
+      const data = { from: null, to: null, reason: "cursor_unreadable" } as const;
+      const gap = this.#log.append({ type: "gap", chain: "bitcoin", network: "regtest", receivedAt: systemClock.now(), data });
+      return { recovered: false, cursor: this.#log.cursor(), backlog: [gap] };
+    }
+    const fits = (event: StreamEvent): boolean =>
+      (chains?.includes(event.chain) ?? true) &&
+      (types?.includes(event.type) ?? true) &&
+      (event.type !== "block" || phase === null || event.phase === phase);
+    return { recovered: true, cursor, backlog: events.filter(fits) };
+  }
+
+  #append(block: Block, phase: "announced" | "validated"): StreamEvent {
+    const draft: StreamDraft = {
+      type: "block",
+      chain: block.chain,
+      network: "regtest",
+      receivedAt: systemClock.now(),
+      phase,
+      data: {
+        hash: block.hash,
+        height: block.height,
+        parent_hash: block.parentHash,
+        timestamp: new Date(block.timestamp * 1000).toISOString(),
+        tx_count: null,
+        size_bytes: null,
+        upstream: "btc-1",
+        validation: phase === "announced" ? "header" : "full",
+      },
+    };
+    const event = this.#log.append(draft);
+    this.#publish(event);
+    return event;
+  }
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}
