@@ -15,3 +15,4 @@ export {
 } from "./race.ts";
 export { type AddOutcome, ForkTree, TREE_DEFAULTS, type TreeOptions, type TreeRoot } from "./tree.ts";
 export type { Filter, StreamDraft, StreamEvent, Subscriber, TreeNode } from "./types.ts";
+export { resume, RESUME_DEFAULTS, type Resumed, type ResumeModules, type ResumeOptions } from "./resume.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Block } from "../../../src/shared/block.ts";
-import { ForkTree } from "../../../src/daemon/relay/index.ts";
+import { ForkTree, type TreeNode } from "../../../src/daemon/relay/index.ts";
 import { chainOn, childOf, genesis } from "./blocks.ts";
 
 function grown(count: number, options = {}): { tree: ForkTree; root: Block; blocks: Block[] } {
@@ -21,10 +21,10 @@ describe("ForkTree", () => {
       fork.slice(0, 3).map((block) => tree.add(block, 1n)),
       ["side", "side", "side"],
     );
-    assert.equal(tree.tip.block.hash, blocks[2]!.hash);
-    assert.equal(tree.add(fork[3]!, 1n), "reorged");
-    assert.equal(tree.tip.block.hash, fork[3]!.hash);
-    assert.equal(tree.at(101)!.block.hash, fork[0]!.hash);
+    assert.equal(tree.tip.block.hash, (blocks[2] as Block).hash);
+    assert.equal(tree.add(fork[3] as Block, 1n), "reorged");
+    assert.equal(tree.tip.block.hash, (fork[3] as Block).hash);
+    assert.equal(tree.at(101)!.block.hash, (fork[0] as Block).hash);
     assert.equal(tree.sideNodes, 3);
     const heavy = childOf(root);
     assert.equal(tree.add(heavy, 10n), "reorged");
@@ -34,30 +34,30 @@ describe("ForkTree", () => {
 
   it("keeps neither a known block twice nor one without its parent", () => {
     const { tree, blocks } = grown(2);
-    assert.equal(tree.add(blocks[1]!, 1n), "known");
-    assert.equal(tree.add(childOf(childOf(blocks[1]!)), 1n), "orphan");
+    assert.equal(tree.add(blocks[1] as Block, 1n), "known");
+    assert.equal(tree.add(childOf(childOf(blocks[1] as Block)), 1n), "orphan");
     assert.equal(tree.size, 3);
   });
 
   it("forgets forks from below the final block and takes no new ones there", () => {
     const { tree, root, blocks } = grown(5);
     const low = chainOn(root, 2);
-    const high = childOf(blocks[2]!);
+    const high = childOf(blocks[2] as Block);
     for (const block of [...low, high]) tree.add(block, 1n);
     tree.finalize(102);
-    assert.equal(tree.has(low[1]!.hash), false);
+    assert.equal(tree.has((low[1] as Block).hash), false);
     assert.ok(tree.get(high.hash));
-    assert.equal(tree.add(childOf(blocks[0]!), 9n), "past_finality");
-    assert.equal(tree.add(childOf(blocks[1]!), 1n), "side");
+    assert.equal(tree.add(childOf(blocks[0] as Block), 9n), "past_finality");
+    assert.equal(tree.add(childOf(blocks[1] as Block), 1n), "side");
     tree.finalize(101);
     assert.equal(tree.final.block.height, 102);
   });
 
   it("takes out a branch and falls back to the best that remains", () => {
     const { tree, blocks } = grown(5);
-    const fork = chainOn(blocks[1]!, 2);
+    const fork = chainOn(blocks[1] as Block, 2);
     for (const block of fork) tree.add(block, 1n);
-    const removed = tree.remove(blocks[2]!.hash);
+    const removed = tree.remove((blocks[2] as Block).hash);
     assert.deepEqual(
       removed.toSorted(),
       blocks
@@ -65,9 +65,9 @@ describe("ForkTree", () => {
         .map((block) => block.hash)
         .toSorted(),
     );
-    assert.equal(tree.tip.block.hash, fork[1]!.hash);
+    assert.equal(tree.tip.block.hash, (fork[1] as Block).hash);
     tree.finalize(103);
-    assert.deepEqual(tree.remove(fork[0]!.hash), []);
+    assert.deepEqual(tree.remove((fork[0] as Block).hash), []);
   });
 
   it("drops old headers, never those above the final one", () => {
@@ -84,7 +84,7 @@ describe("ForkTree", () => {
   it("gives up the weakest fork at its bound", () => {
     const { tree, root, blocks } = grown(6, { maxSideNodes: 2 });
     const weak = childOf(root);
-    const strong = childOf(blocks[3]!);
+    const strong = childOf(blocks[3] as Block);
     assert.equal(tree.add(weak, 1n), "side");
     assert.equal(tree.add(strong, 1n), "side");
     assert.equal(tree.add(childOf(root), 1n), "side");
@@ -95,7 +95,7 @@ describe("ForkTree", () => {
 
   it("refuses a fork where nothing weaker is there", () => {
     const { tree, root, blocks } = grown(6, { maxSideNodes: 1 });
-    assert.equal(tree.add(childOf(blocks[3]!), 1n), "side");
+    assert.equal(tree.add(childOf(blocks[3] as Block), 1n), "side");
     assert.equal(tree.add(childOf(root), 1n), "full");
   });
 
@@ -111,7 +111,7 @@ describe("ForkTree", () => {
     );
     assert.equal(locator.at(-1), root.hash);
     assert.ok(locator.length < 20);
-    const heights = locator.map((hash) => tree.get(hash)!.block.height);
+    const heights = locator.map((hash) => tree.get(hash)?.block.height ?? 0);
     assert.deepEqual(
       heights,
       heights.toSorted((a, b) => b - a),
@@ -120,7 +120,7 @@ describe("ForkTree", () => {
 
   it("serves context rules with the ancestors it was given", () => {
     const older = chainOn(genesis(), 20);
-    const tree = new ForkTree({}, { block: older.at(-1)!, work: 77n, ancestors: older.slice(0, -1).reverse() });
+    const tree = new ForkTree({}, { block: older.at(-1) as Block, work: 77n, ancestors: older.slice(0, -1).reverse() });
     let node = tree.tip;
     assert.equal(node.work, 77n);
     for (const block of older.toReversed()) {
@@ -140,17 +140,17 @@ describe("ForkTree", () => {
           const tree = new ForkTree({}, { block: root, work: 1n });
           const all = [root];
           for (const pick of parents) {
-            const block = childOf(all[pick % all.length]!);
+            const block = childOf(all[pick % all.length] as Block);
             tree.add(block, 1n);
             all.push(block);
           }
-          const from = tree.get(all[left % all.length]!.hash)!;
-          const to = tree.get(all[right % all.length]!.hash)!;
-          const path = tree.pathBetween(from, to)!;
+          const from = tree.get((all[left % all.length] as Block).hash) as TreeNode;
+          const to = tree.get((all[right % all.length] as Block).hash) as TreeNode;
+          const path = tree.pathBetween(from, to) as NonNullable<ReturnType<typeof tree.pathBetween>>;
           let at = from;
           for (const node of path.reverted) {
             assert.equal(node, at);
-            at = node.parent!;
+            at = node.parent as TreeNode;
           }
           assert.equal(at, path.ancestor);
           for (const node of path.applied) {
@@ -161,7 +161,7 @@ describe("ForkTree", () => {
           const longest = Math.max(...all.map((block) => block.height));
           assert.equal(
             tree.tip.block.hash,
-            all.find((block) => block.height === longest)!.hash,
+            all.find((block) => block.height === longest)?.hash,
             "first seen of the longest",
           );
         },
