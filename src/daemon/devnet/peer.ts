@@ -94,9 +94,7 @@ export class Peer {
       { magic: options.params.magic, maxPayloadBytes: MAX_PAYLOAD_BYTES },
       { onMessage: (command, payload) => this.#message(command, payload) },
     );
-    this.#cancelTimer = this.#clock.after(HANDSHAKE_TIMEOUT_MS, () =>
-      this.close(refused("a finished handshake in 10 s", "none")),
-    );
+    this.#cancelTimer = this.#armTimer();
     this.#socket.on("data", (chunk: Buffer) => this.#read(chunk));
     this.#socket.on("error", () => this.close(null));
     this.#socket.on("close", () => this.close(null));
@@ -115,12 +113,15 @@ export class Peer {
     this.#modules.onClose(reason);
   }
 
-  /** Reads nothing more until `resume`; the socket stays open. */
+  /** Reads nothing more until `resume` and lets no time-out close the socket. */
   pause(): void {
+    this.#cancelTimer();
     this.#socket.pause();
   }
 
   resume(): void {
+    this.#unansweredPing = null;
+    this.#cancelTimer = this.#armTimer();
     this.#socket.resume();
   }
 
@@ -275,7 +276,14 @@ export class Peer {
     }
     this.#unansweredPing = this.#nonce();
     this.#send("ping", encodePing(this.#unansweredPing));
-    this.#cancelTimer = this.#clock.after(PING_INTERVAL_MS, () => this.#ping());
+    this.#cancelTimer = this.#armTimer();
+  }
+
+  /** One timer at a time: for the handshake, then for the next ping. */
+  #armTimer(): Cancel {
+    if (this.ready) return this.#clock.after(PING_INTERVAL_MS, () => this.#ping());
+    const expected = `a finished handshake within ${HANDSHAKE_TIMEOUT_MS} ms`;
+    return this.#clock.after(HANDSHAKE_TIMEOUT_MS, () => this.close(refused(expected, "none")));
   }
 
   #sendCompact(payload: Uint8Array): void {

@@ -227,6 +227,20 @@ describe("takes orders", () => {
     assert.equal(headersOf(await client.next("headers")).length, 13);
   });
 
+  test("stall: no time-out closes a socket that is to stay open", async (context) => {
+    const clock = new FakeClock();
+    const node = await start(context, {}, { clock });
+    const client = await follow(context, node);
+    node.stall();
+    assert.equal(clock.pending, 0);
+    clock.advance(600_000);
+    node.resume();
+    await client.settle();
+    clock.advance(60_000);
+    await client.next("ping");
+    assert.equal(node.peers, 1);
+  });
+
   test("splitMessages: every message arrives whole, in pieces", async (context) => {
     const node = await start(context);
     const client = await follow(context, node);
