@@ -5,52 +5,60 @@
  * `waitfornewblock` tells only of what happens while it waits: a block between two waits would be told by the next one
  * after it. So each wait is under way before the best hash is asked for once more.
  */
-import type { Clock, Random } from "../../shared/clock.ts";
+import type { Clock } from "../../shared/clock.ts";
 import { isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
-import type { Connect, Link, LinkEvents } from "./feed.ts";
+import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
 import { TipFollower } from "./follow.ts";
 import { RpcClient } from "./jsonrpc.ts";
 import { type HeaderCodec, RpcNode, type Tip } from "./rpc-node.ts";
-import { type RpcAddress, rpcOrigin } from "./url.ts";
+import type { Feed } from "./types.ts";
+import { type RpcAddress, rpcOrigin, type RpcUpstreamAddress } from "./url.ts";
 
-export interface RpcLinkOptions {
-  readonly address: RpcAddress;
+export interface RpcFeedOptions extends Pick<
+  FeedOptions,
+  "name" | "stallMs" | "openTimeoutMs" | "requestTimeoutMs" | "backoff"
+> {
+  readonly address: RpcUpstreamAddress;
   /** Between two looks at a node without `waitfornewblock`; each is up to a quarter shorter or longer. */
   readonly pollMs?: number;
   /** Longest single `waitfornewblock`. */
   readonly longPollMs?: number;
-  /** One call. */
-  readonly timeoutMs?: number;
 }
 
-export interface RpcLinkModules {
+export interface RpcFeedModules extends Omit<FeedModules, "connect"> {
   readonly codec: HeaderCodec;
-  readonly clock: Clock;
-  readonly random: Random;
 }
 
-const DEFAULTS = { pollMs: 1000, longPollMs: 10_000, timeoutMs: 15_000 };
+export const RPC_DEFAULTS = { pollMs: 1000, longPollMs: 10_000, timeoutMs: 15_000 } as const;
 /** A node, or a proxy before it, that cuts even shorter waits is polled instead. */
 const SHORTEST_LONG_POLL_MS = 500;
 
-/** How a feed reaches a node over RPC; for `LinkFeed`. */
-export function rpcConnect(options: RpcLinkOptions, modules: RpcLinkModules): Connect {
-  return (events) => new RpcLink({ ...DEFAULTS, ...options }, modules, events);
+export function createRpcFeed(options: RpcFeedOptions, modules: RpcFeedModules): Feed {
+  const { address } = options;
+  const { chain, params } = modules.codec;
+  const settings = { ...RPC_DEFAULTS, ...options };
+  const connect = (events: LinkEvents): Link => new RpcLink(settings, modules, events);
+  const { blockTimeSeconds } = params;
+  return new LinkFeed(
+    { ...options, chain, kind: "rpc", url: address.display, blockTimeSeconds },
+    { ...modules, connect },
+  );
 }
+
+type Settings = RpcFeedOptions & { readonly pollMs: number; readonly longPollMs: number };
 
 /** A client and a node for one address; the caller closes the client. */
 export function openRpcNode(
-  options: { readonly address: RpcAddress; readonly timeoutMs?: number },
+  address: RpcAddress,
   modules: { readonly codec: HeaderCodec; readonly clock: Clock },
 ): { readonly client: RpcClient; readonly node: RpcNode } {
-  const { address } = options;
   const { codec, clock } = modules;
   const client = new RpcClient(
     {
       origin: rpcOrigin(address, codec.params.rpcPort),
       path: address.path,
       auth: address.auth,
-      timeoutMs: options.timeoutMs ?? DEFAULTS.timeoutMs,
+      timeoutMs: RPC_DEFAULTS.timeoutMs,
     },
     { clock },
   );
@@ -58,8 +66,8 @@ export function openRpcNode(
 }
 
 class RpcLink implements Link {
-  readonly #options: Required<RpcLinkOptions>;
-  readonly #modules: RpcLinkModules;
+  readonly #settings: Settings;
+  readonly #modules: RpcFeedModules;
   readonly #events: LinkEvents;
   readonly #client: RpcClient;
   readonly #node: RpcNode;
@@ -67,11 +75,11 @@ class RpcLink implements Link {
   readonly #abort = new AbortController();
   readonly #ended: Promise<void>;
 
-  constructor(options: Required<RpcLinkOptions>, modules: RpcLinkModules, events: LinkEvents) {
-    this.#options = options;
+  constructor(settings: Settings, modules: RpcFeedModules, events: LinkEvents) {
+    this.#settings = settings;
     this.#modules = modules;
     this.#events = events;
-    const { client, node } = openRpcNode(options, modules);
+    const { client, node } = openRpcNode(settings.address.rpc, modules);
     this.#client = client;
     this.#node = node;
     this.#follower = new TipFollower(
@@ -119,7 +127,7 @@ class RpcLink implements Link {
 
   /** Returns when the node cannot be waited on. Throws when it does not answer any more. */
   async #watchByLongPoll(signal: AbortSignal): Promise<void> {
-    let { longPollMs } = this.#options;
+    let { longPollMs } = this.#settings;
     let told: string | null = null;
     while (longPollMs >= SHORTEST_LONG_POLL_MS) {
       const waiting = settled(this.#node.waitForNewBlock(longPollMs, signal));
@@ -143,7 +151,7 @@ class RpcLink implements Link {
     const { clock, random } = this.#modules;
     for (;;) {
       await this.#follower.advance(await this.#node.bestHash(signal), signal);
-      await pause(this.#options.pollMs * (0.75 + random() / 2), clock, signal);
+      await pause(this.#settings.pollMs * (0.75 + random() / 2), clock, signal);
     }
   }
 }

@@ -4,7 +4,7 @@ import { EventEmitter, once } from "node:events";
 import type { TestContext } from "node:test";
 import { createBreaker } from "../../../src/daemon/breaker/index.ts";
 import { decodeHeader, paramsFor } from "../../../src/daemon/chain/index.ts";
-import { type Connect, LinkFeed } from "../../../src/daemon/upstream/feed.ts";
+import type { FeedModules, FeedOptions } from "../../../src/daemon/upstream/feed.ts";
 import type { HeaderCodec } from "../../../src/daemon/upstream/rpc-node.ts";
 import type { Announcement, Feed } from "../../../src/daemon/upstream/types.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
@@ -35,8 +35,13 @@ export interface ListenOptions {
   readonly orphansAllowed?: boolean;
 }
 
+type Create = (
+  options: Pick<FeedOptions, "name" | "backoff">,
+  modules: Omit<FeedModules, "connect"> & { readonly codec: HeaderCodec },
+) => Feed;
+
 /** Starts the feed; it is closed when the test ends. */
-export function listen(t: TestContext, connect: Connect, codec: HeaderCodec, options: ListenOptions = {}): Listener {
+export function listen(t: TestContext, codec: HeaderCodec, create: Create, options: ListenOptions = {}): Listener {
   const changed = new EventEmitter();
   const clock = options.clock ?? systemClock;
   const hashes: string[] = [];
@@ -65,17 +70,10 @@ export function listen(t: TestContext, connect: Connect, codec: HeaderCodec, opt
       if (headers.length === 0) return;
     }
   };
-  const feed = new LinkFeed(
+  const feed = create(
+    { name: "test-1", backoff: { baseMs: 20, capMs: 100 } },
     {
-      name: "test-1",
-      chain: codec.chain,
-      kind: "rpc",
-      url: "http://test",
-      blockTimeSeconds: codec.params.blockTimeSeconds,
-      backoff: { baseMs: 20, capMs: 100 },
-    },
-    {
-      connect,
+      codec,
       breaker: createBreaker({ name: "test", failureThreshold: 1000, resetTimeoutMs: 100, halfOpenCalls: 1 }),
       clock,
       random: seededRandom(1),

@@ -1,9 +1,9 @@
 /** What RpcNode and the RPC link make of nodes that behave oddly; the chain they serve is real. */
 import { strict as assert } from "node:assert";
 import { type TestContext, test } from "node:test";
-import { openRpcNode, rpcConnect, type RpcLinkOptions } from "../../../src/daemon/upstream/rpc.ts";
-import { parseUpstreamUrl, type RpcAddress } from "../../../src/daemon/upstream/url.ts";
-import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
+import { openRpcNode, createRpcFeed, type RpcFeedOptions } from "../../../src/daemon/upstream/rpc.ts";
+import { parseUpstreamUrl, type RpcUpstreamAddress } from "../../../src/daemon/upstream/url.ts";
+import { systemClock } from "../../../src/shared/clock.ts";
 import { hasData, readData } from "../../fakes/data.ts";
 import { type FakeRpcNode, fakeRpcNode } from "../../fakes/rpc-node.ts";
 import { fakeBlock, firstBitcoinBlocks } from "./blocks.ts";
@@ -14,27 +14,26 @@ const bitcoin = headerCodec("bitcoin", "mainnet");
 const blocks = hasData ? firstBitcoinBlocks(600) : [];
 const hashes = blocks.map(({ hash }) => hash);
 
-function rpcAddress(url: string): RpcAddress {
+function rpcAddress(url: string): RpcUpstreamAddress {
   const address = parseUpstreamUrl(url);
   assert.ok(address.kind === "rpc");
-  return address.rpc;
+  return address;
 }
 
 function follow(
   t: TestContext,
   node: FakeRpcNode,
-  options: Partial<RpcLinkOptions> = {},
+  options: Partial<RpcFeedOptions> = {},
   listening: ListenOptions = {},
 ): Listener {
-  const connect = rpcConnect(
-    { address: rpcAddress(node.url), pollMs: 5, ...options },
-    { codec: bitcoin, clock: systemClock, random: seededRandom(3) },
-  );
-  return listen(t, connect, bitcoin, listening);
+  const address = rpcAddress(node.url);
+  const create: Parameters<typeof listen>[2] = (given, modules) =>
+    createRpcFeed({ ...given, address, pollMs: 5, ...options }, modules);
+  return listen(t, bitcoin, create, listening);
 }
 
 function ask(t: TestContext, node: FakeRpcNode, codec = bitcoin) {
-  const opened = openRpcNode({ address: rpcAddress(node.url) }, { codec, clock: systemClock });
+  const opened = openRpcNode(rpcAddress(node.url).rpc, { codec, clock: systemClock });
   t.after(() => opened.client.close());
   return opened.node;
 }

@@ -2,36 +2,36 @@ import { strict as assert } from "node:assert";
 import { type TestContext, test } from "node:test";
 import { RpcClient } from "../../../src/daemon/upstream/jsonrpc.ts";
 import { RpcNode } from "../../../src/daemon/upstream/rpc-node.ts";
-import { openRpcNode, rpcConnect } from "../../../src/daemon/upstream/rpc.ts";
-import { parseUpstreamUrl, type RpcAddress } from "../../../src/daemon/upstream/url.ts";
-import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
+import { openRpcNode, createRpcFeed } from "../../../src/daemon/upstream/rpc.ts";
+import { parseUpstreamUrl, type RpcUpstreamAddress } from "../../../src/daemon/upstream/url.ts";
+import { systemClock } from "../../../src/shared/clock.ts";
 import { bcoinMissing, startBcoin } from "../../fakes/bcoin.ts";
 import { hasLitecoind, type Litecoind, startLitecoind } from "../../fakes/litecoind.ts";
 import { headerCodec, listen, never } from "./listener.ts";
 
 const litecoin = headerCodec("litecoin");
 const skip = !hasLitecoind() && "litecoind is not installed";
-const modules = { clock: systemClock, random: seededRandom(2) };
 
-function rpcAddress(url: string): RpcAddress {
+function rpcAddress(url: string): RpcUpstreamAddress {
   const address = parseUpstreamUrl(url);
   assert.ok(address.kind === "rpc");
-  return address.rpc;
+  return address;
 }
 
 async function litecoind(
   t: TestContext,
   args: readonly string[] = [],
-): Promise<{ node: Litecoind; address: RpcAddress }> {
+): Promise<{ node: Litecoind; address: RpcUpstreamAddress }> {
   const node = await startLitecoind({ args });
-  t.after(() => node.stop());
+  // Killed first: a node that is asked to stop waits for its kept-alive connections.
+  t.after(() => node.kill().then(() => node.stop()));
   return { node, address: rpcAddress(`http://127.0.0.1:${node.rpcPort}?cookie=${node.cookiePath}`) };
 }
 
 test("a real litecoind over RPC alone: every block, across a reorg", { skip }, async (t) => {
   const { node, address } = await litecoind(t);
   const before = await node.mine(12);
-  const heard = listen(t, rpcConnect({ address }, { ...modules, codec: litecoin }), litecoin);
+  const heard = listen(t, litecoin, (options, modules) => createRpcFeed({ ...options, address }, modules));
   await heard.until(() => heard.hashes.length === 12);
   assert.deepEqual(heard.hashes, before);
   assert.match(heard.feed.status().agent ?? "", /LitecoinCore/);
@@ -59,7 +59,7 @@ test("a real litecoind over RPC alone: every block, across a reorg", { skip }, a
 test("headersAfter and body, as the node has them", { skip }, async (t) => {
   const { node, address } = await litecoind(t);
   const mined = await node.mine(30);
-  const { client, node: asked } = openRpcNode({ address }, { codec: litecoin, clock: systemClock });
+  const { client, node: asked } = openRpcNode(address.rpc, { codec: litecoin, clock: systemClock });
   t.after(() => client.close());
   const after = async (locator: string[]) => (await asked.headersAfter(locator, never)).map(({ hash }) => hash);
   const stranger = "ab".repeat(32);
@@ -78,7 +78,7 @@ test("headersAfter and body, as the node has them", { skip }, async (t) => {
 test("a long answer comes in batches, and is bounded", { skip }, async (t) => {
   const { node, address } = await litecoind(t);
   const mined = await node.mine(250);
-  const { client } = openRpcNode({ address }, { codec: litecoin, clock: systemClock });
+  const { client } = openRpcNode(address.rpc, { codec: litecoin, clock: systemClock });
   t.after(() => client.close());
   const asked = new RpcNode({ maxHeaders: 205 }, { client, codec: litecoin, clock: systemClock });
   const headers = await asked.headersAfter([litecoin.params.genesisHash], never);
@@ -92,7 +92,7 @@ test("a client outlives its node's restart: the new cookie is read", { skip }, a
   const { node, address } = await litecoind(t);
   await node.mine(1);
   const client = new RpcClient(
-    { origin: `http://127.0.0.1:${node.rpcPort}`, path: "/", auth: address.auth },
+    { origin: `http://127.0.0.1:${node.rpcPort}`, path: "/", auth: address.rpc.auth },
     { clock: systemClock },
   );
   t.after(() => client.close());
@@ -104,7 +104,7 @@ test("a client outlives its node's restart: the new cookie is read", { skip }, a
 test("kill -9 and restart of the node: down, up again, and no hole", { skip }, async (t) => {
   const { node, address } = await litecoind(t);
   await node.mine(5);
-  const heard = listen(t, rpcConnect({ address }, { ...modules, codec: litecoin }), litecoin);
+  const heard = listen(t, litecoin, (options, modules) => createRpcFeed({ ...options, address }, modules));
   await heard.until(() => heard.hashes.length === 5);
   await node.rpc("gettxoutsetinfo");
   await node.kill();
@@ -120,7 +120,7 @@ test("kill -9 and restart of the node: down, up again, and no hole", { skip }, a
 test("a node of another chain is refused by its genesis block", { skip }, async (t) => {
   const { address } = await litecoind(t);
   const bitcoin = headerCodec("bitcoin");
-  const heard = listen(t, rpcConnect({ address }, { ...modules, codec: bitcoin }), bitcoin);
+  const heard = listen(t, bitcoin, (options, modules) => createRpcFeed({ ...options, address }, modules));
   await heard.until(() => heard.feed.status().state === "down");
   const { lastError } = heard.feed.status();
   assert.equal(lastError?.code, "SPRINT_UPSTREAM_WRONG_NETWORK");
@@ -135,7 +135,7 @@ test("a real bcoin has no long poll: it is polled", async (t) => {
   const bitcoin = headerCodec("bitcoin");
   const before = await node.mine(4);
   const address = rpcAddress(node.rpcUrl);
-  const heard = listen(t, rpcConnect({ address, pollMs: 20 }, { ...modules, codec: bitcoin }), bitcoin);
+  const heard = listen(t, bitcoin, (options, modules) => createRpcFeed({ ...options, address, pollMs: 20 }, modules));
   await heard.until(() => heard.hashes.length === 4);
   const after = await node.mine(5);
   await heard.until(() => heard.hashes.length === 9);

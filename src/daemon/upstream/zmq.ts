@@ -1,0 +1,305 @@
+/**
+ * A node's ZMQ publisher. Each message has three frames: topic, body, and a number of 4 bytes (little-endian) that counts
+ * the topic's messages.
+ *
+ *   hashblock  the new tip's hash, 32 bytes, in display order
+ *   rawblock   the new tip, serialised
+ *   sequence   hash, 32 bytes in display order, then `C` connected, `D` disconnected, `A` and `R` mempool, then more
+ *
+ * ZMQ drops without a word: a publisher at its high-water mark, a subscription that is not there yet, a broken connection.
+ * A reorg is told by its last block only. So whatever does not fit behind what was told before is repaired over the node's
+ * RPC, in order. Without an RPC there is nobody to ask: blocks are passed on as they come.
+ */
+import type { Message, Subscriber } from "zeromq";
+import type { Cancel } from "../../shared/clock.ts";
+import { messageOf, SprintError } from "../../shared/errors.ts";
+import type { Header } from "../chain/index.ts";
+import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
+import { TipFollower } from "./follow.ts";
+import type { RpcClient } from "./jsonrpc.ts";
+import { asLost, openRpcNode } from "./rpc.ts";
+import type { HeaderCodec, RpcNode } from "./rpc-node.ts";
+import type { Feed } from "./types.ts";
+import type { ZmqAddress } from "./url.ts";
+
+export interface ZmqFeedOptions extends Pick<
+  FeedOptions,
+  "name" | "stallMs" | "openTimeoutMs" | "requestTimeoutMs" | "backoff"
+> {
+  readonly address: ZmqAddress;
+}
+
+export interface ZmqFeedModules extends Omit<FeedModules, "connect"> {
+  readonly codec: HeaderCodec;
+  /** Messages were lost; what they said is being repaired, where there is an RPC. */
+  readonly onGap?: (gap: SequenceGap) => void;
+  /** For tests: how the optional package is loaded. */
+  readonly load?: () => Promise<Zmq>;
+}
+
+/** `restarted`: the publisher counts from the beginning again. */
+export interface SequenceGap {
+  readonly topic: string;
+  readonly cause: "lost" | "restarted";
+  readonly expected: number;
+  readonly got: number;
+}
+
+type Zmq = typeof import("zeromq");
+
+const TOPICS = ["hashblock", "rawblock", "sequence"] as const;
+/** Messages waiting for us in memory; beyond that they wait, or are dropped, at the publisher. */
+const RECEIVE_HIGH_WATER_MARK = 100;
+/** What may stand around a block. */
+const MESSAGE_SLACK_BYTES = 65_536;
+/** ZMQ pings at this interval and gives a connection up that did not answer as long. */
+const HEARTBEAT_MS = 10_000;
+/** A publisher does not say when a subscription has taken effect; what it published before then is asked for after this. */
+const SUBSCRIPTION_SETTLES_MS = 1000;
+
+export function createZmqFeed(options: ZmqFeedOptions, modules: ZmqFeedModules): Feed {
+  const { address } = options;
+  const { chain, params } = modules.codec;
+  const connect = (events: LinkEvents): Link => new ZmqLink(address, modules, events);
+  const { blockTimeSeconds } = params;
+  return new LinkFeed(
+    { ...options, chain, kind: "zmq", url: address.display, blockTimeSeconds },
+    { ...modules, connect },
+  );
+}
+
+/** Counts each topic's messages. */
+export class SequenceTracker {
+  readonly #last = new Map<string, number>();
+
+  /** Null: the next one, or the first that was heard. */
+  seen(topic: string, sequence: number): SequenceGap | null {
+    const last = this.#last.get(topic);
+    this.#last.set(topic, sequence);
+    if (last === undefined) return null;
+    const expected = (last + 1) >>> 0;
+    if (sequence === expected) return null;
+    return { topic, cause: sequence <= last ? "restarted" : "lost", expected, got: sequence };
+  }
+}
+
+class ZmqLink implements Link {
+  readonly #address: ZmqAddress;
+  readonly #modules: ZmqFeedModules;
+  readonly #events: LinkEvents;
+  readonly #client: RpcClient | null;
+  readonly #node: RpcNode | null;
+  readonly #follower: TipFollower;
+  readonly #sequences = new SequenceTracker();
+  readonly #abort = new AbortController();
+  readonly #ended: Promise<void>;
+  #socket: Subscriber | null = null;
+  #cancelSecondLook: Cancel = () => {};
+  /** The tip to repair up to: a hash, or "best" for whatever the node has. */
+  #wanted: string | null = null;
+  #repairing: Promise<void> | null = null;
+
+  constructor(address: ZmqAddress, modules: ZmqFeedModules, events: LinkEvents) {
+    this.#address = address;
+    this.#modules = modules;
+    this.#events = events;
+    const opened = address.rpc === null ? null : openRpcNode(address.rpc, modules);
+    this.#client = opened?.client ?? null;
+    this.#node = opened?.node ?? null;
+    this.#follower = new TipFollower(
+      { via: "zmq" },
+      {
+        node: this.#node,
+        clock: modules.clock,
+        announce: (announcements, height) => {
+          if (height !== null) events.told({ height });
+          events.announce(announcements);
+        },
+      },
+    );
+    this.#ended = this.#run();
+  }
+
+  /** Empty where there is no RPC to ask. */
+  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+    return this.#node === null ? [] : this.#node.headersAfter(locator, signal);
+  }
+
+  async body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
+    if (this.#node !== null) return this.#node.body(hash, signal);
+    throw new SprintError("SPRINT_UPSTREAM_NOT_FOUND", `no RPC to ask for block ${hash}: add rpc= to the URL`, {
+      hash,
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    this.#cancelSecondLook();
+    this.#socket?.close();
+    await this.#client?.close();
+    await this.#ended;
+    await this.#repairing;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    try {
+      await this.#identify(signal);
+      const socket = await this.#open();
+      signal.throwIfAborted();
+      await this.#handshake(socket);
+      this.#events.up();
+      // What came between the RPC's tip and now, and once more when the subscription is surely there.
+      this.#repairTo("best");
+      this.#cancelSecondLook = this.#modules.clock.after(SUBSCRIPTION_SETTLES_MS, () => this.#repairTo("best"));
+      for await (const frames of socket) {
+        if (signal.aborted) return;
+        this.#onMessage(frames, this.#modules.clock.now());
+      }
+    } catch (error) {
+      this.#lost(error);
+    }
+  }
+
+  async #identify(signal: AbortSignal): Promise<void> {
+    if (this.#node === null) {
+      this.#events.told({ agent: "a ZMQ publisher without RPC: its gaps cannot be filled" });
+      return;
+    }
+    const tip = await this.#node.identify(signal);
+    const agent = await this.#node.agent(signal);
+    this.#follower.startAt(tip);
+    this.#events.told({ height: tip.height, ...(agent === null ? {} : { agent }) });
+  }
+
+  async #open(): Promise<Subscriber> {
+    const zmq = await this.#load();
+    return new zmq.Subscriber({
+      linger: 0,
+      ipv6: this.#address.host.startsWith("["),
+      receiveHighWaterMark: RECEIVE_HIGH_WATER_MARK,
+      maxMessageSize: this.#modules.codec.params.maxBlockBytes + MESSAGE_SLACK_BYTES,
+      heartbeatInterval: HEARTBEAT_MS,
+      heartbeatTimeout: HEARTBEAT_MS,
+      // The feed dials again, behind its breaker.
+      reconnectInterval: -1,
+    });
+  }
+
+  async #load(): Promise<Zmq> {
+    try {
+      return await (this.#modules.load ?? loadZmq)();
+    } catch (cause) {
+      throw new SprintError(
+        "SPRINT_UPSTREAM_ZMQ_MISSING",
+        `zmq+tcp:// needs the optional package "zeromq", which is not installed or does not load here (${messageOf(cause)}); ` +
+          "install it, or use p2p:// or http:// for this node",
+        {},
+        { cause },
+      );
+    }
+  }
+
+  /** Resolves when both sides speak ZMTP; from then on a broken connection is `lost`. */
+  #handshake(socket: Subscriber): Promise<void> {
+    const { host, port } = this.#address;
+    const { signal } = this.#abort;
+    const address = `tcp://${host}:${port}`;
+    this.#socket = socket;
+    return new Promise((resolve, reject) => {
+      const unreachable = (): void =>
+        reject(zmqProblem("UNREACHABLE", `expected a ZMQ publisher at ${address}, nobody takes the connection`));
+      const noZmq = (): void =>
+        reject(
+          zmqProblem(
+            "HANDSHAKE",
+            `expected a ZMQ publisher at ${address}, it does not speak ZMQ; is this the zmqpub port?`,
+          ),
+        );
+      socket.events.on("handshake", () => resolve());
+      socket.events.on("handshake:error:protocol", noZmq);
+      socket.events.on("handshake:error:auth", noZmq);
+      socket.events.on("handshake:error:other", noZmq);
+      socket.events.on("close", unreachable);
+      socket.events.on("disconnect", () => {
+        noZmq();
+        this.#lost(zmqProblem("DISCONNECTED", `the ZMQ publisher at ${address} ended the connection`));
+      });
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      for (const topic of TOPICS) socket.subscribe(topic);
+      socket.connect(address);
+    });
+  }
+
+  #onMessage(frames: readonly Message[], receivedAt: number): void {
+    const [topicFrame, body, counter] = frames;
+    const topic = topicFrame?.toString("latin1") ?? "";
+    if (body === undefined || counter?.length !== 4 || frames.length !== 3) throw malformed(topic, frames);
+    const gap = this.#sequences.seen(topic, counter.readUInt32LE());
+    if (gap !== null) {
+      this.#modules.onGap?.(gap);
+      this.#repairTo("best");
+    }
+    switch (topic) {
+      case "hashblock":
+        if (body.length !== 32) throw malformed(topic, frames);
+        return this.#repairTo(body.toString("hex"));
+      case "rawblock": {
+        const { header } = this.#modules.codec.decodeHeader(body);
+        if (!this.#follower.pushed(header, body, receivedAt)) this.#repairTo(header.hash);
+        return;
+      }
+      case "sequence":
+        if (body.length < 33) throw malformed(topic, frames);
+        if (body[32] === CONNECTED) this.#repairTo(body.toString("hex", 0, 32));
+        return;
+      default:
+        // Subscriptions go by prefix: a topic of a later version.
+        return;
+    }
+  }
+
+  /** One repair at a time; of several wishes the last counts, for it leads to the others. */
+  #repairTo(tip: string): void {
+    if (this.#node === null || this.#follower.knows(tip) || this.#abort.signal.aborted) return;
+    this.#wanted = tip;
+    this.#repairing ??= this.#repair(this.#node)
+      .catch((error: unknown) => this.#lost(error))
+      .finally(() => (this.#repairing = null));
+  }
+
+  async #repair(node: RpcNode): Promise<void> {
+    const { signal } = this.#abort;
+    while (this.#wanted !== null && !signal.aborted) {
+      const tip = this.#wanted;
+      this.#wanted = null;
+      await this.#follower.advance(tip === "best" ? await node.bestHash(signal) : tip, signal);
+    }
+  }
+
+  #lost(error: unknown): void {
+    if (!this.#abort.signal.aborted) this.#events.lost(asLost(error));
+  }
+}
+
+/** `C` of a `sequence` message. */
+const CONNECTED = 0x43;
+
+/** A CommonJS package: bundled, only its default is to be relied on. */
+async function loadZmq(): Promise<Zmq> {
+  const loaded = await import("zeromq");
+  return (loaded as Zmq & { readonly default?: Zmq }).default ?? loaded;
+}
+
+function malformed(topic: string, frames: readonly Message[]): SprintError {
+  const sizes = frames.map((frame) => frame.length).join(", ");
+  const shown = JSON.stringify(topic.slice(0, 32));
+  return zmqProblem(
+    "MESSAGE",
+    `expected topic, body and a counter of 4 bytes, got a message of topic ${shown} with frames of ${sizes} bytes`,
+  );
+}
+
+function zmqProblem(what: "UNREACHABLE" | "HANDSHAKE" | "DISCONNECTED" | "MESSAGE", message: string): SprintError {
+  return new SprintError(`SPRINT_UPSTREAM_ZMQ_${what}`, message);
+}
