@@ -80,13 +80,17 @@ async function open(port: number, path: string | null): Promise<Socket> {
     `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
       `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
   );
-  let text = "";
-  while (!text.includes('"hello"')) {
-    const [chunk] = (await once(socket, "data")) as [Buffer];
-    text += chunk.toString("latin1");
-    if (!text.startsWith("HTTP/1.1 101"))
-      throw new Error(`expected 101 Switching Protocols, got ${text.slice(0, 200)}`);
-  }
+  await new Promise<void>((resolve, reject) => {
+    let text = "";
+    socket.on("data", function greeting(chunk: Buffer) {
+      text += chunk.toString("latin1");
+      if (!text.startsWith("HTTP/1.1 101"))
+        reject(new Error(`expected 101 Switching Protocols, got ${text.slice(0, 200)}`));
+      if (!text.includes('"hello"')) return;
+      socket.off("data", greeting);
+      resolve();
+    });
+  });
   return socket;
 }
 
