@@ -117,7 +117,8 @@ class ZmqLink implements Link {
         },
       },
     );
-    this.#ended = this.#run();
+    // Nothing is told before the feed has this link.
+    this.#ended = Promise.resolve().then(() => this.#run());
   }
 
   /** Empty where there is no RPC to ask. */
