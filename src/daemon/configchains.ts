@@ -1,7 +1,9 @@
 /** Which chains run, on which network, from whom: the part of the configuration that has the most ways of being said. */
 import { CHAINS, type Chain, isChain } from "../shared/chain.ts";
 import { type Environment, nearest } from "../shared/cli.ts";
+import { SprintError, isSprintError } from "../shared/errors.ts";
 import { redactText } from "../shared/redact.ts";
+import { networksOf } from "./chain/index.ts";
 import {
   COMMAND_LINE,
   ENVIRONMENT,
@@ -11,13 +13,15 @@ import {
   LATER_CHAINS,
   type Place,
   conflict,
+  oneOf,
   wrongValue,
 } from "./configfile.ts";
+import { type UpstreamAddress, parseUpstreamUrl } from "./upstream/index.ts";
 
 export interface ChainConfig {
   readonly chain: Chain;
   readonly network: string;
-  /** As written; parsed by the upstream room. Empty: embedded nodes on devnet, else public peers. */
+  /** As written, and readable. Empty: embedded nodes on devnet, else public peers. */
   readonly upstreams: readonly string[];
   readonly validation: "header" | "full";
   /** Null: the chain's own default. */
@@ -92,7 +96,7 @@ export function resolveChains({ network, values, written, file }: ChainSources):
       unused.push(`the upstreams of chains.${chain} are not used: devnet brings its own nodes`);
       upstreams = [];
     }
-    const chainNetwork = onDevnet ? "regtest" : networkOf(section.network ?? network, upstreams, place);
+    const chainNetwork = onDevnet ? "regtest" : networkOf(chain, section.network ?? network, upstreams, place);
     if (!onDevnet && upstreams.length === 0 && NO_PUBLIC_PEERS.has(chainNetwork)) {
       throw conflict(place, `an upstream: a ${chainNetwork} network has no public peers`, "none");
     }
@@ -108,18 +112,30 @@ export function resolveChains({ network, values, written, file }: ChainSources):
   return { chains, unused };
 }
 
-/** A chain is on one network: what the configuration says, else what its URLs say, else mainnet. */
-function networkOf(said: string | null, upstreams: readonly string[], place: Place): string {
+/** A chain is on one network that it knows: what the configuration says, else what its URLs say, else mainnet. */
+function networkOf(chain: Chain, said: string | null, upstreams: readonly string[], place: Place): string {
   let network = said;
   for (const url of upstreams) {
-    const own = /[?&]network=([a-z0-9-]+)/.exec(url)?.[1];
-    if (own === undefined) continue;
+    const own = parseAt(url, place).network;
+    if (own === null) continue;
     if (network !== null && own !== network) {
       throw conflict(place, `upstreams of one network, ${network}`, `${own} in ${redactText(url)}`);
     }
     network = own;
   }
-  return network ?? "mainnet";
+  const known = networksOf(chain).map((params) => params.network);
+  return oneOf(known)(network ?? "mainnet", { ...place, key: `${place.key}.network` });
+}
+
+/** The address behind a URL; one that is none is told with its place. Secrets are not in the message. */
+function parseAt(url: string, place: Place): UpstreamAddress {
+  try {
+    return parseUpstreamUrl(url);
+  } catch (error) {
+    if (!isSprintError(error)) throw error;
+    const message = `${place.source}: ${place.key}: ${error.message}`;
+    throw new SprintError(error.code, message, { ...error.data, file: place.source, key: place.key });
+  }
 }
 
 /** What the banner and the version route say. */

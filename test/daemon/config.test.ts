@@ -243,6 +243,14 @@ test("each mistake has its code, its place and a way out", () => {
     [{ flags: { chain: ["litecoin"] } }, "SPRINT_CONFIG_VALUE", /NAME=URL/],
     [{ flags: { chain: ["litecoim=p2p://x"] } }, "SPRINT_CONFIG_VALUE", /mean litecoin/],
     [{ flags: { network: "devnet", chain: ["litecoin=p2p://x"] } }, "SPRINT_CONFIG_CONFLICT", /devnet/],
+    [{ flags: { network: "maninet" } }, "SPRINT_CONFIG_VALUE", /mean mainnet/],
+    [{ flags: { network: "testnet9" } }, "SPRINT_CONFIG_VALUE", /chains\.bitcoin\.network/],
+    [
+      { flags: { chain: ["litecoin=ws://x:1"] } },
+      "SPRINT_CONFIG_UPSTREAM_URL",
+      /command line: chains\.litecoin.*ws:\/\//,
+    ],
+    [{ toml: '[chains.bitcoin]\nupstreams = ["p2p://:0"]' }, "SPRINT_CONFIG_UPSTREAM_URL", /toml: chains\.bitcoin/],
     [{ flags: { network: "regtest" } }, "SPRINT_CONFIG_CONFLICT", /no public peers/],
     [
       { flags: { network: "mainnet", chain: ["litecoin=p2p://x?network=regtest"] } },

@@ -1,0 +1,152 @@
+/** Commands that ask a running daemon over its control API. */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RaceBody, StatusBody, UpstreamsBody } from "../../shared/api.ts";
+import type { Chain } from "../../shared/chain.ts";
+import { EXIT, formatDuration, table } from "../../shared/cli.ts";
+import { ControlClient, type DaemonAddress, findDaemon } from "../../shared/client.ts";
+import { SprintError } from "../../shared/errors.ts";
+import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
+
+export interface AskOptions extends CommonOptions {
+  readonly daemon?: string;
+  readonly token?: string;
+  readonly dataDir?: string;
+}
+
+const STOP_POLL_MS = 100;
+
+export async function status(options: AskOptions, io: Io): Promise<number> {
+  const { client } = await connect(options, io);
+  const answer = await client.status();
+  printResult(io, options, answer, () => statusText(answer, options, io));
+  return EXIT.DONE;
+}
+
+function statusText(answer: StatusBody, options: AskOptions, io: Io): string {
+  const paint = paintFor(io.stdout, io, options);
+  const latency = answer.relay_latency_ms;
+  const chains = answer.chains.map((chain) => [
+    chain.chain,
+    chain.network,
+    chain.status,
+    chain.tip?.height ?? null,
+    chain.tip?.hash ?? null,
+    `${chain.upstreams_up}/${chain.upstreams_total}`,
+  ]);
+  const tiers = answer.tiers.map((tier) => [
+    tier.tier,
+    tier.url,
+    tier.subscribers,
+    tier.connections_limit === null ? "unlimited" : tier.connections_limit,
+  ]);
+  return [
+    `sprint ${answer.version} on ${paint("bold", answer.network)}, process ${answer.pid}, up ${formatDuration(Math.floor(answer.uptime_seconds) * 1000)}, ${Math.round(answer.rss_bytes / 1_048_576)} MB${answer.draining ? paint("yellow", ", draining") : ""}`,
+    latency === null
+      ? "relay latency: nothing relayed yet"
+      : `relay latency: p50 ${latency.p50.toFixed(2)} ms, p99 ${latency.p99.toFixed(2)} ms over ${latency.count} deliveries`,
+    "",
+    table(["CHAIN", "NETWORK", "STATUS", "HEIGHT", "TIP", "UPSTREAMS"], chains),
+    "",
+    table(["TIER", "LISTENER", "SUBSCRIBERS", "LIMIT"], tiers),
+  ].join("\n");
+}
+
+export async function stop(options: AskOptions & { readonly timeout: number }, io: Io): Promise<number> {
+  const { client, address } = await connect(options, io);
+  await client.stop();
+  const deadline = performance.now() + options.timeout;
+  while (await answers(client)) {
+    if (performance.now() >= deadline) {
+      throw new SprintError(
+        "SPRINT_CLI_STOP_TIMEOUT",
+        `expected the daemon at ${address.url} to stop within ${formatDuration(options.timeout)}, it still answers; see its log`,
+        { url: address.url, timeout_ms: options.timeout },
+      );
+    }
+    await sleep(STOP_POLL_MS);
+  }
+  printResult(io, options, { stopped: true }, () => "stopped");
+  return EXIT.DONE;
+}
+
+async function answers(client: ControlClient): Promise<boolean> {
+  try {
+    await client.status();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export async function race(
+  options: AskOptions & { readonly chain: Chain; readonly last: number },
+  io: Io,
+): Promise<number> {
+  const { client } = await connect(options, io);
+  const answer = await client.race(options.chain, options.last);
+  printResult(io, options, answer, () => raceText(answer));
+  return EXIT.DONE;
+}
+
+function raceText(answer: RaceBody): string {
+  if (answer.blocks.length === 0) return `no ${answer.chain} block was announced since the start`;
+  const ms = (value: number | null): string => (value === null ? "-" : value.toFixed(1));
+  const standings = answer.standings.map((row) => [row.upstream, row.wins, row.seen, ms(row.behind_ms_p50), row.wrong]);
+  const blocks = answer.blocks.map((block) => {
+    const [first, ...others] = block.arrivals;
+    const behind = others.map((arrival) => `${arrival.upstream} +${ms(arrival.behind_ms)}`).join(", ");
+    const who = first === undefined ? "-" : `${first.upstream} (${first.via})`;
+    return [block.height, block.hash.slice(-16), who, behind === "" ? "-" : behind];
+  });
+  return [
+    table(["UPSTREAM", "FIRST", "SEEN", "BEHIND P50 MS", "WRONG"], standings),
+    "",
+    table(["HEIGHT", "…HASH", "FIRST", "THEN, MS LATER"], blocks),
+  ].join("\n");
+}
+
+export async function listUpstreams(options: AskOptions, io: Io): Promise<number> {
+  const { client } = await connect(options, io);
+  const answer = await client.upstreams();
+  printResult(io, options, answer, () => upstreamsText(answer));
+  return EXIT.DONE;
+}
+
+function upstreamsText(answer: UpstreamsBody): string {
+  const rows = answer.upstreams.map((upstream) => [
+    upstream.name,
+    upstream.chain,
+    upstream.state,
+    upstream.height,
+    upstream.agent,
+    upstream.url,
+    upstream.cordon?.reason ?? upstream.last_error?.message ?? null,
+  ]);
+  return table(["NAME", "CHAIN", "STATE", "HEIGHT", "AGENT", "URL", "TROUBLE"], rows);
+}
+
+export async function cordon(
+  name: string,
+  options: AskOptions & { readonly reason: string; readonly for?: number },
+  io: Io,
+): Promise<number> {
+  const { client } = await connect(options, io);
+  const forMs = options.for === undefined ? {} : { forMs: options.for };
+  const answer = await client.cordon(name, { reason: options.reason, ...forMs });
+  const until = options.for === undefined ? "until uncordon" : `for ${formatDuration(options.for)}`;
+  printResult(io, options, answer, () => `${name} is out ${until}`);
+  return EXIT.DONE;
+}
+
+export async function uncordon(name: string, options: AskOptions, io: Io): Promise<number> {
+  const { client } = await connect(options, io);
+  const answer = await client.uncordon(name);
+  printResult(io, options, answer, () => `${name} is back`);
+  return EXIT.DONE;
+}
+
+async function connect(options: AskOptions, io: Io): Promise<{ client: ControlClient; address: DaemonAddress }> {
+  const { daemon, token, dataDir } = options;
+  const address = await findDaemon({ daemon, token, dataDir, env: io.env });
+  return { client: new ControlClient({}, { address }), address };
+}

@@ -1,0 +1,157 @@
+/** `sprint doctor`: what a start needs, checked one by one before it is needed. Changes nothing. */
+import { accessSync, constants, existsSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { dirname } from "node:path";
+import { EXIT, table } from "../../shared/cli.ts";
+import { messageOf } from "../../shared/errors.ts";
+import { paramsFor } from "../chain/index.ts";
+import { type ChainConfig, type Config, type ConfigFlags, loadConfig } from "../config.ts";
+import { type RpcAddress, parseUpstreamUrl } from "../upstream/index.ts";
+import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
+
+const WANTED_NODE = 26;
+const DIAL_TIMEOUT_MS = 3_000;
+/** The first commit of this project is younger: a clock before it makes every header look as if it came from the future. */
+const EARLIEST_SANE_YEAR = 2025;
+
+interface Finding {
+  readonly check: string;
+  readonly ok: boolean;
+  readonly found: string;
+}
+
+export async function doctor(options: CommonOptions & ConfigFlags, io: Io): Promise<number> {
+  const findings: Finding[] = [checkNode(), checkClock()];
+  const { config, finding } = checkConfig(options, io);
+  findings.push(finding);
+  if (config !== null) {
+    findings.push(checkDataDir(config), ...(await Promise.all(portsOf(config).map(checkPort))));
+    findings.push(...(await Promise.all(config.chains.flatMap(upstreamChecks))));
+  }
+  const ok = findings.every((each) => each.ok);
+  printResult(io, options, { ok, checks: findings }, () => {
+    const paint = paintFor(io.stdout, io, options);
+    const rows = findings.map((each) => [each.ok ? "ok" : "FAILED", each.check, each.found]);
+    const [head = "", ...lines] = table(["RESULT", "CHECK", "FOUND"], rows).split("\n");
+    const painted = lines.map(
+      (line, i) => paint(findings[i]?.ok === true ? "green" : "red", line.slice(0, 6)) + line.slice(6),
+    );
+    return [paint("dim", head), ...painted].join("\n");
+  });
+  return ok ? EXIT.DONE : EXIT.FAILED;
+}
+
+function checkNode(): Finding {
+  const { node } = process.versions;
+  const ok = Number(node.split(".")[0]) >= WANTED_NODE;
+  return { check: "runtime", ok, found: ok ? `Node ${node}` : `Node ${node}; expected ${WANTED_NODE} or newer` };
+}
+
+function checkClock(): Finding {
+  const now = new Date();
+  const ok = now.getUTCFullYear() >= EARLIEST_SANE_YEAR;
+  return { check: "clock", ok, found: `${now.toISOString()}${ok ? "" : "; set the system clock"}` };
+}
+
+function checkConfig(options: ConfigFlags, io: Io): { config: Config | null; finding: Finding } {
+  try {
+    const config = loadConfig({ flags: options, env: io.env, cwd: io.cwd });
+    const where = config.file ?? "no file, defaults";
+    const warned = config.warnings.length === 0 ? "" : `; ${config.warnings.join("; ")}`;
+    return { config, finding: { check: "configuration", ok: true, found: `${where}: ${config.network}${warned}` } };
+  } catch (error) {
+    return { config: null, finding: { check: "configuration", ok: false, found: messageOf(error) } };
+  }
+}
+
+function checkDataDir(config: Config): Finding {
+  const check = "data directory";
+  let nearest = config.dataDir;
+  while (!existsSync(nearest)) nearest = dirname(nearest);
+  try {
+    accessSync(nearest, constants.R_OK | constants.W_OK | constants.X_OK);
+    const missing = nearest === config.dataDir ? "" : " (made at the first start)";
+    return { check, ok: true, found: `${config.dataDir}${missing}` };
+  } catch (error) {
+    return { check, ok: false, found: `${config.dataDir}: ${messageOf(error)}` };
+  }
+}
+
+interface Port {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+function portsOf(config: Config): Port[] {
+  const tiers = config.tiers.map((tier) => ({
+    name: `port of ${tier}`,
+    host: config.host,
+    port: config.tier[tier].port,
+  }));
+  return [...tiers, { name: "port of control", ...config.control }];
+}
+
+function checkPort({ name, host, port }: Port): Promise<Finding> {
+  const place = `${host}:${port}`;
+  if (port === 0) return Promise.resolve({ check: name, ok: true, found: "any free one" });
+  return new Promise((settle) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      const taken = error.code === "EADDRINUSE" ? "in use, perhaps by a running sprint (sprint status)" : error.message;
+      settle({ check: name, ok: false, found: `${place}: ${taken}` });
+    });
+    server.listen({ host, port, exclusive: true }, () => {
+      server.close(() => settle({ check: name, ok: true, found: `${place} is free` }));
+    });
+  });
+}
+
+function upstreamChecks(chain: ChainConfig): Promise<Finding>[] {
+  if (chain.upstreams.length === 0) {
+    const found = chain.network === "regtest" ? "an embedded node" : `public peers of ${chain.network}, found by DNS`;
+    return [Promise.resolve({ check: `upstreams of ${chain.chain}`, ok: true, found })];
+  }
+  return chain.upstreams.flatMap((url) => endpointsOf(url, chain).map((endpoint) => checkEndpoint(chain, endpoint)));
+}
+
+interface Endpoint {
+  readonly display: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Every socket that an upstream's feed would open. */
+function endpointsOf(url: string, { chain, network }: ChainConfig): Endpoint[] {
+  const address = parseUpstreamUrl(url);
+  const params = paramsFor(chain, network);
+  const { display } = address;
+  const rpc = ({ host, port, secure }: RpcAddress): Endpoint => ({
+    display,
+    host,
+    port: port ?? (secure ? 443 : params.rpcPort),
+  });
+  switch (address.kind) {
+    case "p2p":
+      return [{ display, host: address.host, port: address.port ?? params.p2pPort }];
+    case "rpc":
+      return [rpc(address.rpc)];
+    case "zmq":
+      return [{ display, host: address.host, port: address.port }, ...(address.rpc === null ? [] : [rpc(address.rpc)])];
+  }
+}
+
+/** TCP only: a handshake would tell more, and count as a connection in the node's log. */
+function checkEndpoint({ chain }: ChainConfig, { display, host, port }: Endpoint): Promise<Finding> {
+  const check = `upstream of ${chain}`;
+  return new Promise((settle) => {
+    const socket = connect({ host: host.replace(/^\[|\]$/g, ""), port });
+    const end = (ok: boolean, found: string): void => {
+      socket.destroy();
+      settle({ check, ok, found: `${display} at port ${port}: ${found}` });
+    };
+    socket.setTimeout(DIAL_TIMEOUT_MS, () => end(false, `no answer within ${DIAL_TIMEOUT_MS / 1000} s`));
+    socket.once("connect", () => end(true, "reachable"));
+    socket.once("error", (error) => end(false, messageOf(error)));
+  });
+}

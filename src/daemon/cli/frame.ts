@@ -1,0 +1,209 @@
+/** The live view as text: what stands in which line, for a terminal of a given size. Nothing here knows a terminal. */
+import { formatDuration } from "../../shared/cli.ts";
+import type { DaemonView } from "../view.ts";
+
+export type Style = "plain" | "bold" | "dim" | "good" | "warn" | "bad" | "accent";
+
+export interface Segment {
+  readonly text: string;
+  readonly style: Style;
+}
+
+export type Line = readonly Segment[];
+
+export interface Size {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface FrameInput {
+  readonly version: string;
+  readonly view: DaemonView;
+  /** Newest last. */
+  readonly news: readonly Line[];
+  /** Unix ms. */
+  readonly now: number;
+}
+
+const MAX_COLUMNS = 140;
+const MIN_NEWS = 2;
+
+/** At most `rows - 1` lines of at most `columns` letters. In a small terminal news goes first, then upstreams, then gaps. */
+export function frame(input: FrameInput, size: Size): readonly Line[] {
+  const columns = Math.min(size.columns, MAX_COLUMNS);
+  const height = Math.max(1, size.rows - 1);
+  const head = [title(input, columns)];
+  const chains = chainLines(input, columns);
+  const tiers = [...tierLines(input.view), relayLine(input.view)];
+  const foot = [[dim("q or Ctrl-C stops")]];
+
+  const gaps = 4;
+  const fixed = head.length + chains.length + tiers.length + foot.length + gaps;
+  const upstreams = upstreamLines(input.view, columns, Math.max(2, height - fixed - MIN_NEWS));
+  const room = height - fixed - upstreams.length;
+  if (room < 0) {
+    const tight = [...head, ...chains, ...tiers, ...upstreams].slice(0, height - foot.length);
+    return [...tight, ...foot].map((line) => cut(line, columns));
+  }
+  const news = input.news.slice(-room || input.news.length);
+  const shown = room === 0 ? [] : news;
+  const rest = Array.from({ length: room - shown.length }, (): Line => []);
+  return [...head, [], ...chains, [], ...upstreams, [], ...tiers, [], ...shown, ...rest, ...foot].map((line) =>
+    cut(line, columns),
+  );
+}
+
+function title({ version, view, now }: FrameInput, columns: number): Line {
+  const what = view.network === "devnet" ? "devnet: embedded nodes, no real blocks" : view.network;
+  const left: Line = [
+    { text: `sprint ${version}`, style: "bold" },
+    plain("  "),
+    { text: what, style: view.network === "devnet" ? "warn" : "accent" },
+  ];
+  const up = `up ${formatDuration(Math.max(0, Math.floor((now - view.startedAt) / 1000) * 1000))}`;
+  return [...left, plain(" ".repeat(Math.max(2, columns - widthOf(left) - up.length))), dim(up)];
+}
+
+function chainLines({ view, now }: FrameInput, columns: number): Line[] {
+  const fixed = 9 + 10 + 9 + 7 + 11 + 8 + 7;
+  const hashWidth = Math.min(64, Math.max(10, columns - fixed - 2));
+  const head = [
+    "CHAIN".padEnd(9),
+    "NETWORK".padEnd(10),
+    "HEIGHT".padStart(8),
+    " ",
+    "TIP".padEnd(hashWidth),
+    "AGE".padStart(7),
+  ];
+  const lines: Line[] = [
+    [dim([...head, "  ", "PHASE".padEnd(9), "BLOCKS".padStart(8), "REORGS".padStart(7)].join(""))],
+  ];
+  for (const chain of view.chains) {
+    const { tip } = chain;
+    const start: Line = [{ text: chain.chain.padEnd(9), style: "bold" }, plain(chain.network.padEnd(10))];
+    if (tip === null) {
+      lines.push([
+        ...start,
+        { text: `  ${chain.status}, no block yet`, style: chain.status === "down" ? "bad" : "warn" },
+      ]);
+      continue;
+    }
+    const state: Segment =
+      chain.status === "synced"
+        ? { text: tip.phase.padEnd(9), style: tip.phase === "validated" ? "good" : "plain" }
+        : { text: chain.status.padEnd(9), style: chain.status === "down" ? "bad" : "warn" };
+    lines.push([
+      ...start,
+      plain(String(tip.height).padStart(8)),
+      plain(" "),
+      dim(tail(tip.hash, hashWidth).padEnd(hashWidth)),
+      plain(age(now - tip.at).padStart(7)),
+      plain("  "),
+      state,
+      plain(String(chain.relayed).padStart(8)),
+      { text: String(chain.reorgs).padStart(7), style: chain.reorgs > 0 ? "warn" : "plain" },
+    ]);
+  }
+  return lines;
+}
+
+function upstreamLines(view: DaemonView, columns: number, max: number): Line[] {
+  const names = Math.min(28, Math.max(8, ...view.upstreams.map((upstream) => upstream.name.length)));
+  const lines: Line[] = [
+    [dim(`${"UPSTREAM".padEnd(names)}  ${"STATE".padEnd(10)}${"HEIGHT".padStart(8)}${"FIRST".padStart(7)}  AGENT`)],
+  ];
+  // Those in trouble first: they are what one looks for where not all have room.
+  const order = [...view.upstreams].sort((a, b) => Number(a.state === "up") - Number(b.state === "up"));
+  const rows = order.length <= max - 1 ? order : order.slice(0, Math.max(0, max - 2));
+  for (const upstream of rows) {
+    const style: Style =
+      upstream.state === "up" ? "good" : upstream.state === "connecting" || upstream.state === "idle" ? "warn" : "bad";
+    const note = upstream.trouble ?? upstream.agent ?? "";
+    lines.push([
+      plain(upstream.name.slice(0, names).padEnd(names)),
+      plain("  "),
+      { text: upstream.state.padEnd(10), style },
+      plain((upstream.height === null ? "-" : String(upstream.height)).padStart(8)),
+      plain(String(upstream.firsts).padStart(7)),
+      plain("  "),
+      { text: note.slice(0, Math.max(0, columns - names - 29)), style: upstream.trouble === null ? "dim" : "warn" },
+    ]);
+  }
+  if (rows.length < order.length) {
+    const up = order.filter((upstream) => upstream.state === "up").length;
+    lines.push([dim(`and ${order.length - rows.length} more; ${up} of ${order.length} are up`)]);
+  }
+  return lines;
+}
+
+function tierLines(view: DaemonView): Line[] {
+  return [
+    [dim(`${"TIER".padEnd(12)}${"LISTENER".padEnd(30)}${"SUBSCRIBERS".padStart(11)}`)],
+    ...view.tiers.map((tier): Line => [
+      plain(tier.tier.padEnd(12)),
+      plain(tier.url.padEnd(30)),
+      { text: String(tier.subscribers).padStart(11), style: tier.subscribers > 0 ? "good" : "plain" },
+    ]),
+  ];
+}
+
+function relayLine(view: DaemonView): Line {
+  const { relayMs, breakers } = view;
+  const latency =
+    relayMs === null
+      ? "relay latency: no delivery yet"
+      : `relay latency p50 ${milliseconds(relayMs.p50)}  p99 ${milliseconds(relayMs.p99)}  (${relayMs.count} deliveries)`;
+  const open = breakers.filter((breaker) => breaker.state !== "closed");
+  const states: Segment =
+    open.length === 0
+      ? dim(`${breakers.length} breakers closed`)
+      : { text: open.map((breaker) => `${breaker.name} ${breaker.state}`).join(", "), style: "bad" };
+  return [plain(latency), plain("   "), states];
+}
+
+// --- words and widths
+
+function plain(text: string): Segment {
+  return { text, style: "plain" };
+}
+
+function dim(text: string): Segment {
+  return { text, style: "dim" };
+}
+
+export function widthOf(line: Line): number {
+  return line.reduce((sum, segment) => sum + segment.text.length, 0);
+}
+
+export function textOf(line: Line): string {
+  return line.map((segment) => segment.text).join("");
+}
+
+function cut(line: Line, columns: number): Line {
+  let room = columns;
+  const kept: Segment[] = [];
+  for (const { text, style } of line) {
+    // A node names itself as it likes: no control character of its agent reaches the terminal.
+    const clean = text.replace(/\p{Cc}/gu, "?");
+    if (room <= 0) break;
+    kept.push({ text: clean.slice(0, room), style });
+    room -= clean.length;
+  }
+  return kept;
+}
+
+/** Hashes begin with zeros: the end is what tells them apart. */
+function tail(hash: string, width: number): string {
+  return hash.length <= width ? hash : `…${hash.slice(1 - width)}`;
+}
+
+function age(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  if (seconds < 100) return `${seconds}s`;
+  if (seconds < 6_000) return `${Math.floor(seconds / 60)}m`;
+  return seconds < 360_000 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
+}
+
+function milliseconds(value: number): string {
+  return `${value < 10 ? value.toFixed(2) : value.toFixed(0)} ms`;
+}
