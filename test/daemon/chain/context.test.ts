@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkContext, medianTimePast, nextBits } from "../../../src/daemon/chain/context.ts";
 import { decodeHeader, headerBytes, paramsFor, type Ancestor, type Header } from "../../../src/daemon/chain/index.ts";
+import { compactBits, expandBits } from "../../../src/daemon/chain/work.ts";
 import { genesisNode, headersOf, madeUpChain, madeUpHeader, nodeOf } from "../../fakes/ancestry.ts";
 import { hasData, readData } from "../../fakes/data.ts";
 
@@ -172,6 +173,16 @@ describe("retargets", () => {
       bits: 0x1b671062,
     };
     assert.equal(after(DOGECOIN, rounding), "1b6558a4");
+  });
+
+  it("let Dogecoin's difficulty rise faster in its first 5,000 and 10,000 blocks", () => {
+    const target = expandBits(0x1c1a1206) ?? 0n;
+    const atOnce = (height: number): string =>
+      after(DOGECOIN, { height: height - 1, blocksBack: 240, firstTime: 1000, lastTime: 1000, bits: 0x1c1a1206 });
+    assert.equal(atOnce(4800), compactBits(target / 16n).toString(16));
+    assert.equal(atOnce(5040), compactBits(target / 8n).toString(16));
+    assert.equal(atOnce(9840), compactBits(target / 8n).toString(16));
+    assert.equal(atOnce(10_080), compactBits(target / 4n).toString(16));
   });
 
   it("never moves on regtest", () => {

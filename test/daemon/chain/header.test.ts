@@ -216,18 +216,21 @@ describe("checkpoints", () => {
   it("of an operator are checked, and count from themselves without a work", () => {
     const headerHex = Buffer.from(BITCOIN.genesisHeader).toString("hex");
     assert.equal(checkpointFrom({ height: 0, headerHex }, BITCOIN).work, 0x100010001n);
-    const codeOf = (height: number, hex: string, workHex?: string): string =>
-      thrown(() => checkpointFrom({ height, headerHex: hex, ...(workHex === undefined ? {} : { workHex }) }, BITCOIN))
-        .code;
-    assert.equal(codeOf(-1, headerHex), "SPRINT_CHECKPOINT_INVALID");
-    assert.equal(codeOf(1.5, headerHex), "SPRINT_CHECKPOINT_INVALID");
-    assert.equal(codeOf(0, headerHex.slice(2)), "SPRINT_CHECKPOINT_INVALID");
-    assert.equal(codeOf(0, headerHex, "0x12"), "SPRINT_CHECKPOINT_INVALID");
-    assert.equal(codeOf(0, headerHex.replace(/^01/, "02")), "SPRINT_CHECKPOINT_INVALID");
+    const wrong = (height: number, hex: string, workHex?: string): unknown => {
+      const given = { height, headerHex: hex, ...(workHex === undefined ? {} : { workHex }) };
+      const error = thrown(() => checkpointFrom(given, BITCOIN));
+      assert.equal(error.code, "SPRINT_CHECKPOINT_INVALID");
+      return error.data["field"];
+    };
+    assert.equal(wrong(-1, headerHex), "height");
+    assert.equal(wrong(1.5, headerHex), "height");
+    assert.equal(wrong(0, headerHex.slice(2)), "header");
+    assert.equal(wrong(0, headerHex, "0x12"), "work");
+    assert.equal(wrong(5, headerHex.replace(/^01/, "02")), "hash");
     const easy = Buffer.from(BITCOIN.genesisHeader);
     easy.writeUInt32LE(0x207fffff, 72);
-    assert.equal(codeOf(5, easy.toString("hex")), "SPRINT_CHECKPOINT_INVALID");
+    assert.equal(wrong(5, easy.toString("hex")), "bits");
     const other = Buffer.from(paramsFor("bitcoin", "testnet3").genesisHeader).toString("hex");
-    assert.equal(codeOf(0, other), "SPRINT_CHECKPOINT_INVALID");
+    assert.equal(wrong(0, other), "hash");
   });
 });
