@@ -135,9 +135,9 @@ export class BodyAsks {
   }
 }
 
-/** The script that commits to the extension block, in the first output of the last transaction: OP_9 and 32 bytes. Looked
+/** The script that commits to the extension block, in the first output of the last transaction: OP_8 and 32 bytes. Looked
  *  for as bytes near the end: where it is found by chance, the whole block is asked for once more, and nothing is lost. */
-const HOGEX_SCRIPT = Buffer.from([0x22, 0x59, 0x20]);
+const HOGEX_SCRIPT = Buffer.from([0x22, 0x58, 0x20]);
 /** A HogEx with many peg-outs may be longer than this; it is then looked at by who proves the body. */
 const HOGEX_REACH_BYTES = 65_536;
 

@@ -32,7 +32,7 @@ import {
   encodePing,
 } from "../wire/index.ts";
 import { EMPTY_POOL, type TransactionPool } from "./compact.ts";
-import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
+import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed, FEED_DEFAULTS } from "./feed.ts";
 import { BodyAsks } from "./p2p-bodies.ts";
 import { Handshake } from "./p2p-handshake.ts";
 import { HeaderAsks } from "./p2p-headers.ts";
@@ -70,8 +70,6 @@ export const P2P_DEFAULTS = {
   compactTimeoutMs: 5_000,
 } as const;
 
-/** A peer that lets our answers pile up does not read: beyond this it is left. */
-const MAX_UNSENT_BYTES = 1_000_000;
 /** Blocks of one `inv` that are worth a question; an `inv` of a block names one, of a long reorg a few. */
 const MAX_INV_BLOCKS = 16;
 
@@ -103,6 +101,8 @@ class P2pLink implements Link {
   /** Set when the handshake is done. */
   #bodies: BodyAsks | null = null;
   #over = false;
+  /** Ends the questions that this link asks on its own. */
+  readonly #end = new AbortController();
   #receivedAt = 0;
   /** What the pipeline asked with last: good for questions of our own. */
   #locator: readonly string[] = [];
@@ -154,22 +154,21 @@ class P2pLink implements Link {
   close(): Promise<void> {
     this.#over = true;
     this.#pinger.stop();
+    this.#end.abort();
     this.#socket.destroy();
     return this.#closed;
   }
 
   #lose(error: SprintError): void {
     if (this.#over) return;
-    this.#over = true;
-    this.#pinger.stop();
-    this.#socket.destroy();
+    void this.close();
     this.#events.lost(error);
   }
 
+  /** A peer that sends and does not read cannot pile up much here: what it may ask is metered, and it owes us a pong. */
   readonly #send = (command: string, payload?: Uint8Array): void => {
     if (this.#over) return;
     this.#socket.write(encodeMessage(this.#codec.params.magic, command, payload));
-    if (this.#socket.writableLength > MAX_UNSENT_BYTES) this.#lose(notReading(this.#settings.url));
   };
 
   #greet(): void {
@@ -291,15 +290,15 @@ class P2pLink implements Link {
     // One question out is enough: its answer, or the next inv, brings what came meanwhile.
     if (this.#headers.waiting) return;
     const patience = new AbortController();
-    const cancel = this.#clock.after(this.#settings.requestTimeoutMs ?? 20_000, () => patience.abort());
-    const locator = this.#newest === null ? this.#locator : [this.#newest, ...this.#locator];
-    this.#headers.ask(locator, patience.signal).then(
-      (headers) => {
-        cancel();
-        this.#announceHeaders(headers, "inv");
-      },
-      () => {},
+    const cancel = this.#clock.after(this.#settings.requestTimeoutMs ?? FEED_DEFAULTS.requestTimeoutMs, () =>
+      patience.abort(),
     );
+    const locator = this.#newest === null ? this.#locator : [this.#newest, ...this.#locator];
+    this.#headers
+      .ask(locator, AbortSignal.any([patience.signal, this.#end.signal]))
+      .then((headers) => this.#announceHeaders(headers, "inv"))
+      .catch(() => {})
+      .finally(cancel);
   }
 
   #announceHeaders(headers: readonly Header[], via: AnnounceVia): void {
@@ -346,22 +345,11 @@ function socketError(url: string, error: NodeJS.ErrnoException): SprintError {
 function hungUp(url: string, shakingHands: boolean): SprintError {
   const hint = shakingHands
     ? "while shaking hands: it may be on another network, full, or have banned this address"
-    : "; dialling again later";
+    : "and is dialled again later";
   return new SprintError("SPRINT_UPSTREAM_DISCONNECTED", `${url} closed the connection ${hint}.`, {
     url,
     shakingHands,
   });
-}
-
-function notReading(url: string): SprintError {
-  return new SprintError(
-    "SPRINT_P2P_NOT_READING",
-    `${url} sends but does not read: ${MAX_UNSENT_BYTES} bytes for it wait unsent. Disconnected.`,
-    {
-      url,
-      maxUnsentBytes: MAX_UNSENT_BYTES,
-    },
-  );
 }
 
 function blackHole(url: string, pongTimeoutMs: number): SprintError {

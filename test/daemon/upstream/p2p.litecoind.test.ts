@@ -1,0 +1,192 @@
+/** The P2P feed against a real Litecoin Core. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type Server, type Socket, connect, createServer, type AddressInfo } from "node:net";
+import { after, before, describe, test } from "node:test";
+import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
+import { createBreaker } from "../../../src/daemon/breaker/index.ts";
+import { type ChainCodec, codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
+import { type Announcement, type Feed, createP2pFeed } from "../../../src/daemon/upstream/index.ts";
+import { type Litecoind, hasLitecoind, startLitecoind } from "../../fakes/litecoind.ts";
+
+const skip = hasLitecoind() ? false : "litecoind is not installed";
+const never = new AbortController().signal;
+const LITECOIN = codecFor(paramsFor("litecoin", "regtest"));
+
+/** What one feed told, and the means to wait for it. */
+class Listener {
+  readonly feed: Feed;
+  readonly announced: Announcement[] = [];
+  readonly told: string[] = [];
+  #wake: () => void = () => {};
+
+  constructor(port: number, codec: ChainCodec = LITECOIN) {
+    const tell = (what: string) => {
+      this.told.push(what);
+      this.#wake();
+    };
+    this.feed = createP2pFeed(
+      { name: "node", host: "127.0.0.1", port, backoff: { baseMs: 20, capMs: 100 } },
+      {
+        codec,
+        clock: systemClock,
+        random: seededRandom(1),
+        breaker: createBreaker({ name: "b", failureThreshold: 1_000, resetTimeoutMs: 100, halfOpenCalls: 1 }),
+        sink: {
+          up: () => tell("up"),
+          announce: (_, announcements) => {
+            this.announced.push(...announcements);
+            this.#wake();
+          },
+          down: (_, reason) => tell(reason),
+        },
+      },
+    );
+    this.feed.start();
+  }
+
+  async until(holds: () => boolean): Promise<void> {
+    while (!holds()) await new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+
+  /** Waits until the block was pushed. */
+  async heard(hash: string): Promise<Announcement> {
+    for (;;) {
+      const found = this.announced.find(({ header }) => header.hash === hash);
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}
+
+describe("a real litecoind", { skip }, () => {
+  let node: Litecoind;
+  const closing: (() => Promise<void>)[] = [];
+  before(async () => {
+    node = await startLitecoind({ args: ["-vbparams=mweb:0:0"] });
+    await node.mine(3);
+  });
+  after(async () => {
+    for (const close of closing) await close();
+    await node.stop();
+  });
+
+  async function listen(port = node.p2pPort): Promise<Listener> {
+    const listener = new Listener(port);
+    closing.push(() => listener.feed.close());
+    await listener.until(() => listener.told.includes("up"));
+    return listener;
+  }
+
+  test("its headers, its blocks as they are mined, and their bodies", async () => {
+    const { feed, ...rest } = await listen();
+    assert.match(feed.status().agent ?? "", /^\/LitecoinCore:/);
+    const headers = await feed.headersAfter([LITECOIN.params.genesisHash], never);
+    assert.equal(headers.at(-1)?.hash, await node.rpc("getbestblockhash"));
+    assert.deepEqual(await feed.headersAfter([headers.at(-1)?.hash ?? "", LITECOIN.params.genesisHash], never), []);
+    for (const { hash } of headers) {
+      const verdict = LITECOIN.checkBody(await feed.body(hash, never), null);
+      assert.ok(verdict.ok, JSON.stringify(verdict));
+    }
+    assert.equal(rest.announced.length, 0, "answers are not announcements");
+  });
+
+  test("each new block comes as a compact block, in order, with its body", async () => {
+    const listener = await listen();
+    await listener.feed.headersAfter([LITECOIN.params.genesisHash], never);
+    const mined = await node.mine(20);
+    for (const hash of mined) {
+      await listener.heard(hash);
+      const verdict = LITECOIN.checkBody(await listener.feed.body(hash, never), null);
+      assert.ok(verdict.ok && verdict.facts.txCount === 1, JSON.stringify(verdict));
+    }
+    const [first] = mined;
+    assert.deepEqual([...new Set(listener.announced.map(({ header }) => header.hash))], mined);
+    assert.equal((await listener.heard(first ?? "")).via, "cmpctblock");
+    assert.equal((await listener.heard(first ?? "")).txCount, 1);
+  });
+
+  test("a chain of another genesis on the same magic is a wrong network", async () => {
+    const listener = new Listener(node.p2pPort, codecFor(paramsFor("bitcoin", "regtest")));
+    closing.push(() => listener.feed.close());
+    await listener.until(() => listener.told.includes("up"));
+    const bitcoinGenesis = paramsFor("bitcoin", "regtest").genesisHash;
+    await assert.rejects(listener.feed.headersAfter([bitcoinGenesis], never), {
+      code: "SPRINT_UPSTREAM_WRONG_NETWORK",
+    });
+    assert.equal(listener.feed.status().lastError?.code, "SPRINT_UPSTREAM_WRONG_NETWORK");
+  });
+
+  test("through a line that cuts and delays writes, and back after kill -9", async () => {
+    const line = await startLine(node.p2pPort);
+    closing.push(() => line.close());
+    const listener = await listen(line.port);
+    await listener.feed.headersAfter([LITECOIN.params.genesisHash], never);
+    const before = await node.mine(3);
+    for (const hash of before) await listener.heard(hash);
+    await node.rpc("gettxoutsetinfo");
+    await node.kill();
+    await listener.until(() => listener.told.some((what) => /closed the connection/.test(what)));
+    await node.restart();
+    await listener.until(() => listener.told.filter((what) => what === "up").length === 2);
+    await listener.feed.headersAfter([LITECOIN.params.genesisHash], never);
+    const [hash] = await node.mine(1);
+    await listener.heard(hash ?? "");
+  });
+});
+
+describe("a real litecoind with extension blocks", { skip }, () => {
+  test("the body comes with its extension", async () => {
+    const node = await startLitecoind({ wallet: true });
+    const listener = new Listener(node.p2pPort);
+    try {
+      await listener.until(() => listener.told.includes("up"));
+      await node.rpc("createwallet", ["w"]);
+      const plain = await node.rpc<string>("getnewaddress");
+      await node.rpc("generatetoaddress", [431, plain]);
+      await listener.feed.headersAfter([LITECOIN.params.genesisHash], never);
+      await node.rpc("sendtoaddress", [await node.rpc<string>("getnewaddress", ["", "mweb"]), 1]);
+      const mined = await node.rpc<string[]>("generatetoaddress", [3, plain]);
+      for (const [i, hash] of mined.entries()) {
+        await listener.heard(hash);
+        const body = await listener.feed.body(hash, never);
+        assert.equal(Buffer.from(body).toString("hex"), await node.rpc("getblock", [hash, 0]), `block ${432 + i}`);
+        const verdict = LITECOIN.checkBody(body, 432 + i);
+        assert.ok(verdict.ok, JSON.stringify(verdict));
+      }
+    } finally {
+      await listener.feed.close();
+      await node.stop();
+    }
+  });
+});
+
+/** A TCP line that passes on a few bytes at a time. */
+async function startLine(port: number): Promise<{ readonly port: number; close(): Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server: Server = createServer((near) => {
+    const far = connect(port, "127.0.0.1");
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.setNoDelay(true);
+      from.on("error", () => {});
+      from.on("close", () => to.destroy());
+      from.on("data", (chunk: Buffer) => {
+        for (let at = 0; at < chunk.length; at += 7) to.write(chunk.subarray(at, at + 7));
+      });
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, "close");
+    },
+  };
+}
