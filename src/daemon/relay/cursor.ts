@@ -108,7 +108,12 @@ export function encodeCursor(cursor: Cursor): string {
 export function decodeCursor(text: string): Cursor | null {
   if (!TEXT.test(text)) return null;
   const bytes = Buffer.from(text, "base64url");
-  if (bytes.length < HEAD_BYTES || bytes[0] !== VERSION || bytes.readUInt16BE(1) !== checksum(bytes, bytes.length))
+  if (
+    bytes.toString("base64url") !== text ||
+    bytes.length < HEAD_BYTES ||
+    bytes[0] !== VERSION ||
+    bytes.readUInt16BE(1) !== checksum(bytes, bytes.length)
+  )
     return null;
   const positions = new Map<Chain, ChainPosition>();
   let at = HEAD_BYTES;

@@ -1,6 +1,7 @@
 /**
  * Why something is missing from a stream. What a client does with a gap: it takes the next `block` event (`to`, where that is given)
- * as the block to go on from, and drops what it holds of that height and above; up to `from` (where given) what it holds stands.
+ * as the block to go on from, and drops what it holds of that height and above; up to `from` (where given) what it holds stands, and no
+ * more is told of it.
  * `body_unavailable` alone is milder: the blocks after `from` up to and with `to` stand, but their `validated` events will not come.
  */
 export const GAP = {

@@ -58,8 +58,8 @@ export class ChainIngest {
   readonly #origins = new WeakMap<TreeNode, Origin>();
   #live = false;
   #liveAt = 0;
-  /** Lowest height whose block was announced on the stream. */
-  #sentFrom = 0;
+  /** Highest height told as final; at first the last one before the stream. */
+  #toldFinal = 0;
   /** On the best chain, everything up to here is told as validated, is given up, or was there before the stream. */
   #provedHeight: number;
 
@@ -102,8 +102,7 @@ export class ChainIngest {
     this.#live = true;
     this.#liveAt = at;
     const tip = this.tree.tip;
-    this.#sentFrom = tip.block.height;
-    this.#provedHeight = tip.block.height - 1;
+    this.#provedHeight = this.#toldFinal = tip.block.height - 1;
     this.#send(this.announcedFact(tip), this.#originOf(tip).receivedAt);
     this.#settle();
   }
@@ -194,7 +193,7 @@ export class ChainIngest {
     const height = path.ancestor.block.height;
     this.#provedHeight = Math.min(this.#provedHeight, height);
     if (!this.#live) return;
-    this.#sentFrom = Math.min(this.#sentFrom, height + 1);
+    this.#toldFinal = Math.min(this.#toldFinal, height);
     this.#send(reorgFact(path), receivedAt);
     for (const node of path.applied) this.#announce(node, this.#originOf(node).receivedAt);
   }
@@ -203,11 +202,10 @@ export class ChainIngest {
   #settle(): void {
     if (this.#live && this.provesBodies) this.#settleProofs();
     else this.#provedHeight = this.tip.height;
-    const from = this.tree.final.block.height;
     this.tree.finalize(Math.min(this.tip.height - this.#options.finalityDepth, this.#provedHeight));
-    if (!this.#live) return;
-    for (let height = Math.max(from + 1, this.#sentFrom); height <= this.tree.final.block.height; height++) {
-      const node = this.tree.at(height);
+    while (this.#live && this.#toldFinal < this.finalized) {
+      this.#toldFinal++;
+      const node = this.tree.at(this.#toldFinal);
       if (node !== null) this.#send({ type: "finalized", data: refOf(node) }, this.#originOf(node).receivedAt);
     }
   }

@@ -140,7 +140,7 @@ class Story {
     if (at === undefined) return;
     if (!this.#ingest.isLive) {
       this.isBehind = true;
-      this.#gap(this.#known(at), null, GAP.CATCHING_UP);
+      this.startOver(GAP.CATCHING_UP);
       return;
     }
     if (this.#known(at) === null) {
@@ -171,8 +171,10 @@ class Story {
     const { tree } = this.#ingest;
     for (let node: TreeNode | null = this.#snapshotFrom(); node !== null; node = tree.at(node.block.height + 1))
       this.#announce(node);
-    const proof = this.#ingest.provedHeight >= this.#ingest.tip.height ? this.#ingest.validatedFact(tree.tip) : null;
+    if (!this.#ingest.provesBodies || this.#ingest.provedHeight < this.#ingest.tip.height) return;
+    const proof = this.#ingest.validatedFact(tree.tip);
     if (proof !== null) this.#add(proof, tree.tip);
+    else this.#gap(null, refOf(tree.tip), GAP.BODY_UNAVAILABLE);
   }
 
   #snapshotFrom(): TreeNode {

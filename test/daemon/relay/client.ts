@@ -17,8 +17,11 @@ export class ChainClient {
   /** The next block needs no parent: the stream begins, or a gap stands before it. */
   #rebase = true;
 
-  get tip(): Held | undefined {
-    return this.blocks.at(-1);
+  /** Where the stream stands after a reorg that undid all that was told, or a gap that leaves nothing of it. */
+  #anchor: RefData | undefined;
+
+  get tip(): RefData | undefined {
+    return this.blocks.at(-1) ?? this.#anchor;
   }
 
   hashes(): string[] {
@@ -40,7 +43,7 @@ export class ChainClient {
 
   #announced({ hash, height, parent_hash }: RefData & { readonly parent_hash: string }): void {
     if (this.#rebase) {
-      while (this.tip !== undefined && this.tip.height >= height) this.blocks.pop();
+      this.#dropFrom(height);
       if (this.tip !== undefined && (this.tip.hash !== parent_hash || this.tip.height !== height - 1)) this.blocks = [];
       this.#rebase = false;
     } else if (this.tip !== undefined) {
@@ -49,6 +52,7 @@ export class ChainClient {
     }
     const promised = this.#applied.shift();
     if (promised !== undefined) assert.equal(hash, promised.hash, "applied blocks follow their reorg in order");
+    this.#anchor = undefined;
     assert.ok(!this.hashes().includes(hash), "no block twice");
     this.blocks.push({ hash, height, proved: false });
   }
@@ -67,11 +71,12 @@ export class ChainClient {
     assert.deepEqual(this.#applied, [], "no reorg before the last one is told in full");
     assert.ok(common_ancestor.height >= this.finalized, "what is final is never undone");
     for (const { hash, height } of reverted) {
-      if (this.tip === undefined) continue;
-      assert.deepEqual({ hash, height }, { hash: this.tip.hash, height: this.tip.height }, "reverted newest first");
-      this.blocks.pop();
+      const undone = this.blocks.pop();
+      if (undone !== undefined)
+        assert.deepEqual({ hash, height }, { hash: undone.hash, height: undone.height }, "reverted newest first");
     }
-    if (this.tip !== undefined) assert.equal(this.tip.hash, common_ancestor.hash);
+    if (this.blocks.length === 0) this.#anchor = common_ancestor;
+    assert.equal(this.tip?.hash, common_ancestor.hash);
     this.#applied = [...applied];
     this.#rebase = false;
   }
@@ -92,8 +97,17 @@ export class ChainClient {
       return;
     }
     this.#applied = [];
-    if (from !== null) while (this.tip !== undefined && this.tip.height > from.height) this.blocks.pop();
+    if (from !== null) {
+      this.#dropFrom(from.height + 1);
+      this.#anchor = from;
+    }
+    for (const block of this.blocks) block.proved = true;
     this.finalized = Math.min(this.finalized, from?.height ?? -1);
     this.#rebase = true;
+  }
+
+  #dropFrom(height: number): void {
+    this.#anchor = undefined;
+    while ((this.blocks.at(-1)?.height ?? -1) >= height) this.blocks.pop();
   }
 }

@@ -58,8 +58,13 @@ describe("ChainIngest", () => {
     assert.equal(events.length, 0, "the first block's proof is still missing");
     ingest.validated(root.hash, FACTS);
     assert.deepEqual(lines(events), [
-      ...["validated 100", "validated 101", "validated 102", "validated 103", "validated 104"],
-      ...["finalized 101", "finalized 102"],
+      "validated 100",
+      "validated 101",
+      "validated 102",
+      "validated 103",
+      "validated 104",
+      "finalized 101",
+      "finalized 102",
     ]);
     const [first] = events;
     assert.ok(first?.type === "block");

@@ -24,7 +24,7 @@ describe("ForkTree", () => {
     assert.equal(tree.tip.block.hash, (blocks[2] as Block).hash);
     assert.equal(tree.add(fork[3] as Block, 1n), "reorged");
     assert.equal(tree.tip.block.hash, (fork[3] as Block).hash);
-    assert.equal(tree.at(101)!.block.hash, (fork[0] as Block).hash);
+    assert.equal(tree.at(101)?.block.hash, (fork[0] as Block).hash);
     assert.equal(tree.sideNodes, 3);
     const heavy = childOf(root);
     assert.equal(tree.add(heavy, 10n), "reorged");
