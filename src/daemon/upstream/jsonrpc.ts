@@ -1,19 +1,14 @@
 /**
- * JSON-RPC over HTTP to a node of the Bitcoin family. Takes answers in the forms of both 1.0 (error beside result, HTTP 500
- * for an error) and 2.0 (one of the two, HTTP 200). Every answer is bounded in bytes and in time, and every way in which it
- * can be wrong has a code of its own:
- *
- *   UNREACHABLE no connection, or it broke     TIMEOUT no answer in time            BUSY our own queue is full
- *   UNAUTHORIZED 401      FORBIDDEN 403        UNAVAILABLE 503 or "work queue"      STATUS any other status without JSON
- *   WARMING_UP code -28   METHOD_MISSING -32601   ERROR any other error object      COOKIE the cookie file cannot be read
- *   EMPTY, NOT_JSON, BAD_JSON, WRONG_ID, SHAPE, TOO_LARGE: it answered, but not like this         CLOSED after `close`
+ * JSON-RPC over HTTP to a node of the Bitcoin family: who may call, when and for how long. `jsonrpc-answer.ts` reads what
+ * comes back.
  *
  * Calls must be safe to repeat: one whose kept-alive connection the node had just dropped is sent once more.
  */
-import { readFile } from "node:fs/promises";
+import { open } from "node:fs/promises";
 import type { Pool } from "undici";
 import type { Clock } from "../../shared/clock.ts";
-import { type ErrorCode, type ErrorData, messageOf, SprintError } from "../../shared/errors.ts";
+import { messageOf, SprintError } from "../../shared/errors.ts";
+import { type Answer, type Outcome, readAnswer, readBatch, rpcProblem } from "./jsonrpc-answer.ts";
 import type { RpcAuth } from "./url.ts";
 
 export interface RpcClientOptions {
@@ -45,16 +40,6 @@ const MAX_COOKIE_BYTES = 4096;
 /** Nodes drop idle connections after `rpcservertimeout` and do not say how long that is; be the first to. */
 const KEEP_ALIVE_MS = 1000;
 
-/** Of one call of a batch. */
-export type Outcome =
-  | { readonly ok: true; readonly result: unknown }
-  | { readonly ok: false; readonly error: SprintError };
-
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
 export class RpcClient {
   readonly #options: Required<RpcClientOptions>;
   readonly #clock: Clock;
@@ -74,7 +59,7 @@ export class RpcClient {
   async call(method: string, params: readonly unknown[] = [], options: CallOptions = {}): Promise<unknown> {
     const id = this.#nextId++;
     const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
-    return this.#read(method, id, await this.#exchange(method, body, options));
+    return readAnswer(this.#options.origin, method, id, await this.#exchange(method, body, options));
   }
 
   /** Several calls of one method in one request; an outcome for each, in their order. */
@@ -85,12 +70,13 @@ export class RpcClient {
   ): Promise<readonly Outcome[]> {
     if (paramsOfEach.length === 0) return [];
     const calls = paramsOfEach.map((params) => ({ jsonrpc: "2.0", id: this.#nextId++, method, params }));
-    return this.#readBatch(method, calls, await this.#exchange(method, JSON.stringify(calls), options));
+    const answer = await this.#exchange(method, JSON.stringify(calls), options);
+    return readBatch(this.#options.origin, method, calls, answer);
   }
 
   /** Breaks off what is on the way. */
   async close(): Promise<void> {
-    this.#closing.abort(this.#problem("CLOSED", "the client was closed"));
+    this.#closing.abort(rpcProblem(this.#options.origin, "CLOSED", "the client was closed"));
     const pool = await this.#pool;
     await pool?.destroy();
   }
@@ -114,7 +100,8 @@ export class RpcClient {
       return;
     }
     if (this.#waiting.length >= this.#options.queueLimit) {
-      throw this.#problem(
+      throw rpcProblem(
+        this.#options.origin,
         "BUSY",
         `${method}: ${this.#waiting.length} calls wait already; the node is too slow for what is asked of it`,
       );
@@ -146,7 +133,9 @@ export class RpcClient {
     const timeoutMs = options.timeoutMs ?? this.#options.timeoutMs;
     const cancelTimer = this.#clock.after(timeoutMs, () =>
       stop.abort(
-        this.#problem("TIMEOUT", `${method}: expected an answer within ${timeoutMs} ms, got none`, { timeoutMs }),
+        rpcProblem(this.#options.origin, "TIMEOUT", `${method}: expected an answer within ${timeoutMs} ms, got none`, {
+          timeoutMs,
+        }),
       ),
     );
     const outer = [options.signal, this.#closing.signal].filter((signal) => signal !== undefined);
@@ -215,7 +204,9 @@ export class RpcClient {
       sizeBytes += chunk.length;
       // Leaving the loop destroys the body and with it the connection.
       if (sizeBytes > maxBytes)
-        throw this.#problem("TOO_LARGE", `${method}: expected at most ${maxBytes} bytes, got more`, { maxBytes });
+        throw rpcProblem(this.#options.origin, "TOO_LARGE", `${method}: expected at most ${maxBytes} bytes, got more`, {
+          maxBytes,
+        });
       chunks.push(chunk);
     }
     return { status: response.statusCode, body: Buffer.concat(chunks, sizeBytes).toString("utf8") };
@@ -242,17 +233,15 @@ export class RpcClient {
     if (auth.kind === "password") return basic(`${auth.user}:${auth.password}`);
     let cookie: string;
     try {
-      cookie = (await readFile(auth.file, "utf8")).trim();
+      cookie = (await readStart(auth.file, MAX_COOKIE_BYTES)).trim();
     } catch (cause) {
-      throw this.#problem(
-        "COOKIE",
-        `expected a readable cookie file at ${auth.file}, got: ${messageOf(cause)}; is the node running, and may this user read its data directory?`,
-        { file: auth.file },
-        cause,
-      );
+      const advice = "is the node running, and may this user read its data directory?";
+      const message = `expected a readable cookie file at ${auth.file}, got: ${messageOf(cause)}; ${advice}`;
+      throw rpcProblem(this.#options.origin, "COOKIE", message, { file: auth.file }, cause);
     }
-    if (!cookie.includes(":") || cookie.length > MAX_COOKIE_BYTES) {
-      throw this.#problem(
+    if (!cookie.includes(":")) {
+      throw rpcProblem(
+        this.#options.origin,
         "COOKIE",
         `expected USER:PASSWORD in the cookie file ${auth.file}, got ${cookie.length} characters without it`,
         { file: auth.file },
@@ -261,113 +250,25 @@ export class RpcClient {
     return basic(cookie);
   }
 
-  #read(method: string, id: number, answer: Answer): unknown {
-    const parsed = this.#parse(method, answer);
-    const { result, id: answeredId } = this.#member(method, parsed);
-    if (answeredId === id) return result;
-    const got = shorten(JSON.stringify(answeredId) ?? "none");
-    throw this.#problem("WRONG_ID", `${method}: expected the answer to call ${id}, got one to ${got}`, { id });
-  }
-
-  #readBatch(method: string, calls: readonly { readonly id: number }[], answer: Answer): readonly Outcome[] {
-    const parsed = this.#parse(method, answer);
-    if (!Array.isArray(parsed)) {
-      this.#member(method, parsed);
-      throw this.#problem("SHAPE", `${method}: expected a list of ${calls.length} answers, got one answer`);
-    }
-    const byId = new Map<unknown, unknown>();
-    for (const one of parsed) if (typeof one === "object" && one !== null) byId.set((one as { id?: unknown }).id, one);
-    return calls.map(({ id }): Outcome => {
-      const one = byId.get(id);
-      if (one === undefined)
-        throw this.#problem("WRONG_ID", `${method}: expected an answer to call ${id}, got none`, { id });
-      try {
-        return { ok: true, result: this.#member(method, one).result };
-      } catch (error) {
-        return { ok: false, error: error as SprintError };
-      }
-    });
-  }
-
-  /** One answer's members; throws what its error object says. */
-  #member(method: string, answer: unknown): { readonly result: unknown; readonly id: unknown } {
-    const { result, error, id } = (typeof answer === "object" && answer !== null ? answer : {}) as Record<
-      string,
-      unknown
-    >;
-    if (typeof error === "object" && error !== null) throw this.#errorObject(method, error);
-    if (result !== undefined && (error === undefined || error === null)) return { result, id };
-    throw this.#problem("SHAPE", `${method}: expected a result or an error object, got neither`);
-  }
-
-  #parse(method: string, { status, body }: Answer): unknown {
-    if (status === 401) {
-      const advice = "check USER:PASS@ or cookie= in the URL";
-      throw this.#problem("UNAUTHORIZED", `${method}: the node refused the credentials (401); ${advice}`, { status });
-    }
-    if (status === 403) {
-      const advice = "see its rpcallowip and rpcwhitelist";
-      throw this.#problem("FORBIDDEN", `${method}: the node refused this address or this method (403); ${advice}`, {
-        status,
-      });
-    }
-    const text = body.trimStart();
-    if (!text.startsWith("{") && !text.startsWith("[")) throw this.#notJson(method, status, text);
-    try {
-      return JSON.parse(text) as unknown;
-    } catch (cause) {
-      const got = `${body.length} characters that are none: ${messageOf(cause)}`;
-      throw this.#problem("BAD_JSON", `${method}: expected JSON, got ${got}`, { status });
-    }
-  }
-
-  #notJson(method: string, status: number, text: string): SprintError {
-    const overloaded = status === 503 || text.startsWith("Work queue depth exceeded");
-    if (overloaded)
-      return this.#problem(
-        "UNAVAILABLE",
-        `${method}: the node has no room for calls now (${status}): ${shorten(text)}`,
-        { status },
-      );
-    if (status < 200 || status > 299)
-      return this.#problem(
-        "STATUS",
-        `${method}: expected a JSON-RPC answer, got HTTP status ${status}: ${shorten(text)}`,
-        { status },
-      );
-    if (text === "")
-      return this.#problem("EMPTY", `${method}: expected a JSON-RPC answer, got an empty one`, { status });
-    const what = text.startsWith("<") ? "a web page; is this a node's RPC port?" : shorten(text);
-    return this.#problem("NOT_JSON", `${method}: expected a JSON-RPC answer, got ${what}`, { status });
-  }
-
-  #errorObject(method: string, error: object): SprintError {
-    const { code, message } = error as { code?: unknown; message?: unknown };
-    const said = shorten(typeof message === "string" ? message : "no message");
-    const data = { method, rpcCode: code };
-    if (code === -28) return this.#problem("WARMING_UP", `${method}: the node is starting: ${said}`, data);
-    if (code === -32601) return this.#problem("METHOD_MISSING", `${method}: the node does not have this method`, data);
-    return this.#problem("ERROR", `${method}: the node answered error ${String(code)}: ${said}`, data);
-  }
-
   #asUnreachable(method: string, error: unknown): unknown {
     if (error instanceof SprintError) return error;
-    return this.#problem(
+    return rpcProblem(
+      this.#options.origin,
       "UNREACHABLE",
       `${method}: expected a node at ${this.#options.origin}, got: ${reasonOf(error)}`,
       { reason: codeOf(error) },
       error,
     );
   }
+}
 
-  #problem(what: string, message: string, data: ErrorData = {}, cause?: unknown): SprintError {
-    const code: ErrorCode = `SPRINT_RPC_${what}`;
-    return new SprintError(
-      code,
-      message,
-      { origin: this.#options.origin, ...data },
-      cause === undefined ? {} : { cause },
-    );
+async function readStart(file: string, maxBytes: number): Promise<string> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxBytes), 0, maxBytes, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await handle.close();
   }
 }
 
@@ -387,9 +288,4 @@ function reasonOf(error: unknown): string {
 
 function isDroppedConnection(error: unknown): boolean {
   return ["UND_ERR_SOCKET", "ECONNRESET", "EPIPE"].includes(codeOf(error));
-}
-
-function shorten(text: string): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  return line.length > 120 ? `${line.slice(0, 117)}...` : line;
 }

@@ -3,6 +3,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { type ErrorData, isSprintError, SprintError } from "../../shared/errors.ts";
 import { type ChainCodec, findByGenesis, type Header } from "../chain/index.ts";
 import type { CallOptions, RpcClient } from "./jsonrpc.ts";
+import { shorten } from "./jsonrpc-answer.ts";
 
 /** What is needed of a chain's codec. */
 export type HeaderCodec = Pick<ChainCodec, "chain" | "network" | "params" | "decodeHeader">;
@@ -68,7 +69,7 @@ export class RpcNode {
     try {
       const info = await this.#client.call("getnetworkinfo", [], { signal });
       const agent = member(info, "subversion");
-      return typeof agent === "string" ? agent.slice(0, 256) : null;
+      return typeof agent === "string" ? shorten(agent, 256) : null;
     } catch (error) {
       if (isSprintError(error) && REFUSED.has(error.code)) return null;
       throw error;

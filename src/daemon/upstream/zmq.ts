@@ -10,7 +10,7 @@
  * A reorg is told by its last block only. So whatever does not fit behind what was told before is repaired over the node's
  * RPC, in order. Without an RPC there is nobody to ask: blocks are passed on as they come.
  */
-import type { Message, Subscriber } from "zeromq";
+import type * as zeromq from "zeromq";
 import type { Cancel } from "../../shared/clock.ts";
 import { messageOf, SprintError } from "../../shared/errors.ts";
 import type { Header } from "../chain/index.ts";
@@ -45,7 +45,7 @@ export interface SequenceGap {
   readonly got: number;
 }
 
-type Zmq = typeof import("zeromq");
+type Zmq = typeof zeromq;
 
 const TOPICS = ["hashblock", "rawblock", "sequence"] as const;
 /** Messages waiting for us in memory; beyond that they wait, or are dropped, at the publisher. */
@@ -93,7 +93,7 @@ class ZmqLink implements Link {
   readonly #sequences = new SequenceTracker();
   readonly #abort = new AbortController();
   readonly #ended: Promise<void>;
-  #socket: Subscriber | null = null;
+  #socket: zeromq.Subscriber | null = null;
   #cancelSecondLook: Cancel = () => {};
   /** The tip to repair up to: a hash, or "best" for whatever the node has. */
   #wanted: string | null = null;
@@ -173,7 +173,7 @@ class ZmqLink implements Link {
     this.#events.told({ height: tip.height, ...(agent === null ? {} : { agent }) });
   }
 
-  async #open(): Promise<Subscriber> {
+  async #open(): Promise<zeromq.Subscriber> {
     const zmq = await this.#load();
     return new zmq.Subscriber({
       linger: 0,
@@ -202,7 +202,7 @@ class ZmqLink implements Link {
   }
 
   /** Resolves when both sides speak ZMTP; from then on a broken connection is `lost`. */
-  #handshake(socket: Subscriber): Promise<void> {
+  #handshake(socket: zeromq.Subscriber): Promise<void> {
     const { host, port } = this.#address;
     const { signal } = this.#abort;
     const address = `tcp://${host}:${port}`;
@@ -232,7 +232,7 @@ class ZmqLink implements Link {
     });
   }
 
-  #onMessage(frames: readonly Message[], receivedAt: number): void {
+  #onMessage(frames: readonly zeromq.Message[], receivedAt: number): void {
     const [topicFrame, body, counter] = frames;
     const topic = topicFrame?.toString("latin1") ?? "";
     if (body === undefined || counter?.length !== 4 || frames.length !== 3) throw malformed(topic, frames);
@@ -292,7 +292,7 @@ async function loadZmq(): Promise<Zmq> {
   return (loaded as Zmq & { readonly default?: Zmq }).default ?? loaded;
 }
 
-function malformed(topic: string, frames: readonly Message[]): SprintError {
+function malformed(topic: string, frames: readonly zeromq.Message[]): SprintError {
   const sizes = frames.map((frame) => frame.length).join(", ");
   const shown = JSON.stringify(topic.slice(0, 32));
   return zmqProblem(

@@ -121,6 +121,12 @@ const WRONG: readonly (readonly [name: string, status: number, body: (id: number
     () => ({ id: null, result: null, error: { code: -32700, message: "Parse error" } }),
     "SPRINT_RPC_ERROR",
   ],
+  [
+    "an error whose code is no number",
+    500,
+    (id) => ({ id, result: null, error: { code: { toString: 1, valueOf: 1 }, message: 7 } }),
+    "SPRINT_RPC_ERROR",
+  ],
   ["more bytes than allowed", 200, (id) => ({ id, error: null, result: "x".repeat(5000) }), "SPRINT_RPC_TOO_LARGE"],
 ];
 
@@ -145,6 +151,18 @@ test("every wrong answer has a code, and the next call goes on", async (t) => {
     wrong = null;
     assert.equal(await rpc.call("getblockhash"), "fine", name);
   }
+});
+
+test("what a node says is printed as one safe line", async (t) => {
+  const message = "a\nb\u001b[31mred\u202e" + "x".repeat(500);
+  const { origin } = await node(t, ({ id }, response) =>
+    say(response, 500, { id, result: null, error: { code: -1, message } }),
+  );
+  await assert.rejects(client(t, origin).call("x"), (error) => {
+    assert.ok(isSprintError(error) && error.message.length < 200);
+    assert.ok(!/[\p{Cc}\p{Cf}]/u.test(error.message));
+    return true;
+  });
 });
 
 test("an answer without an end is cut at the bound", async (t) => {
