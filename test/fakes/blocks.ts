@@ -121,7 +121,7 @@ export function treeRoot(leaves: readonly Buffer[]): Buffer {
     if (level.length % 2 === 1) level.push(level.at(-1) as Buffer);
     level = Array.from({ length: level.length / 2 }, (_, i) => sha256d(Buffer.concat(level.slice(i * 2, i * 2 + 2))));
   }
-  return level[0] as Buffer;
+  return level[0] ?? ZERO;
 }
 
 function heightPush(height: number): Buffer {
