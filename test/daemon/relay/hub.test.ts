@@ -1,0 +1,463 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import type { SprintEvent } from "../../../src/shared/events.ts";
+import { seededRandom } from "../../../src/shared/clock.ts";
+import { TIER, TIERS, type Tier } from "../../../src/shared/tier.ts";
+import {
+  type Drop,
+  EventLog,
+  type Filter,
+  Hub,
+  type HubOptions,
+  type StreamEvent,
+} from "../../../src/daemon/relay/index.ts";
+import { FakeClock } from "../../fakes/clock.ts";
+import { chainOn, genesis } from "./blocks.ts";
+import { FakeSubscriber } from "./subscriber.ts";
+
+const ENTROPY: Uint8Array = new Uint8Array(32).map((_, index) => index * 7 + 1);
+
+/** A hub on a clock that stands still, with the end of the turn in the test's hands. */
+function setUp(options: Partial<HubOptions> = {}, entropy = ENTROPY) {
+  const clock = new FakeClock();
+  const deferred: (() => void)[] = [];
+  const drops: Drop[] = [];
+  const slow: string[] = [];
+  const hub = new Hub(options, {
+    clock,
+    entropy,
+    defer: (fn) => deferred.push(fn),
+    onDrop: (drop) => drops.push(drop),
+    onSlow: ({ id }) => slow.push(id),
+  });
+  const log = new EventLog({}, { run: new Uint8Array(8).fill(9) });
+  let blocks = [genesis()];
+  const next = (phase: "announced" | "validated" = "announced"): StreamEvent => {
+    blocks = chainOn(blocks[0] as (typeof blocks)[0], 1);
+    const [{ hash, height, parentHash }] = blocks as [(typeof blocks)[0]];
+    return log.append({
+      chain: "bitcoin",
+      network: "regtest",
+      receivedAt: clock.now(),
+      type: "block",
+      phase,
+      data: {
+        ...{
+          hash,
+          height,
+          parent_hash: parentHash,
+          timestamp: "2025-09-05T18:55:07Z",
+          tx_count: null,
+          size_bytes: null,
+        },
+        upstream: "btc-ü",
+        validation: "header",
+      },
+    });
+  };
+  const endTurn = () => {
+    for (const fn of deferred.splice(0)) fn();
+  };
+  const publish = (count = 1): StreamEvent[] => {
+    const events = Array.from({ length: count }, () => next());
+    for (const event of events) hub.publish(event);
+    return events;
+  };
+  const join = (
+    id: string,
+    tier: Tier = "ENTERPRISE",
+    filter: Partial<Filter> = {},
+    backlog: readonly StreamEvent[] = [],
+  ): FakeSubscriber => {
+    const subscriber = new FakeSubscriber(id, tier, () => clock.now(), filter);
+    const data = { tier, network: "regtest", recovered: backlog.length > 0, version: "0" };
+    hub.add(subscriber, { hello: { type: "hello", cursor: `hello-${id}`, data }, backlog });
+    return subscriber;
+  };
+  return { clock, hub, log, next, publish, endTurn, join, drops, slow };
+}
+
+function cursors(messages: readonly SprintEvent[]): string[] {
+  return messages.filter(({ type }) => type !== "hello" && type !== "goodbye").map(({ cursor }) => cursor);
+}
+
+describe("Hub, at once", () => {
+  it("greets, then hands each event over as one frame of the contract's JSON", () => {
+    const { clock, join, publish, endTurn } = setUp();
+    const subscriber = join("a");
+    const [event] = publish();
+    clock.advance(0.4216);
+    endTurn();
+    const [hello, message] = subscriber.messages();
+    assert.equal(hello?.type, "hello");
+    assert.ok(event?.type === "block");
+    assert.deepEqual(message, {
+      type: "block",
+      chain: "bitcoin",
+      network: "regtest",
+      phase: "announced",
+      cursor: event.cursor,
+      data: { ...event.data, relay_time_ms: 0.422 },
+    });
+  });
+
+  it("joins what one turn publishes into one write, shared by all who hear the same", () => {
+    const { join, publish, endTurn, hub } = setUp();
+    const [first, second] = [join("a"), join("b")];
+    const events = publish(20);
+    assert.equal(first.writes.length, 1, "only the greeting before the turn ends");
+    endTurn();
+    assert.equal(first.writes.length, 2);
+    assert.equal(first.writes[1]?.bytes, second.writes[1]?.bytes);
+    assert.deepEqual(
+      cursors(first.messages()),
+      events.map(({ cursor }) => cursor),
+    );
+    assert.deepEqual([hub.stats().deliveries, hub.stats().writes], [40, 2]);
+  });
+
+  it("does not hold events back beyond its bounds", () => {
+    const { clock, join, publish, endTurn } = setUp({ joinEvents: 5 });
+    const subscriber = join("a");
+    publish(6);
+    assert.equal(cursors(subscriber.messages()).length, 5);
+    publish();
+    clock.advance(1);
+    publish();
+    assert.equal(cursors(subscriber.messages()).length, 8, "a turn that takes long");
+    endTurn();
+    assert.equal(subscriber.writes.length, 3);
+  });
+
+  it("stamps the true relay time into a copy, and never touches bytes that were handed over", () => {
+    const { clock, join, publish, endTurn, next, hub } = setUp();
+    const readers = Array.from({ length: 3 }, (_, index) => join(`r${index}`));
+    publish();
+    clock.advance(3);
+    endTurn();
+    const before = Buffer.from(readers[0]?.writes[1]?.bytes ?? []);
+    const late = next();
+    clock.advance(123_456_789.5);
+    hub.publish(late);
+    endTurn();
+    const times = readers[0]
+      ?.messages()
+      .flatMap((message) => (message.type === "block" ? [message.data.relay_time_ms] : []));
+    assert.deepEqual(times, [3, 99_999_999.999]);
+    assert.deepEqual(Buffer.from(readers[0]?.writes[1]?.bytes ?? []), before);
+  });
+
+  it("hands over in the order of the tiers", () => {
+    const { clock, publish, endTurn, hub } = setUp();
+    const order: string[] = [];
+    for (const tier of TIERS) {
+      const subscriber = new FakeSubscriber(tier, tier);
+      subscriber.write = (bytes) => {
+        if (bytes.length > 200) order.push(tier);
+      };
+      hub.add(subscriber, {
+        hello: { type: "hello", cursor: "", data: { tier, network: "n", recovered: false, version: "" } },
+        backlog: [],
+      });
+    }
+    publish();
+    endTurn();
+    assert.deepEqual(order, ["ENTERPRISE"]);
+    clock.advance(200);
+    assert.deepEqual(order, ["ENTERPRISE", "BUSINESS", "FREE"]);
+  });
+
+  it("evaluates filters, and tells a gap to everybody", () => {
+    const { join, next, hub, log, endTurn } = setUp();
+    const proofs = join("proofs", "ENTERPRISE", { phase: "validated" });
+    const reorgs = join("reorgs", "ENTERPRISE", { types: ["reorg"] });
+    const other = join("other", "ENTERPRISE", { chains: ["dogecoin"] });
+    const announced = next();
+    const validated = next("validated");
+    const gap = log.append({
+      chain: "bitcoin",
+      network: "regtest",
+      receivedAt: 0,
+      type: "gap",
+      data: { from: null, to: null, reason: "backlog_too_large" },
+    });
+    for (const event of [announced, validated, gap]) hub.publish(event);
+    endTurn();
+    assert.deepEqual(cursors(proofs.messages()), [validated.cursor, gap.cursor]);
+    assert.deepEqual(cursors(reorgs.messages()), [gap.cursor]);
+    assert.deepEqual(cursors(other.messages()), []);
+  });
+});
+
+describe("Hub, bounds", () => {
+  it("closes a slow subscriber with the cursor of the last event it was given, and nobody else", () => {
+    const { join, publish, endTurn, drops, slow, hub } = setUp({ outboxBytes: 4_000 });
+    const reader = join("reader");
+    const stalled = join("stalled");
+    stalled.stalled = true;
+    for (let round = 0; round < 20; round++) {
+      publish();
+      endTurn();
+    }
+    assert.equal(cursors(reader.messages()).length, 20);
+    assert.equal(stalled.closed?.code, 4008);
+    const messages = stalled.messages();
+    const goodbye = messages.at(-1);
+    assert.ok(goodbye?.type === "goodbye");
+    assert.deepEqual([goodbye.data.code, goodbye.data.reason], [4008, "slow_consumer"]);
+    assert.equal(goodbye.cursor, cursors(messages).at(-1));
+    assert.deepEqual([drops.length, drops[0]?.cursor, slow], [1, goodbye.cursor, ["stalled"]]);
+    assert.deepEqual([hub.stats().dropped, hub.stats().subscribers.ENTERPRISE], [1, 1]);
+  });
+
+  it("removes a subscriber whose socket throws", () => {
+    const { join, publish, endTurn, drops } = setUp();
+    join("broken").fails = true;
+    const good = join("good");
+    publish();
+    endTurn();
+    assert.equal(drops[0]?.reason, "write_failed");
+    assert.equal(cursors(good.messages()).length, 1);
+  });
+
+  it("delays what is above the tier's events a second, and drops none of it", () => {
+    const { clock, join, publish, endTurn } = setUp({ outboxBytes: 8 * 1024 * 1024 });
+    const subscriber = join("a", "FREE");
+    const events = publish(2_500);
+    endTurn();
+    clock.advance(10_000);
+    assert.deepEqual(
+      cursors(subscriber.messages()),
+      events.map(({ cursor }) => cursor),
+    );
+    const perSecond = new Map<number, number>();
+    const first = subscriber.writes[1]?.at ?? 0;
+    for (const { at, bytes } of subscriber.writes.slice(1)) {
+      const second = Math.floor((at - first) / 1_000);
+      perSecond.set(second, (perSecond.get(second) ?? 0) + new FrameCount(bytes).frames);
+    }
+    assert.ok(Math.max(...perSecond.values()) <= TIER.FREE.eventsPerSecond, JSON.stringify([...perSecond]));
+  });
+
+  it("queues live events behind a replay, and sends that in slices", () => {
+    const { clock, join, next, publish, endTurn } = setUp({ sliceEvents: 10 });
+    const backlog = Array.from({ length: 35 }, () => next());
+    const subscriber = join("a", "ENTERPRISE", {}, backlog);
+    assert.equal(cursors(subscriber.messages()).length, 10, "the first slice at once");
+    const live = publish(2);
+    endTurn();
+    clock.advance(100);
+    assert.deepEqual(
+      cursors(subscriber.messages()),
+      [...backlog, ...live].map(({ cursor }) => cursor),
+    );
+    assert.equal(subscriber.writes.length, 6, "greeting, four slices, the live ones");
+  });
+
+  it("waits with a replay for a socket that does not take it, and goes on", () => {
+    const { clock, join, next, drops } = setUp({ outboxBytes: 20_000, sliceEvents: 10 });
+    const backlog = Array.from({ length: 100 }, () => next());
+    const subscriber = join("a", "FREE", {}, backlog);
+    subscriber.stalled = true;
+    clock.advance(2_000);
+    assert.ok(subscriber.buffered <= 20_000);
+    assert.ok(cursors(subscriber.messages()).length < 100);
+    subscriber.stalled = false;
+    subscriber.buffered = 0;
+    clock.advance(2_000);
+    assert.equal(cursors(subscriber.messages()).length, 100);
+    assert.deepEqual(drops, []);
+  });
+
+  it("says goodbye to all with their own cursors", () => {
+    const { join, publish, endTurn, hub } = setUp();
+    const fast = join("fast");
+    const paced = join("paced", "FREE");
+    const [event] = publish();
+    endTurn();
+    hub.closeAll(4000, "shutdown");
+    assert.deepEqual([fast.messages().at(-1)?.cursor, paced.messages().at(-1)?.cursor], [event?.cursor, "hello-paced"]);
+    assert.deepEqual(paced.closed, { code: 4000, reason: "shutdown" });
+    assert.deepEqual(hub.stats().subscribers, { FREE: 0, BUSINESS: 0, ENTERPRISE: 0 });
+  });
+});
+
+describe("Hub, pacing", () => {
+  const PACED: readonly Tier[] = ["FREE", "BUSINESS"];
+
+  it("keeps every delivery inside its tier's window", () => {
+    const { clock, join, publish, endTurn } = setUp();
+    const subscribers = PACED.flatMap((tier) =>
+      Array.from({ length: 100 }, (_, index) => join(`${tier}${index}`, tier)),
+    );
+    for (let block = 0; block < 10; block++) {
+      publish();
+      endTurn();
+      clock.advance(37.3);
+    }
+    clock.advance(200);
+    for (const { tier, ...subscriber } of subscribers.map((one) => ({ tier: one.tier, messages: one.messages() }))) {
+      const { min, max } = TIER[tier].pacingMs as { min: number; max: number };
+      const times = subscriber.messages.flatMap((message) =>
+        message.type === "block" ? [message.data.relay_time_ms] : [],
+      );
+      assert.equal(times.length, 10);
+      for (const time of times) assert.ok(time >= min && time <= max, `${tier}: ${time} ms`);
+    }
+  });
+
+  it("spreads a thousand clients over the window, another way for each block", () => {
+    const { clock, join, publish, endTurn } = setUp();
+    const subscribers = Array.from({ length: 1_000 }, (_, index) => join(`s${index}`, "FREE"));
+    const orders: string[] = [];
+    for (let block = 0; block < 5; block++) {
+      const from = clock.now();
+      publish();
+      endTurn();
+      clock.advance(150);
+      const waits = subscribers.map(({ writes }) => Math.floor((writes.at(-1)?.at ?? 0) - from));
+      const perMs = new Map<number, number>();
+      for (const wait of waits) perMs.set(wait, (perMs.get(wait) ?? 0) + 1);
+      const peak = Math.max(...perMs.values());
+      assert.ok(peak <= 45, `${peak} of 1,000 in one millisecond; even is 21, without pacing it is 1,000`);
+      orders.push(waits.join());
+    }
+    assert.equal(new Set(orders).size, 5);
+  });
+
+  it("cannot be foreseen without the seed", () => {
+    const waits = (entropy: Uint8Array): string => {
+      const { clock, join, publish, endTurn } = setUp({}, entropy);
+      const subscribers = Array.from({ length: 20 }, (_, index) => join(`s${index}`, "FREE"));
+      publish();
+      endTurn();
+      clock.advance(150);
+      return subscribers.map(({ writes }) => writes.at(-1)?.at).join();
+    };
+    const other = Uint8Array.from(ENTROPY);
+    other[31] = 255;
+    assert.notEqual(waits(ENTROPY), waits(other));
+  });
+
+  it("cannot be got round with a cursor", () => {
+    const { clock, join, next } = setUp();
+    const from = clock.now();
+    const subscriber = join("a", "FREE", {}, [next()]);
+    assert.equal(subscriber.writes.length, 1);
+    clock.advance(150);
+    assert.ok((subscriber.writes[1]?.at ?? 0) - from >= 50);
+  });
+
+  it("needs one timer for all", () => {
+    const { clock, join, publish, endTurn } = setUp();
+    for (let index = 0; index < 500; index++) join(`s${index}`, "FREE");
+    publish();
+    endTurn();
+    assert.equal(clock.pending, 1);
+    clock.advance(200);
+    assert.equal(clock.pending, 0);
+  });
+});
+
+class FrameCount {
+  readonly frames: number;
+
+  constructor(bytes: Uint8Array) {
+    let frames = 0;
+    for (let at = 0; at < bytes.length; at += 4 + Buffer.from(bytes).readUInt16BE(at + 2)) frames++;
+    this.frames = frames;
+  }
+}
+
+describe("Hub, any order of things", () => {
+  it("gives every subscriber what it asked for, once and in order, or closes it with its place", () => {
+    const FILTERS: readonly Partial<Filter>[] = [
+      {},
+      { phase: "announced" },
+      { phase: "validated" },
+      { types: ["reorg"] },
+    ];
+    fc.assert(
+      fc.property(fc.nat(), fc.integer({ min: 20, max: 200 }), (seed, steps) => {
+        const random = seededRandom(seed);
+        const pick = (bound: number): number => Math.floor(random() * bound);
+        const { clock, join, next, publish, endTurn, hub, log } = setUp({
+          outboxBytes: 12_000,
+          sliceEvents: 4,
+          joinEvents: 8,
+        });
+        const sessions: { subscriber: FakeSubscriber; from: number; left: boolean }[] = [];
+        for (let step = 0; step < steps; step++) {
+          switch (pick(9)) {
+            case 0: {
+              // A new one, or one that comes back with a cursor of a while ago.
+              const from = random() < 0.5 ? log.lastSeq : pick(log.lastSeq + 1);
+              const filter = FILTERS[pick(FILTERS.length)] ?? {};
+              const heard = (event: StreamEvent): boolean =>
+                event.type === "block" &&
+                filter.types === undefined &&
+                (filter.phase === undefined || event.phase === filter.phase);
+              const backlog = (log.since(from) ?? []).filter(heard);
+              const subscriber = join(`s${step}`, TIERS[pick(3)] as Tier, filter, backlog);
+              sessions.push({ subscriber, from, left: false });
+              break;
+            }
+            case 1: {
+              const session = sessions[pick(sessions.length)];
+              if (session === undefined) break;
+              session.left = true;
+              hub.remove(session.subscriber.id);
+              break;
+            }
+            case 2: {
+              const subscriber = sessions[pick(sessions.length)]?.subscriber;
+              if (subscriber === undefined) break;
+              subscriber.stalled = !subscriber.stalled;
+              if (!subscriber.stalled) subscriber.buffered = 0;
+              break;
+            }
+            case 3:
+            case 4:
+              clock.advance(pick(60));
+              break;
+            case 5:
+              endTurn();
+              break;
+            case 6:
+              hub.publish(next("validated"));
+              break;
+            default:
+              publish(1 + pick(4));
+          }
+        }
+        for (const { subscriber } of sessions) {
+          subscriber.stalled = false;
+          subscriber.buffered = 0;
+        }
+        endTurn();
+        clock.advance(5_000);
+        for (const { subscriber, from, left } of sessions) {
+          const { filter } = subscriber;
+          const due = (log.since(from) ?? [])
+            .filter(
+              (event) =>
+                event.type === "block" &&
+                filter.types === null &&
+                (filter.phase === null || filter.phase === event.phase),
+            )
+            .map(({ cursor }) => cursor);
+          const messages = subscriber.messages();
+          const got = cursors(messages);
+          assert.deepEqual(got, due.slice(0, got.length), "in order, nothing twice, nothing left out");
+          if (subscriber.closed !== null) {
+            assert.equal(messages.at(-1)?.type, "goodbye");
+            assert.equal(messages.at(-1)?.cursor, got.at(-1) ?? `hello-${subscriber.id}`);
+          } else if (!left) assert.equal(got.length, due.length, "everything");
+        }
+        assert.equal(hub.stats().waiting, 0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
