@@ -65,8 +65,7 @@ function title({ version, view, now }: FrameInput, columns: number): Line {
 }
 
 function chainLines({ view, now }: FrameInput, columns: number): Line[] {
-  const fixed = 9 + 10 + 9 + 7 + 11 + 8 + 7;
-  const hashWidth = Math.min(64, Math.max(10, columns - fixed - 2));
+  const hashWidth = Math.min(64, Math.max(10, columns - 62));
   const head = [
     "CHAIN".padEnd(9),
     "NETWORK".padEnd(10),
@@ -156,7 +155,7 @@ function relayLine(view: DaemonView): Line {
   const open = breakers.filter((breaker) => breaker.state !== "closed");
   const states: Segment =
     open.length === 0
-      ? dim(`${breakers.length} breakers closed`)
+      ? dim(`${breakers.length} breaker${breakers.length === 1 ? "" : "s"} closed`)
       : { text: open.map((breaker) => `${breaker.name} ${breaker.state}`).join(", "), style: "bad" };
   return [plain(latency), plain("   "), states];
 }

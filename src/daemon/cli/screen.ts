@@ -69,7 +69,9 @@ export async function openScreen(options: ScreenOptions, modules: ScreenModules,
     return createElement(
       Box,
       { flexDirection: "column" },
-      ...lines.map((line, i) => createElement(Text, { key: i, wrap: "truncate" }, ...line.map(segment))),
+      ...lines.map((line, i) =>
+        createElement(Text, { key: i, wrap: "truncate" }, ...(line.length === 0 ? [" "] : line.map(segment))),
+      ),
     );
   };
   const segment = ({ text, style }: Segment, i: number) => createElement(Text, { key: i, ...COLOR[style] }, text);
@@ -103,11 +105,8 @@ function eventLine(event: StreamEvent, at: Date): Line {
       const what = `${height} …${hash.slice(-16)} `;
       if (event.phase === "announced")
         return [time, chain, { text: `${what}announced by ${upstream}`, style: "plain" }];
-      return [
-        time,
-        chain,
-        { text: `${what}validated, ${txCount ?? "?"} transactions, ${bytes ?? "?"} bytes`, style: "good" },
-      ];
+      const size = `${txCount ?? "?"} transaction${txCount === 1 ? "" : "s"}, ${bytes ?? "?"} bytes`;
+      return [time, chain, { text: `${what}validated, ${size}`, style: "good" }];
     }
     case "reorg": {
       const { depth, common_ancestor: ancestor } = event.data;

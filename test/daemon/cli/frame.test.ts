@@ -1,0 +1,107 @@
+import test from "node:test";
+import assert from "node:assert/strict";
+import * as fc from "fast-check";
+import { type FrameInput, type Line, frame, textOf, widthOf } from "../../../src/daemon/cli/frame.ts";
+import type { DaemonView, UpstreamView } from "../../../src/daemon/view.ts";
+
+const HASH = "00000000000000000007878ec04bb2b2e12317804810f4c26033585b3f81ffaa";
+const NOW = 1_700_000_000_000;
+
+function upstream(index: number, change: Partial<UpstreamView> = {}): UpstreamView {
+  return {
+    name: `ltc-${index}`,
+    chain: "litecoin",
+    state: "up",
+    agent: "/LitecoinCore:0.21.2.1/",
+    height: 2_600_000,
+    firsts: 7,
+    trouble: null,
+    ...change,
+  };
+}
+
+function view(change: Partial<DaemonView> = {}): DaemonView {
+  return {
+    network: "devnet",
+    startedAt: NOW - 90_000,
+    tiers: [{ tier: "ENTERPRISE", url: "http://127.0.0.1:9000", subscribers: 3 }],
+    chains: [
+      {
+        chain: "litecoin",
+        network: "devnet",
+        tip: { height: 2_600_001, hash: HASH, at: NOW - 4_000, phase: "validated" },
+        status: "synced",
+        relayed: 12,
+        reorgs: 1,
+      },
+    ],
+    upstreams: [upstream(1)],
+    breakers: [{ name: "upstream:litecoin:ltc-1", state: "closed" }],
+    relayMs: { p50: 0.213, p99: 0.8, count: 1_234 },
+    ...change,
+  };
+}
+
+function lines(change: Partial<FrameInput> = {}, size = { rows: 24, columns: 80 }): string[] {
+  return frame({ version: "0.1.0", view: view(), news: [], now: NOW, ...change }, size).map(textOf);
+}
+
+test("what an operator looks for stands in the frame", () => {
+  const text = lines().join("\n");
+  assert.match(text, /^sprint 0\.1\.0 {2}devnet: embedded nodes, no real blocks.* up 1m30s$/m);
+  assert.match(text, /litecoin .* 2600001 …\S*3f81ffaa +4s {2}validated +12 +1$/m);
+  assert.match(text, /ltc-1 +up +2600000 +7 {2}\/LitecoinCore/);
+  assert.match(text, /ENTERPRISE +http:\/\/127\.0\.0\.1:9000 +3$/m);
+  assert.match(text, /p50 0\.21 ms {2}p99 0\.80 ms {2}\(1234 deliveries\) {3}1 breakers? closed/);
+});
+
+test("a wide terminal shows the whole hash", () => {
+  assert.match(lines({}, { rows: 40, columns: 130 }).join("\n"), new RegExp(HASH));
+});
+
+test("columns stand under their heads", () => {
+  const [head = "", row = ""] = lines().slice(2, 4);
+  assert.equal(head.trimEnd().length, row.trimEnd().length);
+  assert.equal(head.indexOf("HEIGHT") + "HEIGHT".length, row.indexOf("2600001") + "2600001".length);
+});
+
+test("those in trouble come first, with the reason, and what has no room is counted", () => {
+  const upstreams = [...Array(30).keys()].map((i) => upstream(i));
+  upstreams.push(upstream(99, { state: "cordoned", trouble: "SPRINT_HEADER_BAD_WORK" }));
+  const text = lines({ view: view({ upstreams }) });
+  const first = text.findIndex((line) => line.startsWith("UPSTREAM")) + 1;
+  assert.match(text[first] ?? "", /ltc-99 +cordoned .*SPRINT_HEADER_BAD_WORK/);
+  assert.match(text.join("\n"), /and \d+ more; 30 of 31 are up/);
+});
+
+test("a chain without a block and an open breaker are told", () => {
+  const chain = { chain: "dogecoin", network: "mainnet", tip: null, status: "down", relayed: 0, reorgs: 0 } as const;
+  const breakers = [{ name: "upstream:dogecoin:doge-1", state: "open" }];
+  const text = lines({ view: view({ chains: [chain], breakers, relayMs: null }) }).join("\n");
+  assert.match(text, /dogecoin +mainnet +down, no block yet/);
+  assert.match(text, /no delivery yet {3}upstream:dogecoin:doge-1 open/);
+});
+
+test("the newest news is at the bottom, above the keys", () => {
+  const news: Line[] = [...Array(50).keys()].map((i) => [{ text: `news ${i}`, style: "plain" }]);
+  const text = lines({ news });
+  assert.equal(text.at(-2), "news 49");
+  assert.equal(text.at(-1), "q or Ctrl-C stops");
+});
+
+test("no frame is higher than rows - 1 or wider than the terminal, and none lets a control character through", () => {
+  const sizes = fc.record({ rows: fc.integer({ min: 2, max: 60 }), columns: fc.integer({ min: 1, max: 200 }) });
+  const agents = fc.array(fc.string({ unit: "binary-ascii", maxLength: 60 }), { maxLength: 20 });
+  fc.assert(
+    fc.property(sizes, agents, fc.nat(60), (size, names, newsCount) => {
+      const upstreams = names.map((agent, i) => upstream(i, { agent }));
+      const news: Line[] = Array.from({ length: newsCount }, () => [{ text: "\u001b[31mnews", style: "plain" }]);
+      const shown = frame({ version: "0.1.0", view: view({ upstreams }), news, now: NOW }, size);
+      assert.ok(shown.length <= size.rows - 1);
+      for (const line of shown) {
+        assert.ok(widthOf(line) <= size.columns);
+        assert.doesNotMatch(textOf(line), /\p{Cc}/u);
+      }
+    }),
+  );
+});
