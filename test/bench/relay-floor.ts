@@ -27,6 +27,7 @@ const subscribe = createServer({ noDelay: true }, (socket) => {
   socket.on("close", () => subscribers.delete(socket));
   socket.on("error", () => {});
   socket.resume();
+  socket.write("!");
 });
 
 const announce = createServer({ noDelay: true }, (socket) => {

@@ -3,7 +3,6 @@
  * armed; then the first frame that each of its sockets reads is stamped, and the stamps go back when all are there.
  */
 import { type Socket, connect } from "node:net";
-import { once } from "node:events";
 import { randomBytes } from "node:crypto";
 
 export type Group = "relay" | "floor";
@@ -30,7 +29,18 @@ const MIN_FRAME_BYTES = 64;
 /** So many handshakes at once. */
 const BATCH = 50;
 
-const sockets: Record<Group, Socket[]> = { relay: [], floor: [] };
+/** All sockets read into it, one after the other: a read costs no allocation. */
+const INBOX = Buffer.alloc(65_536);
+
+type OnRead = (chunk: Buffer) => void;
+
+interface Subscriber {
+  readonly socket: Socket;
+  /** Called with each chunk, which is only good until it returns. */
+  onRead: OnRead;
+}
+
+const subscribers: Record<Group, Subscriber[]> = { relay: [], floor: [] };
 const stamps: Record<Group, Float64Array> = { relay: new Float64Array(0), floor: new Float64Array(0) };
 const missing: Record<Group, number> = { relay: 0, floor: 0 };
 const firstFrame: Record<Group, string> = { relay: "", floor: "" };
@@ -39,24 +49,24 @@ process.on("message", (order: Order) => {
   if (order.do === "connect") void reconnect(order).then(() => report({ did: "connect" }));
   else {
     stamps[order.group].fill(0);
-    missing[order.group] = sockets[order.group].length;
+    missing[order.group] = subscribers[order.group].length;
     report({ did: "arm" });
   }
 });
 process.on("disconnect", () => process.exit(0));
 
 async function reconnect({ group, port, path, count }: Extract<Order, { do: "connect" }>): Promise<void> {
-  for (const socket of sockets[group]) socket.destroy();
-  sockets[group] = [];
+  for (const { socket } of subscribers[group]) socket.destroy();
+  subscribers[group] = [];
   stamps[group] = new Float64Array(count);
   missing[group] = 0;
   for (let from = 0; from < count; from += BATCH) {
     const batch = Array.from({ length: Math.min(BATCH, count - from) }, () => open(port, path));
-    for (const socket of await Promise.all(batch)) sockets[group].push(socket);
+    for (const subscriber of await Promise.all(batch)) {
+      const index = subscribers[group].push(subscriber) - 1;
+      subscriber.onRead = (chunk) => arrived(group, index, chunk);
+    }
   }
-  sockets[group].forEach((socket, index) => {
-    socket.on("data", (chunk: Buffer) => arrived(group, index, chunk));
-  });
 }
 
 function arrived(group: Group, index: number, chunk: Buffer): void {
@@ -67,31 +77,32 @@ function arrived(group: Group, index: number, chunk: Buffer): void {
   if (--missing[group] === 0) report({ did: "arrive", stamps: [...list], frame: firstFrame[group] });
 }
 
-/** A socket that is past its handshake and its `hello`. */
-async function open(port: number, path: string | null): Promise<Socket> {
-  const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-  socket.on("error", (error) => {
-    throw error;
-  });
-  await once(socket, "connect");
-  if (path === null) return socket;
-  const key = randomBytes(16).toString("base64");
-  socket.write(
-    `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-      `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
-  );
-  await new Promise<void>((resolve, reject) => {
+/** A socket that the other side has greeted: with a `hello` after the WebSocket handshake, with a byte on a bare socket. */
+function open(port: number, path: string | null): Promise<Subscriber> {
+  return new Promise((resolve, reject) => {
     let text = "";
-    socket.on("data", function greeting(chunk: Buffer) {
+    const greeting = (chunk: Buffer): void => {
       text += chunk.toString("latin1");
-      if (!text.startsWith("HTTP/1.1 101"))
-        reject(new Error(`expected 101 Switching Protocols, got ${text.slice(0, 200)}`));
-      if (!text.includes('"hello"')) return;
-      socket.off("data", greeting);
-      resolve();
+      const refused = path !== null && !text.startsWith("HTTP/1.1 101");
+      if (refused) reject(new Error(`expected 101 Switching Protocols, got ${text.slice(0, 200)}`));
+      if (path === null || text.includes('"hello"')) resolve(subscriber);
+    };
+    const callback = (length: number): boolean => {
+      subscriber.onRead(INBOX.subarray(0, length));
+      return true;
+    };
+    const socket = connect({ port, host: "127.0.0.1", noDelay: true, onread: { buffer: INBOX, callback } });
+    const subscriber: Subscriber = { socket, onRead: greeting };
+    socket.on("error", (error) => {
+      throw error;
     });
+    if (path === null) return;
+    const key = randomBytes(16).toString("base64");
+    socket.write(
+      `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+        `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
+    );
   });
-  return socket;
 }
 
 function report(message: Report): void {

@@ -188,7 +188,11 @@ async function setStage(): Promise<Stage> {
     const start = Number(process.hrtime.bigint());
     if (group === "relay") node.sendRaw(message);
     else toFloor.write(message);
-    const report = (await arrival) as Report;
+    const report = (await arrival.catch((error: unknown) => {
+      throw new Error(`${group} did not deliver ${hash}; peers: ${node.peers}; sprint said:\n${sprint.output()}`, {
+        cause: error,
+      });
+    })) as Report;
     if (report.did !== "arrive") throw new Error(`expected arrivals, got ${report.did}`);
     if (group === "relay") await adoptFrame(Buffer.from(report.frame, "base64"), hash);
     return report.stamps.map((stamp) => (stamp - start) / 1e6);
