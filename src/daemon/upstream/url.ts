@@ -179,7 +179,7 @@ function takeQuery(parts: Parts, known: readonly string[], whole: string): Reado
     const equals = pair.indexOf("=");
     const key = equals < 0 ? pair : pair.slice(0, equals);
     const raw = equals < 0 ? "" : pair.slice(equals + 1);
-    if (!known.includes(key)) throw wrong(whole, `parameters of ${known.join(", ")}`, key.slice(0, 32));
+    if (!known.includes(key)) throw wrong(whole, `parameters of ${known.join(", ")}`, quoted(key, whole));
     if (taken.has(key)) throw wrong(whole, `${key}= once`, "twice");
     if (raw === "") throw wrong(whole, `a value for ${key}=`, "none");
     // A URL that is written plainly keeps its own percent-encoding.
@@ -210,7 +210,8 @@ function nestedRpc(url: string, cookie: string | null, whole: string): RpcAddres
 function network(query: ReadonlyMap<string, string>, whole: string): string | null {
   const name = query.get("network");
   if (name === undefined) return null;
-  if (!NETWORK.test(name)) throw wrong(whole, "network=mainnet, regtest or another network's name", name.slice(0, 32));
+  if (!NETWORK.test(name))
+    throw wrong(whole, "network=mainnet, regtest or another network's name", quoted(name, whole));
   return name;
 }
 
@@ -229,6 +230,11 @@ function decode(text: string, whole: string): string {
   } catch {
     throw wrong(whole, "percent signs written as %25", "a percent sign that encodes nothing");
   }
+}
+
+/** A part of the URL for the message; not where there are credentials, for a password may have been cut in two. */
+function quoted(part: string, whole: string): string {
+  return /@|%40/i.test(whole) ? "something else" : part.slice(0, 32);
 }
 
 /** Without a cause: what the URL parser throws holds the URL as written, password and all. */

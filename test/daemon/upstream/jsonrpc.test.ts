@@ -6,6 +6,8 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import fc from "fast-check";
+import { readAnswer, readBatch } from "../../../src/daemon/upstream/jsonrpc-answer.ts";
 import { RpcClient, type RpcClientOptions } from "../../../src/daemon/upstream/jsonrpc.ts";
 import { systemClock } from "../../../src/shared/clock.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
@@ -316,4 +318,35 @@ test("a batch gives each call its own outcome, whatever the order of the answers
   await assert.rejects(rpc.batch("getblockhash", [[1]]), { code: "SPRINT_RPC_SHAPE" });
   assert.deepEqual(await rpc.batch("getblockhash", []), []);
   assert.equal(calls.length, 4);
+});
+
+test("whatever is answered is a result or an error with a code", () => {
+  const member = fc.oneof(
+    fc.jsonValue(),
+    fc.constant({ toString: 1 }),
+    fc.record({ code: fc.jsonValue(), message: fc.jsonValue() }),
+  );
+  const object = fc.dictionary(fc.constantFrom("result", "error", "id", "jsonrpc", "__proto__"), member);
+  const body = fc.oneof(
+    fc.string(),
+    fc.json(),
+    object.map((value) => JSON.stringify(value)),
+    fc.array(fc.oneof(object, fc.jsonValue())).map((value) => JSON.stringify(value)),
+  );
+  const status = fc.constantFrom(200, 204, 301, 401, 403, 404, 500, 503);
+  const coded = (read: () => unknown): void => {
+    try {
+      read();
+    } catch (error) {
+      assert.ok(isSprintError(error) && error.code.startsWith("SPRINT_RPC_"), String(error));
+      assert.ok(error.message.length < 500 && !/\p{Cc}/u.test(error.message), JSON.stringify(error.message));
+    }
+  };
+  fc.assert(
+    fc.property(status, body, (status, body) => {
+      coded(() => readAnswer("http://h:1", "getblock", 1, { status, body }));
+      coded(() => readBatch("http://h:1", "getblock", [{ id: 1 }, { id: 2 }], { status, body }));
+    }),
+    { seed: 7, numRuns: 3000 },
+  );
 });

@@ -1,6 +1,8 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
+import fc from "fast-check";
 import { parseUpstreamUrl, redact, rpcOrigin } from "../../../src/daemon/upstream/url.ts";
+import { isSprintError } from "../../../src/shared/errors.ts";
 
 test("a peer", () => {
   assert.deepEqual(parseUpstreamUrl("p2p://127.0.0.1:19444?network=regtest"), {
@@ -152,4 +154,31 @@ test("redact leaves nothing secret in any text", () => {
     assert.equal(redact(text), shown);
     assert.ok(!redact(text).includes(secret));
   }
+});
+
+test("whatever is written gives an address or the one code, and a password never comes out", () => {
+  const odd = fc.string({ unit: fc.constantFrom(..."aZ0:/?#@%[]&=+. \\\u0000é") });
+  const part = fc.string({ unit: fc.constantFrom(..."x/?#@%&=+:"), maxLength: 4 });
+  const password = fc.tuple(part, part).map(([front, back]) => `${front}s3cr3t${back}`);
+  const url = fc.oneof(
+    odd,
+    fc
+      .tuple(fc.constantFrom("p2p", "http", "https", "zmq+tcp", "ws"), odd)
+      .map(([scheme, rest]) => `${scheme}://${rest}`),
+    fc
+      .tuple(fc.constantFrom("http://", "zmq+tcp://h:1?rpc=http://", "p2p://"), password, odd)
+      .map(([front, password, rest]) => `${front}user:${password}@host:1${rest}`),
+  );
+  fc.assert(
+    fc.property(url, (url) => {
+      assert.ok(!redact(url).includes("s3cr3t"), redact(url));
+      try {
+        assert.ok(!parseUpstreamUrl(url).display.includes("s3cr3t"));
+      } catch (error) {
+        assert.ok(isSprintError(error) && error.code === "SPRINT_CONFIG_UPSTREAM_URL", String(error));
+        assert.ok(!JSON.stringify([error.message, error.data]).includes("s3cr3t"), error.message);
+      }
+    }),
+    { seed: 11, numRuns: 5000 },
+  );
 });
