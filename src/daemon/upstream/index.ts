@@ -1,7 +1,7 @@
 /** Connections to the nodes that we listen to. Owns dialling, watching, reconnecting and each protocol's requests; does not
  *  own what a block means, whether it is valid, or which upstream is to be believed. */
 export type { AnnounceVia, Announcement, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
-export { FEED_DEFAULTS, stallMsFor } from "./feed.ts";
+export { FEED_DEFAULTS, type FeedModules, stallMsFor } from "./feed.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export { P2P_DEFAULTS, createP2pFeed } from "./p2p.ts";
 export type { P2pModules, P2pOptions } from "./p2p.ts";
@@ -12,3 +12,5 @@ export { createZmqFeed } from "./zmq.ts";
 export type { SequenceGap, ZmqFeedModules, ZmqFeedOptions } from "./zmq.ts";
 export { parseUpstreamUrl, redact } from "./url.ts";
 export type { P2pAddress, RpcAddress, RpcAuth, RpcUpstreamAddress, UpstreamAddress, ZmqAddress } from "./url.ts";
+export { PEER_SET_DEFAULTS, PeerSet } from "./peers.ts";
+export type { PeerSetModules, PeerSetOptions, PeerStatus } from "./peers.ts";
