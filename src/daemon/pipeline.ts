@@ -92,9 +92,14 @@ const NOT_A_FAULT: ReadonlySet<string> = new Set(["SPRINT_HEADER_TIME_TOO_NEW"])
 const MUTATED: ReadonlySet<string> = new Set([
   "SPRINT_BLOCK_BAD_MERKLE_ROOT",
   "SPRINT_BLOCK_DUPLICATE_TX",
+  "SPRINT_BLOCK_MUTATED",
+  "SPRINT_BLOCK_BAD_WITNESS_NONCE_SIZE",
   "SPRINT_BLOCK_BAD_WITNESS_COMMITMENT",
-  "SPRINT_BLOCK_BAD_WITNESS_NONCE",
   "SPRINT_BLOCK_UNEXPECTED_WITNESS",
+  "SPRINT_BLOCK_BAD_MWEB",
+  "SPRINT_BLOCK_MWEB_HASH_MISMATCH",
+  "SPRINT_BLOCK_MWEB_MISSING",
+  "SPRINT_BLOCK_UNEXPECTED_MWEB_DATA",
 ]);
 
 export class Pipeline implements FeedSink {
@@ -250,9 +255,10 @@ export class Pipeline implements FeedSink {
       this.#recordArrival(item, known.block.height);
       return;
     }
+    // Not remembered by hash: that does not cover an AuxPoW, and one bad proof must not stain the block.
     const refusal = workRefusal ?? this.#refused.get(header.hash) ?? this.#refused.get(header.parentHash);
     if (refusal !== null && refusal !== undefined) {
-      this.#refuse(record, header, refusal);
+      this.#fault(record.feed, withHash(refusal, header.hash));
       return;
     }
     const parent = ingest.tree.get(header.parentHash);
@@ -298,7 +304,7 @@ export class Pipeline implements FeedSink {
       return;
     }
     bounded(this.#refused, header.hash, refusal, MAX_REFUSED);
-    this.#fault(record.feed, { ...refusal, data: { ...refusal.data, hash: header.hash } });
+    this.#fault(record.feed, withHash(refusal, header.hash));
   }
 
   #fault(feed: Feed, refusal: Refusal): void {
@@ -419,7 +425,7 @@ export class Pipeline implements FeedSink {
         ingest.validated(hash, verdict.facts);
         return true;
       }
-      this.#fault(feed, { ...verdict.refusal, data: { ...verdict.refusal.data, hash } });
+      this.#fault(feed, withHash(verdict.refusal, hash));
       mutated = isMutation(verdict.refusal);
       if (!mutated) {
         bounded(this.#refused, hash, verdict.refusal, MAX_REFUSED);
@@ -450,6 +456,10 @@ export class Pipeline implements FeedSink {
       }
     }
   }
+}
+
+function withHash(refusal: Refusal, hash: string): Refusal {
+  return { ...refusal, data: { ...refusal.data, hash } };
 }
 
 function isMutation(refusal: Refusal): boolean {

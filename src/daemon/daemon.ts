@@ -1,0 +1,265 @@
+/** The composition root: builds every room from the configuration, starts them, and closes them in reverse order. */
+import { randomBytes } from "node:crypto";
+import { createHistogram } from "node:perf_hooks";
+import { CHAINS, type Chain } from "../shared/chain.ts";
+import { type Cancel, seededRandom, systemClock } from "../shared/clock.ts";
+import { messageOf } from "../shared/errors.ts";
+import { TIER, TIER_ORDER, type Tier } from "../shared/tier.ts";
+import type { Transition } from "./breaker/index.ts";
+import { codecFor, paramsFor } from "./chain/index.ts";
+import { type ChainLine, createChainLine } from "./chainline.ts";
+import { type ChainConfig, type Config, dumpConfig } from "./config.ts";
+import { type Devnet, startDevnet } from "./devnet/index.ts";
+import { type StreamCount, chainViews, createCatalog } from "./catalog.ts";
+import { type Logger, createMetrics } from "./observe/index.ts";
+import { describeTrouble } from "./pipeline.ts";
+import { PROVER_DEFAULTS, Prover } from "./prove/index.ts";
+import { EventLog, Hub, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
+import { type Addresses, type Server, type ServerModules, createServer } from "./server/index.ts";
+
+import type { FeedStatus } from "./upstream/index.ts";
+import { VERSION } from "./version.ts";
+import type { DaemonView } from "./view.ts";
+import { startTasks } from "./workers.ts";
+
+export interface DaemonModules {
+  readonly log: Logger;
+  /** What the control API asks for. */
+  readonly token: string;
+  /** The control API asked for the end; whoever started the daemon closes it. */
+  readonly onStop: () => void;
+}
+
+export interface Daemon {
+  readonly addresses: Addresses;
+  view(): DaemonView;
+  /** Every event of the stream as it is relayed, in order. */
+  onEvent(listener: (event: StreamEvent) => void): Cancel;
+  /** Says goodbye to every subscriber, then closes everything. The caller holds the deadline. */
+  close(): Promise<void>;
+}
+
+/** Nobody is served before each chain that can has caught up, so that who comes back after a crash is not told of a gap. */
+const CATCH_UP_MS = 5_000;
+const CHECK_FEEDS_MS = 30_000;
+
+/** Resolves when the listeners are open; throws SprintError SPRINT_* where something cannot start, with all closed again. */
+export async function startDaemon(config: Config, modules: DaemonModules): Promise<Daemon> {
+  const { log } = modules;
+  const clock = systemClock;
+  const random = seededRandom(randomBytes(4).readUInt32LE());
+  const startedAt = clock.wall();
+  const metrics = createMetrics();
+  const relayed = createHistogram();
+  const counts = new Map<Chain, StreamCount>();
+  const closers: (() => Promise<void> | void)[] = [];
+  const eventListeners = new Set<(event: StreamEvent) => void>();
+  const transitionListeners = new Set<(transition: Transition) => void>();
+  const upstreamListeners = new Set<(status: FeedStatus) => void>();
+
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        log.error({ err: error }, "a part did not close");
+      }
+    }
+  };
+
+  try {
+    // Where blocks come from when nothing is configured.
+    const devnet = config.network === "devnet" ? await openDevnet() : null;
+    if (devnet !== null) closers.push(() => devnet.close());
+
+    // What every chain shares: the log of the stream, the fan-out, the threads that prove bodies.
+    const events = new EventLog({}, { run: randomBytes(8) });
+    const hub = new Hub(
+      {},
+      {
+        clock,
+        entropy: randomBytes(32),
+        defer: queueMicrotask,
+        onDrop: ({ subscriber, reason, bufferedBytes }) => dropped(subscriber.tier, reason, bufferedBytes),
+        onRelayed: (tier, relayMs) => delivered(tier, relayMs),
+      },
+    );
+    const prover = new Prover(PROVER_DEFAULTS);
+    closers.push(() => prover.close());
+
+    const publish = (draft: Parameters<EventLog["append"]>[0]): void => {
+      const event = events.append(draft);
+      hub.publish(event);
+      count(event);
+      for (const listener of eventListeners) listener(event);
+    };
+
+    const lines = config.chains.map((chain) =>
+      createChainLine(withDevnet(chain, devnet), devnet === null ? chain.network : "devnet", {
+        clock,
+        random,
+        prover,
+        publish,
+        breakerPolicy: TIER[TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE"].breaker,
+        onBodyProved: metrics.bodyProved,
+        onAnnounced(feed, announcements) {
+          for (const { via } of announcements) metrics.announced(feed.chain, feed.name, via);
+        },
+        onFault(feed, refusal) {
+          metrics.refused(feed.chain, refusal.code);
+          log.warn({ chain: feed.chain, upstream: feed.name, code: refusal.code, ...refusal.data }, refusal.message);
+        },
+        onTrouble(feed, doing, error) {
+          const { code, message } = describeTrouble(error);
+          log.info({ chain: feed?.chain, upstream: feed?.name, code, doing }, message);
+        },
+        onState(feed, state, reason) {
+          metrics.upstreamState(feed.chain, feed.name, state);
+          const level = state === "up" || state === "cordoned" ? "info" : "debug";
+          log[level]({ chain: feed.chain, upstream: feed.name, state }, reason);
+          const status = feed.status();
+          for (const listener of upstreamListeners) listener(status);
+        },
+        onTransition(transition) {
+          metrics.breakerTransition(transition.breaker, transition.to);
+          log.warn({ breaker: transition.breaker, from: transition.from, to: transition.to }, transition.cause);
+          for (const listener of transitionListeners) listener(transition);
+        },
+      }),
+    );
+    for (const line of lines) closers.push(() => line.close());
+
+    const catalog = createCatalog(lines, { clock });
+    const serverModules: ServerModules = {
+      ...catalog,
+      clock,
+      hub,
+      relayLatency: () => latency(),
+      resume(cursor, filter) {
+        const ingests = lines.map((line) => line.ingest);
+        return resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });
+      },
+      config: () => dumpConfig(config),
+      metricsText: () => metrics.text(),
+      stop: modules.onStop,
+      onRelayed: delivered,
+      onDrop: ({ tier, reason, bufferedBytes }) => dropped(tier, reason, bufferedBytes),
+      onFault: (error, where) => log.error({ err: error, where }, messageOf(error)),
+      onEvent: (listener) => listen(eventListeners, listener),
+      onTransition: (listener) => listen(transitionListeners, listener),
+      onUpstream: (listener) => listen(upstreamListeners, listener),
+    };
+    const server = await createServer(
+      {
+        version: VERSION,
+        network: config.network,
+        startedAt,
+        tiers: config.tiers.map((tier) => {
+          const { port, connections, apiCallsPerMinute } = config.tier[tier];
+          return { tier, host: config.host, port, connections, apiCallsPerMinute };
+        }),
+        control: { ...config.control, token: modules.token },
+      },
+      serverModules,
+    );
+    closers.push(() => server.close());
+    metrics.onScrape(() => {
+      for (const { tier, subscribers } of server.listeners()) metrics.subscribers(tier, subscribers);
+    });
+
+    for (const line of lines) line.start();
+    await caughtUp(lines);
+    const addresses = await server.listen();
+    closers.push(
+      () => server.drain(),
+      startTasks(
+        [{ name: "check feeds", everyMs: CHECK_FEEDS_MS, run: () => lines.forEach((line) => line.pipeline.checkFeeds()) }],
+        { clock, onError: (task, error) => log.error({ task, err: error }, "a periodic task failed") },
+      ),
+    );
+
+    return {
+      addresses,
+      onEvent: (listener) => listen(eventListeners, listener),
+      view: () => ({
+        network: config.network,
+        startedAt,
+        tiers: tierViews(server),
+        chains: chainViews(lines, counts, clock.wall(), clock.now()),
+        ...catalog.upstreamViews(),
+        relayMs: viewLatency(),
+      }),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  function openDevnet(): Promise<Devnet> {
+    const codecs = Object.fromEntries(CHAINS.map((chain) => [chain, codecFor(paramsFor(chain, "regtest"))])) as Record<
+      Chain,
+      ReturnType<typeof codecFor>
+    >;
+    return startDevnet({ seed: randomBytes(4).readUInt32LE() }, { codecs, clock });
+  }
+
+  function count(event: StreamEvent): void {
+    const told = counts.get(event.chain) ?? { blocks: 0, reorgs: 0 };
+    counts.set(event.chain, told);
+    if (event.type === "reorg") {
+      told.reorgs++;
+      metrics.reorg(event.chain, event.data.depth);
+    }
+    if (event.type !== "block") return;
+    metrics.blockRelayed(event.chain, event.phase);
+    if (event.phase === "validated") return;
+    told.blocks++;
+    metrics.relayLatency(event.chain, clock.now() - event.receivedAt);
+  }
+
+  function delivered(tier: Tier, relayMs: number): void {
+    metrics.delivered(tier, 1);
+    relayed.record(Math.max(1, Math.round(relayMs * 1_000)));
+  }
+
+  function dropped(tier: Tier, reason: string, bufferedBytes: number): void {
+    if (reason === "slow_consumer") metrics.slowClosed(tier);
+    log.info({ tier, reason, bufferedBytes }, "a subscriber was closed; it was told its cursor");
+  }
+
+  function latency(): { p50Ms: number; p99Ms: number; count: number } | null {
+    if (relayed.count === 0) return null;
+    return { p50Ms: relayed.percentile(50) / 1_000, p99Ms: relayed.percentile(99) / 1_000, count: relayed.count };
+  }
+
+  function viewLatency(): DaemonView["relayMs"] {
+    const now = latency();
+    return now === null ? null : { p50: now.p50Ms, p99: now.p99Ms, count: now.count };
+  }
+
+  /** Resolves when every chain is live, or when waiting longer would keep the others from being served. */
+  async function caughtUp(lines: readonly ChainLine[]): Promise<void> {
+    const deadline = clock.now() + CATCH_UP_MS;
+    while (lines.some((line) => !line.ingest.isLive) && clock.now() < deadline) {
+      await new Promise<void>((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+function withDevnet(chain: ChainConfig, devnet: Devnet | null): ChainConfig {
+  return devnet === null ? chain : { ...chain, upstreams: [p2pUrl(devnet.nodes[chain.chain].address)] };
+}
+
+function p2pUrl({ host, port }: { readonly host: string; readonly port: number }): string {
+  return `p2p://${host}:${port}`;
+}
+
+function tierViews(server: Server): DaemonView["tiers"] {
+  return server.listeners().map(({ tier, url, subscribers }) => ({ tier, url, subscribers }));
+}
+
+function listen<T>(listeners: Set<T>, listener: T): Cancel {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
