@@ -180,10 +180,7 @@ export type SubscriptionBody = Static<typeof SubscriptionBody>;
 export const SubscriptionsBody = Type.Object({ subscriptions: Type.Array(SubscriptionBody) });
 export type SubscriptionsBody = Static<typeof SubscriptionsBody>;
 
-export const SubscriptionParams = Type.Object(
-  { id: Type.String({ pattern: "^[0-9a-z_-]{1,40}$" }) },
-  strict,
-);
+export const SubscriptionParams = Type.Object({ id: Type.String({ pattern: "^[0-9a-z_-]{1,40}$" }) }, strict);
 
 const commaList = (names: readonly string[], what: string) =>
   Type.String({
@@ -198,8 +195,12 @@ export const EventsQuery = Type.Object(
     chains: Type.Optional(commaList(CHAINS, "chains")),
     types: Type.Optional(commaList(EVENT_TYPES, "event types")),
     phase: Type.Optional(PhaseName),
-    cursor: Type.Optional(Type.String({ minLength: 1, maxLength: 500, description: "the last cursor received; resumes after it" })),
-    subscription: Type.Optional(Type.String({ pattern: "^[0-9a-z_-]{1,40}$", description: "id of a stored subscription" })),
+    cursor: Type.Optional(
+      Type.String({ minLength: 1, maxLength: 500, description: "the last cursor received; resumes after it" }),
+    ),
+    subscription: Type.Optional(
+      Type.String({ pattern: "^[0-9a-z_-]{1,40}$", description: "id of a stored subscription" }),
+    ),
   },
   strict,
 );
@@ -227,7 +228,10 @@ export const StatusBody = Type.Object({
   tiers: Type.Array(ListenerBody),
   chains: Type.Array(ChainBody),
   relay_latency_ms: orNull(
-    Type.Object({ p50: Type.Number(), p99: Type.Number(), count: Type.Integer() }, { description: "null before the first block" }),
+    Type.Object(
+      { p50: Type.Number(), p99: Type.Number(), count: Type.Integer() },
+      { description: "null before the first block" },
+    ),
   ),
 });
 export type StatusBody = Static<typeof StatusBody>;
@@ -323,10 +327,9 @@ export const RaceBody = Type.Object({
     }),
     { description: "most wins first" },
   ),
-  wrongs: Type.Array(
-    Type.Object({ upstream: Type.String(), code: Type.String(), message: Type.String(), at: Time }),
-    { description: "refused announcements, newest first" },
-  ),
+  wrongs: Type.Array(Type.Object({ upstream: Type.String(), code: Type.String(), message: Type.String(), at: Time }), {
+    description: "refused announcements, newest first",
+  }),
 });
 export type RaceBody = Static<typeof RaceBody>;
 
@@ -335,7 +338,11 @@ export type AcceptedBody = Static<typeof AcceptedBody>;
 
 /** What goes over `/control/v1/stream`; a type that is not known must be ignored. */
 export type ControlMessage =
-  | { readonly type: "hello"; readonly at: string; readonly data: { readonly version: string; readonly network: string } }
+  | {
+      readonly type: "hello";
+      readonly at: string;
+      readonly data: { readonly version: string; readonly network: string };
+    }
   | { readonly type: "event"; readonly at: string; readonly data: StreamedEvent }
   | { readonly type: "upstream"; readonly at: string; readonly data: UpstreamBody }
   | {
@@ -345,4 +352,5 @@ export type ControlMessage =
     };
 
 /** An event as the tiers' subscribers get it, without what belongs to one subscriber. */
-export type StreamedEvent = Readonly<Record<string, unknown>> & Pick<BlockEvent | ReorgEvent, "chain" | "network" | "cursor"> & { readonly type: string };
+export type StreamedEvent = Readonly<Record<string, unknown>> &
+  Pick<BlockEvent | ReorgEvent, "chain" | "network" | "cursor"> & { readonly type: string };

@@ -153,7 +153,10 @@ export class ControlClient {
   }
 
   /** Transitions, events and upstream changes as they happen. Resolves once open; `onEnd` is called when it is over. */
-  async stream(onMessage: (message: ControlMessage) => void, onEnd: (reason: string) => void): Promise<{ close(): void }> {
+  async stream(
+    onMessage: (message: ControlMessage) => void,
+    onEnd: (reason: string) => void,
+  ): Promise<{ close(): void }> {
     const url = new URL(CONTROL_ROUTES.stream, this.#address.url);
     url.protocol = url.protocol.replace("http", "ws");
     const take = (text: string): void => onMessage(JSON.parse(text) as ControlMessage);
@@ -269,7 +272,12 @@ export class EventSubscription {
       this.#socket = null;
       if (code >= 4500 && code <= 4999) {
         const text = String(reason);
-        this.#end(new SprintError("SPRINT_CLIENT_CLOSED", `the daemon closed the stream for good: ${text}`, { code, reason: text }));
+        this.#end(
+          new SprintError("SPRINT_CLIENT_CLOSED", `the daemon closed the stream for good: ${text}`, {
+            code,
+            reason: text,
+          }),
+        );
       } else this.#pause(`closed with ${code}${code === CLOSE.SHUTDOWN ? " (shutdown)" : ""}`);
     });
   }
@@ -319,7 +327,11 @@ export class EventSubscription {
 }
 
 /** Resolves when the handshake is done. Throws SPRINT_CLIENT_*; `data.retry` says whether coming back makes sense. */
-function openSocket(url: URL, onMessage: (text: string) => void, headers: Record<string, string> = {}): Promise<WebSocket> {
+function openSocket(
+  url: URL,
+  onMessage: (text: string) => void,
+  headers: Record<string, string> = {},
+): Promise<WebSocket> {
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, {
       headers,
@@ -347,10 +359,20 @@ function openSocket(url: URL, onMessage: (text: string) => void, headers: Record
 function unreachable(url: string, cause: unknown): SprintError {
   const { name, cause: inner } = cause as { name?: string; cause?: unknown };
   if (name === "TimeoutError") {
-    return new SprintError("SPRINT_CLIENT_TIMEOUT", `${url} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s`, { url }, { cause });
+    return new SprintError(
+      "SPRINT_CLIENT_TIMEOUT",
+      `${url} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s`,
+      { url },
+      { cause },
+    );
   }
   const why = messageOf(inner ?? cause);
-  return new SprintError("SPRINT_CLIENT_UNREACHABLE", `${url} cannot be reached (${why}); is the daemon running?`, { url }, { cause });
+  return new SprintError(
+    "SPRINT_CLIENT_UNREACHABLE",
+    `${url} cannot be reached (${why}); is the daemon running?`,
+    { url },
+    { cause },
+  );
 }
 
 function refusal(url: string, status: number, text: string): SprintError {
@@ -393,7 +415,11 @@ async function readControlFile(path: string): Promise<Pick<DaemonAddress, "url" 
 function originOf(url: string): string {
   const parsed = URL.parse(url);
   if (parsed !== null && (parsed.protocol === "http:" || parsed.protocol === "https:")) return parsed.origin;
-  throw new SprintError("SPRINT_CLIENT_BAD_URL", `expected http://HOST:PORT for the daemon, got ${JSON.stringify(url)}`, { url });
+  throw new SprintError(
+    "SPRINT_CLIENT_BAD_URL",
+    `expected http://HOST:PORT for the daemon, got ${JSON.stringify(url)}`,
+    { url },
+  );
 }
 
 function named(route: string, name: string): string {

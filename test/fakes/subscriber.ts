@@ -29,9 +29,7 @@ export class HandshakeRefused extends Error {
     super(`handshake refused with ${response.statusCode}: ${body}`);
     this.status = response.statusCode ?? 0;
     this.headers = response.headers;
-    this.body = body.startsWith("{")
-      ? JSON.parse(body)
-      : { error: { code: "", message: body, details: {} } };
+    this.body = body.startsWith("{") ? JSON.parse(body) : { error: { code: "", message: body, details: {} } };
   }
 }
 
@@ -177,25 +175,20 @@ export class ChainChecker {
     const tip = view.path.at(-1);
     if (view.path.includes(hash)) this.#violation(event, `${height} ${hash} a second time`);
     else if (tip !== undefined && parent !== tip) {
-      this.#violation(
-        event,
-        `${height} ${hash} builds on ${parent}, but the last block told is ${tip}`,
-      );
+      this.#violation(event, `${height} ${hash} builds on ${parent}, but the last block told is ${tip}`);
     }
     view.path.push(hash);
   }
 
   #validated(view: ChainView, event: BlockEvent): void {
     const { hash, height } = event.data;
-    if (view.validated.has(hash))
-      this.#violation(event, `${height} ${hash} validated a second time`);
+    if (view.validated.has(hash)) this.#violation(event, `${height} ${hash} validated a second time`);
     view.validated.add(hash);
   }
 
   #reorg(view: ChainView, event: ReorgEvent): void {
     const { reverted, common_ancestor: ancestor, depth } = event.data;
-    if (reverted.length !== depth)
-      this.#violation(event, `depth ${depth}, but ${reverted.length} blocks reverted`);
+    if (reverted.length !== depth) this.#violation(event, `depth ${depth}, but ${reverted.length} blocks reverted`);
     for (const block of reverted) {
       const tip = view.path.pop();
       if (tip !== undefined && tip !== block.hash)

@@ -50,7 +50,10 @@ export interface ControlListener {
   close(): Promise<void>;
 }
 
-export function createControlListener(options: ControlListenerOptions, modules: ControlListenerModules): ControlListener {
+export function createControlListener(
+  options: ControlListenerOptions,
+  modules: ControlListenerModules,
+): ControlListener {
   const { server } = modules;
   const app = createApp(options.http, server.onFault);
   const { pendingSockets, refusedSockets } = options.http;
@@ -68,7 +71,8 @@ export function createControlListener(options: ControlListenerOptions, modules: 
     socket.on("error", () => socket.destroy());
     try {
       allow(request.headers.authorization);
-      if (request.url?.split("?")[0] !== CONTROL_ROUTES.stream) throw notFound({ method: "WS", url: request.url ?? "" });
+      if (request.url?.split("?")[0] !== CONTROL_ROUTES.stream)
+        throw notFound({ method: "WS", url: request.url ?? "" });
       stream.open(request, socket, head);
     } catch (error) {
       if (failureOf(error).status === 500) server.onFault(error, CONTROL_ROUTES.stream);
@@ -144,18 +148,26 @@ function addRoutes(app: App, options: ControlListenerOptions, modules: ControlLi
     const snapshot = server.breakers().find((breaker) => breaker.name === name);
     if (snapshot !== undefined) return breakerBody(snapshot, server.clock);
     const known = server.breakers().map((breaker) => breaker.name);
-    throw new SprintError("SPRINT_CONTROL_BREAKER_UNKNOWN", `no breaker ${name}; there are: ${known.join(", ") || "none"}`, { name, known });
+    throw new SprintError(
+      "SPRINT_CONTROL_BREAKER_UNKNOWN",
+      `no breaker ${name}; there are: ${known.join(", ") || "none"}`,
+      { name, known },
+    );
   });
   app.get(CONTROL_ROUTES.race, { schema: { querystring: RaceQuery, response: answers(RaceBody) } }, (request) => {
     const { chain, last } = request.query;
     if (server.chains().some((each) => each.chain === chain)) return raceBody(server.race(chain, last));
     throw new SprintError("SPRINT_API_CHAIN_OFF", `${chain} is not relayed by this daemon`, { chain });
   });
-  app.post(CONTROL_ROUTES.stop, { schema: { response: { 202: AcceptedBody, "4xx": ErrorBody } } }, async (_request, reply) => {
-    // Once the answer is out, or the shutdown would cut it off.
-    reply.raw.once("finish", () => server.stop());
-    return reply.code(202).send({ accepted: true });
-  });
+  app.post(
+    CONTROL_ROUTES.stop,
+    { schema: { response: { 202: AcceptedBody, "4xx": ErrorBody } } },
+    async (_request, reply) => {
+      // Once the answer is out, or the shutdown would cut it off.
+      reply.raw.once("finish", () => server.stop());
+      return reply.code(202).send({ accepted: true });
+    },
+  );
   app.get(CONTROL_ROUTES.metrics, async (_request, reply) =>
     reply.type("text/plain; version=0.0.4; charset=utf-8").send(await server.metricsText()),
   );
@@ -172,7 +184,8 @@ function tokenCheck(token: string): (header: string | undefined) => void {
   return (header) => {
     const given = /^Bearer +(\S+)$/i.exec(header ?? "")?.[1];
     if (given === undefined) {
-      const message = "the control API wants `Authorization: Bearer TOKEN`; the token is in .cookie of the data directory";
+      const message =
+        "the control API wants `Authorization: Bearer TOKEN`; the token is in .cookie of the data directory";
       throw new SprintError("SPRINT_CONTROL_NO_TOKEN", message);
     }
     if (timingSafeEqual(digest(given), expected)) return;
@@ -183,5 +196,9 @@ function tokenCheck(token: string): (header: string | undefined) => void {
 
 function upstreamUnknown(server: ServerModules, name: string): SprintError {
   const known = server.upstreams().map((upstream) => upstream.name);
-  return new SprintError("SPRINT_CONTROL_UPSTREAM_UNKNOWN", `no upstream ${name}; there are: ${known.join(", ") || "none"}`, { name, known });
+  return new SprintError(
+    "SPRINT_CONTROL_UPSTREAM_UNKNOWN",
+    `no upstream ${name}; there are: ${known.join(", ") || "none"}`,
+    { name, known },
+  );
 }

@@ -91,7 +91,8 @@ export class EventsEndpoint {
   #filterOf(query: EventsQuery): Filter {
     const { chains, types, phase, subscription } = query;
     if (subscription !== undefined) {
-      if (chains === undefined && types === undefined && phase === undefined) return this.#modules.subscriptions.filterOf(subscription);
+      if (chains === undefined && types === undefined && phase === undefined)
+        return this.#modules.subscriptions.filterOf(subscription);
       const message = "query: subscription stands for chains, types and phase; give the one or the others";
       throw new SprintError("SPRINT_API_BAD_INPUT", message, { part: "query", field: "subscription" });
     }

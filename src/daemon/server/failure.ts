@@ -40,11 +40,16 @@ export interface Failure {
 export function failureOf(error: unknown): Failure {
   if (isSprintError(error)) {
     const status = STATUS[error.code];
-    if (status !== undefined) return { status, headers: headersOf(error), body: errorBody(error.code, error.message, error.data) };
+    if (status !== undefined)
+      return { status, headers: headersOf(error), body: errorBody(error.code, error.message, error.data) };
   }
   const known = fromFramework(error);
   if (known !== null) return failureOf(known);
-  return { status: 500, headers: {}, body: errorBody("SPRINT_API_INTERNAL", "the daemon failed to answer; its log says why") };
+  return {
+    status: 500,
+    headers: {},
+    body: errorBody("SPRINT_API_INTERNAL", "the daemon failed to answer; its log says why"),
+  };
 }
 
 /** `data.retryAfterSeconds` becomes the header that clients obey; a missing token names the scheme. */
@@ -93,12 +98,18 @@ function fromFramework(error: unknown): SprintError | null {
     case "FST_ERR_CTP_INVALID_JSON_BODY":
       return new SprintError("SPRINT_API_BAD_JSON", "expected a JSON body, and the bytes that came are none");
     case "HPE_HEADER_OVERFLOW":
-      return new SprintError("SPRINT_API_HEADERS_TOO_LARGE", "the request's headers are larger than this listener takes");
+      return new SprintError(
+        "SPRINT_API_HEADERS_TOO_LARGE",
+        "the request's headers are larger than this listener takes",
+      );
     case "ERR_HTTP_REQUEST_TIMEOUT":
       return new SprintError("SPRINT_API_TIMEOUT", "the request was not complete in time");
     default: {
-      const isTheirs = code?.startsWith("HPE_") === true || (statusCode !== undefined && statusCode >= 400 && statusCode < 500);
-      return isTheirs ? new SprintError("SPRINT_API_BAD_REQUEST", `not a request that can be answered: ${message}`) : null;
+      const isTheirs =
+        code?.startsWith("HPE_") === true || (statusCode !== undefined && statusCode >= 400 && statusCode < 500);
+      return isTheirs
+        ? new SprintError("SPRINT_API_BAD_REQUEST", `not a request that can be answered: ${message}`)
+        : null;
     }
   }
 }

@@ -1,6 +1,6 @@
 /** Program of a fan-out child: a hub of its own, fed over the channel, with sockets that the main process hands over. */
 import { randomBytes } from "node:crypto";
-import type { Socket } from "node:net";
+import { Socket, type SocketConstructorOpts } from "node:net";
 import { systemClock } from "../../shared/clock.ts";
 import { CLOSE } from "../../shared/events.ts";
 import type { Tier } from "../../shared/tier.ts";
@@ -21,16 +21,18 @@ const MAX_RELAYED = 1_000;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => {});
 // Without a main process there are no events: clients are better off elsewhere.
 process.on("disconnect", () => process.exit(0));
-process.on("message", (message: ToChild, socket: Socket | undefined) => take(message, socket));
+process.on("message", take);
 
-function take(message: ToChild, socket: Socket | undefined): void {
+function take(message: ToChild, handle: unknown): void {
   switch (message.type) {
     case "start":
       return start(message);
     case "seat": {
       const { seat, head } = message;
       // Undefined: the client had gone before the socket got here.
-      if (socket === undefined || sockets === null) return tellEnded(seat.id);
+      if (handle === undefined || sockets === null) return tellEnded(seat.id);
+      const socket = new Socket({ handle, readable: true, writable: true } as SocketConstructorOpts);
+      tell({ type: "taken", id: seat.id });
       socket.on("error", () => socket.destroy());
       return sockets.seat(seat, socket, head, () => tellEnded(seat.id));
     }
@@ -80,5 +82,6 @@ function tellEnded(id: string): void {
 }
 
 function tell(message: FromChild): void {
-  if (process.connected) process.send?.(message);
+  // The channel may break at any moment: `disconnect` says so, and ends us.
+  if (process.connected) process.send?.(message, undefined, {}, () => {});
 }

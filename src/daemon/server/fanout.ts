@@ -4,7 +4,7 @@
  * fewest subscribers; from then on that child gets every event. The channel keeps order, so a backlog is always before what is
  * live. A child that dies takes its sockets with it: the clients come back with their cursors, and a new child is started.
  */
-import { fork, type ChildProcess } from "node:child_process";
+import { type ChildProcess, fork, type SendHandle } from "node:child_process";
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { extname } from "node:path";
@@ -22,15 +22,22 @@ const PROGRAM = fileURLToPath(new URL(`./fanout-process${extname(import.meta.url
 /** After a child that ended before it was ready, none is started for so long. */
 const RESTART_PAUSE_MS = 5_000;
 const EXIT_TIMEOUT_MS = 2_000;
+const MAX_IN_FLIGHT = 8;
 
 export type ToChild =
-  | { readonly type: "start"; readonly clockShiftMs: number; readonly hub: Partial<HubOptions>; readonly sockets: SocketLimits }
+  | {
+      readonly type: "start";
+      readonly clockShiftMs: number;
+      readonly hub: Partial<HubOptions>;
+      readonly sockets: SocketLimits;
+    }
   | { readonly type: "seat"; readonly seat: Seat; readonly head: Uint8Array }
   | { readonly type: "events"; readonly events: readonly StreamEvent[] }
   | { readonly type: "drain" };
 
 export type FromChild =
   | { readonly type: "ready" }
+  | { readonly type: "taken"; readonly id: string }
   | { readonly type: "ended"; readonly ids: readonly string[] }
   | { readonly type: "report"; readonly stats: HubStats; readonly relayed: readonly (readonly [Tier, number])[] }
   | { readonly type: "drop"; readonly drop: Parameters<ServerModules["onDrop"]>[0] };
@@ -49,14 +56,23 @@ export interface FanoutModules {
   readonly server: Pick<ServerModules, "onEvent" | "onFault" | "onRelayed" | "onDrop">;
 }
 
+interface Held {
+  /** Called once, when the subscriber is gone. */
+  readonly onEnd: () => void;
+  /** Our own end of the socket. */
+  readonly socket: Socket;
+}
+
 interface Child {
   readonly process: ChildProcess;
-  /** What to call when a subscriber's socket ended. */
-  readonly seats: Map<string, () => void>;
+  readonly seats: Map<string, Held>;
   readonly exited: Promise<unknown>;
   isReady: boolean;
   stats: HubStats | null;
-  pendingMessages: number;
+  /** Messages that the channel has not taken yet. */
+  inFlight: number;
+  /** Events held back while too many messages are in flight: they leave as one. */
+  waiting: StreamEvent[];
 }
 
 export class Fanout {
@@ -75,7 +91,11 @@ export class Fanout {
   }
 
   processes(): readonly ProcessStatus[] {
-    return [...this.#children].map(({ process, seats, stats }) => ({ pid: process.pid ?? 0, subscribers: seats.size, hub: stats }));
+    return [...this.#children].map(({ process, seats, stats }) => ({
+      pid: process.pid ?? 0,
+      subscribers: seats.size,
+      hub: stats,
+    }));
   }
 
   /** Gives the socket away; false where no child can be had now. `onEnd` is called once, when the subscriber is gone. */
@@ -84,9 +104,13 @@ export class Fanout {
     if (child === null) return false;
     // The backlog of the seat ends with what was published so far: events of this turn must not come twice.
     this.#flush();
-    child.seats.set(seat.id, onEnd);
+    this.#forward(child);
+    child.seats.set(seat.id, { onEnd, socket });
     socket.pause();
-    this.#send(child, { type: "seat", seat, head }, socket);
+    // The bare handle, not the socket: a server that has sent sockets away never closes once the children are gone. Ours stays
+    // open until the child has its own, and its end then is no end for the client.
+    const { _handle: handle } = socket as unknown as { _handle: SendHandle };
+    this.#send(child, { type: "seat", seat, head }, handle);
     return true;
   }
 
@@ -95,7 +119,10 @@ export class Fanout {
     this.#isClosing = true;
     this.#cancel();
     this.#flush();
-    for (const child of this.#children) this.#send(child, { type: "drain" });
+    for (const child of this.#children) {
+      this.#forward(child);
+      this.#send(child, { type: "drain" });
+    }
     await Promise.all([...this.#children].map((child) => child.exited));
   }
 
@@ -104,7 +131,9 @@ export class Fanout {
     this.#cancel();
     const children = [...this.#children];
     for (const child of children) child.process.disconnect();
-    const kill = this.#modules.clock.after(EXIT_TIMEOUT_MS, () => children.forEach((child) => child.process.kill("SIGKILL")));
+    const kill = this.#modules.clock.after(EXIT_TIMEOUT_MS, () =>
+      children.forEach((child) => child.process.kill("SIGKILL")),
+    );
     await Promise.all(children.map((child) => child.exited));
     kill();
   }
@@ -120,7 +149,22 @@ export class Fanout {
     const events = this.#turn;
     if (events.length === 0) return;
     this.#turn = [];
-    for (const child of this.#children) this.#send(child, { type: "events", events });
+    for (const child of this.#children) {
+      child.waiting.push(...events);
+      if (child.inFlight < MAX_IN_FLIGHT) this.#forward(child);
+      else if (child.waiting.length > this.#options.maxPendingEvents) {
+        // It is stuck: whoever it holds is better off with a reconnect than behind an ever longer queue.
+        child.waiting = [];
+        child.process.kill("SIGKILL");
+      }
+    }
+  }
+
+  #forward(child: Child): void {
+    const events = child.waiting;
+    if (events.length === 0) return;
+    child.waiting = [];
+    this.#send(child, { type: "events", events });
   }
 
   #leastLoaded(): Child | null {
@@ -132,8 +176,20 @@ export class Fanout {
   }
 
   #start(): void {
-    const process = fork(PROGRAM, { serialization: "advanced", stdio: ["ignore", "ignore", "inherit", "ipc"], execArgv: [] });
-    const child: Child = { process, seats: new Map(), exited: once(process, "exit"), isReady: false, stats: null, pendingMessages: 0 };
+    const process = fork(PROGRAM, {
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+      execArgv: [],
+    });
+    const child: Child = {
+      process,
+      seats: new Map(),
+      exited: once(process, "exit"),
+      isReady: false,
+      stats: null,
+      inFlight: 0,
+      waiting: [],
+    };
     this.#children.add(child);
     process.on("message", (message: FromChild) => this.#told(child, message));
     process.on("error", (error) => this.#modules.server.onFault(error, "fan-out process"));
@@ -147,6 +203,9 @@ export class Fanout {
     switch (message.type) {
       case "ready":
         child.isReady = true;
+        return;
+      case "taken":
+        child.seats.get(message.id)?.socket.destroy();
         return;
       case "ended":
         for (const id of message.ids) endSeat(child, id);
@@ -166,27 +225,27 @@ export class Fanout {
     if (this.#isClosing) return;
     if (!child.isReady) this.#notBefore = this.#modules.clock.now() + RESTART_PAUSE_MS;
     const message = `a fan-out process ended by itself (${how}); its clients come back with their cursors`;
-    this.#modules.server.onFault(new SprintError("SPRINT_SERVER_FANOUT_ENDED", message, { pid: child.process.pid, how }), "fan-out process");
+    this.#modules.server.onFault(
+      new SprintError("SPRINT_SERVER_FANOUT_ENDED", message, { pid: child.process.pid, how }),
+      "fan-out process",
+    );
   }
 
-  #send(child: Child, message: ToChild, socket?: Socket): void {
+  #send(child: Child, message: ToChild, handle?: SendHandle): void {
     if (!child.process.connected) return;
-    child.pendingMessages++;
-    if (child.pendingMessages > this.#options.maxPendingMessages) {
-      // It is stuck: whatever it holds is better off with a reconnect than behind an ever longer queue.
-      child.process.kill("SIGKILL");
-      return;
-    }
-    child.process.send(message, socket, {}, () => {
-      child.pendingMessages--;
+    child.inFlight++;
+    child.process.send(message, handle, {}, () => {
+      child.inFlight--;
+      this.#forward(child);
     });
   }
 }
 
 function endSeat(child: Child, id: string): void {
-  const onEnd = child.seats.get(id);
+  const held = child.seats.get(id);
   child.seats.delete(id);
-  onEnd?.();
+  held?.socket.destroy();
+  held?.onEnd();
 }
 
 /** The system's monotonic clock minus this process's: what makes the times of two processes comparable. */

@@ -21,7 +21,8 @@ interface Request {
 export function checkHandshake({ method, url, headers }: Request): Handshake {
   if (method !== "GET") throw bad(`expected GET, got ${method}`);
   if (String(headers["upgrade"]).toLowerCase() !== "websocket") throw bad("expected Upgrade: websocket");
-  if (!KEY.test(String(headers["sec-websocket-key"]))) throw bad("Sec-WebSocket-Key is missing or no base64 of 16 bytes");
+  if (!KEY.test(String(headers["sec-websocket-key"])))
+    throw bad("Sec-WebSocket-Key is missing or no base64 of 16 bytes");
   if (headers["sec-websocket-version"] !== "13") throw bad("expected Sec-WebSocket-Version: 13");
   return { method, url: url ?? "/", headers: Object.fromEntries(HEADERS.map((name) => [name, String(headers[name])])) };
 }

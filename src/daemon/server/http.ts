@@ -61,14 +61,21 @@ export function createApp(limits: HttpLimits, onFault: (error: unknown, where: s
 /** For requests that no route takes. */
 export function notFound(request: { readonly method: string; readonly url: string }): SprintError {
   const path = request.url.split("?")[0] ?? "";
-  return new SprintError("SPRINT_API_NOT_FOUND", `nothing answers to ${request.method} ${path}; /openapi.json lists what does`, {
-    method: request.method,
-    path,
-  });
+  return new SprintError(
+    "SPRINT_API_NOT_FOUND",
+    `nothing answers to ${request.method} ${path}; /openapi.json lists what does`,
+    {
+      method: request.method,
+      path,
+    },
+  );
 }
 
 /** Listens and returns the origin, with the port that was chosen. Throws SPRINT_SERVER_PORT_IN_USE, SPRINT_SERVER_LISTEN. */
-export async function listenOn(app: App, at: { readonly host: string; readonly port: number; readonly what: string }): Promise<string> {
+export async function listenOn(
+  app: App,
+  at: { readonly host: string; readonly port: number; readonly what: string },
+): Promise<string> {
   try {
     await app.listen({ host: at.host, port: at.port });
   } catch (error) {
@@ -79,13 +86,17 @@ export async function listenOn(app: App, at: { readonly host: string; readonly p
   return `http://${host}:${port}`;
 }
 
-function listenError(error: NodeJS.ErrnoException, at: { readonly host: string; readonly port: number; readonly what: string }): Error {
+function listenError(
+  error: NodeJS.ErrnoException,
+  at: { readonly host: string; readonly port: number; readonly what: string },
+): Error {
   const place = `${at.host}:${at.port}`;
   const data = { host: at.host, port: at.port, listener: at.what };
   if (error.code === "EADDRINUSE") {
     const message = `${place} (${at.what}) is in use by another program, perhaps another sprint; stop it, or choose another port (0: any free one)`;
     return new SprintError("SPRINT_SERVER_PORT_IN_USE", message, data, { cause: error });
   }
-  return new SprintError("SPRINT_SERVER_LISTEN", `cannot listen on ${place} (${at.what}): ${error.message}`, data, { cause: error });
+  return new SprintError("SPRINT_SERVER_LISTEN", `cannot listen on ${place} (${at.what}): ${error.message}`, data, {
+    cause: error,
+  });
 }
-

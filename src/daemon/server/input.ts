@@ -42,7 +42,10 @@ function badInput(schema: TSchema, faults: readonly Fault[], part: InputPart): S
   if (fault === undefined) return new SprintError("SPRINT_API_BAD_INPUT", `${part}: not as expected`, { part });
   if ("requiredProperties" in fault.params) {
     const missing = (fault.params.requiredProperties as readonly string[]).join(", ");
-    return new SprintError("SPRINT_API_BAD_INPUT", `${part}: ${missing} is required and was not given`, { part, field: missing });
+    return new SprintError("SPRINT_API_BAD_INPUT", `${part}: ${missing} is required and was not given`, {
+      part,
+      field: missing,
+    });
   }
   const field = fault.instancePath.slice(1).replaceAll("/", ".");
   if (fault.keyword === "boolean") {
@@ -55,7 +58,8 @@ function badInput(schema: TSchema, faults: readonly Fault[], part: InputPart): S
 }
 
 function expectation(schema: TSchema, field: string, fault: Fault): string {
-  if ("allowedValues" in fault.params) return `must be one of ${(fault.params.allowedValues as readonly string[]).join(", ")}`;
+  if ("allowedValues" in fault.params)
+    return `must be one of ${(fault.params.allowedValues as readonly string[]).join(", ")}`;
   const properties = (schema as { properties?: Record<string, { description?: string }> }).properties ?? {};
   const description = fault.keyword === "pattern" ? properties[field]?.description : undefined;
   return description === undefined ? fault.message : `must be ${description}`;

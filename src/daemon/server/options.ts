@@ -85,14 +85,14 @@ export interface FanoutOptions {
   /** Subscribers of one listener that the main process holds; those above it go to child processes. Infinity: never. */
   readonly threshold: number;
   readonly processes: number;
-  /** Messages a child may be behind before it is given up. */
-  readonly maxPendingMessages: number;
+  /** Events a child may be behind before it is given up. */
+  readonly maxPendingEvents: number;
 }
 
 export const FANOUT_DEFAULTS: FanoutOptions = {
   threshold: 256,
   processes: Math.max(1, availableParallelism() - 1),
-  maxPendingMessages: 4_096,
+  maxPendingEvents: 20_000,
 };
 
 export function connectionsOf(options: TierOptions): number {

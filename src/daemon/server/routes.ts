@@ -53,7 +53,13 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
   app.register(async (routes: App) => {
     routes.get(
       TIER_ROUTES.latest,
-      { schema: { summary: "Newest block of each chain, or of one", querystring: LatestQuery, response: answers(BlocksBody) } },
+      {
+        schema: {
+          summary: "Newest block of each chain, or of one",
+          querystring: LatestQuery,
+          response: answers(BlocksBody),
+        },
+      },
       (request) => {
         const { chain } = request.query;
         const chains = chain === undefined ? server.chains().map((each) => each.chain) : [requireChain(server, chain)];
@@ -66,12 +72,22 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       { schema: { summary: "One block by its hash", params: HashParams, response: answers(BlockBody) } },
       (request) => blockBody(requireBlock(server, request.params.hash)),
     );
-    routes.get(TIER_ROUTES.chains, { schema: { summary: "The chains that are on", response: answers(ChainsBody) } }, () => ({
-      chains: chainBodies(server),
-    }));
+    routes.get(
+      TIER_ROUTES.chains,
+      { schema: { summary: "The chains that are on", response: answers(ChainsBody) } },
+      () => ({
+        chains: chainBodies(server),
+      }),
+    );
     routes.get(
       TIER_ROUTES.chainStatus,
-      { schema: { summary: "Tip, finality and upstreams of a chain", params: ChainParams, response: answers(ChainBody) } },
+      {
+        schema: {
+          summary: "Tip, finality and upstreams of a chain",
+          params: ChainParams,
+          response: answers(ChainBody),
+        },
+      },
       (request) => chainBodyOf(server, request.params.chain) ?? chainOff(server, request.params.chain),
     );
     routes.get(
@@ -112,7 +128,13 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
     );
     routes.delete(
       TIER_ROUTES.subscription,
-      { schema: { summary: "Forget a stored filter; streams that are open go on", params: SubscriptionParams, response: nothing } },
+      {
+        schema: {
+          summary: "Forget a stored filter; streams that are open go on",
+          params: SubscriptionParams,
+          response: nothing,
+        },
+      },
       async (request, reply) => {
         subscriptions.remove(request.params.id);
         return reply.code(204).send(null);
@@ -128,23 +150,38 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
 
     routes.get(
       TIER_ROUTES.health,
-      { config: EXEMPT, schema: { summary: "Health of the daemon and its chains", response: { ...answers(HealthBody), 503: HealthBody } } },
+      {
+        config: EXEMPT,
+        schema: {
+          summary: "Health of the daemon and its chains",
+          response: { ...answers(HealthBody), 503: HealthBody },
+        },
+      },
       async (_request, reply) => {
         const chains = chainBodies(server);
         const status = healthStatus(chains, isDraining());
         const uptime_seconds = (server.clock.wall() - options.startedAt) / 1000;
-        return reply.code(status === "down" || status === "draining" ? 503 : 200).send({ status, uptime_seconds, chains });
+        return reply
+          .code(status === "down" || status === "draining" ? 503 : 200)
+          .send({ status, uptime_seconds, chains });
       },
     );
-    routes.get(TIER_ROUTES.version, { schema: { summary: "Version and networks", response: answers(VersionBody) } }, () => ({
-      name: "bitcoin-sprint" as const,
-      version: options.version,
-      network: options.network,
-      chains: Object.fromEntries(server.chains().map(({ chain, network }) => [chain, network])),
-      tier: options.tier,
-    }));
-    routes.get(TIER_ROUTES.metrics, { schema: { summary: "Metrics as Prometheus text", produces: ["text/plain"] } }, async (_request, reply) =>
-      reply.type("text/plain; version=0.0.4; charset=utf-8").send(await server.metricsText()),
+    routes.get(
+      TIER_ROUTES.version,
+      { schema: { summary: "Version and networks", response: answers(VersionBody) } },
+      () => ({
+        name: "bitcoin-sprint" as const,
+        version: options.version,
+        network: options.network,
+        chains: Object.fromEntries(server.chains().map(({ chain, network }) => [chain, network])),
+        tier: options.tier,
+      }),
+    );
+    routes.get(
+      TIER_ROUTES.metrics,
+      { schema: { summary: "Metrics as Prometheus text", produces: ["text/plain"] } },
+      async (_request, reply) =>
+        reply.type("text/plain; version=0.0.4; charset=utf-8").send(await server.metricsText()),
     );
     routes.get(
       TIER_ROUTES.healthz,
@@ -155,7 +192,10 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       TIER_ROUTES.readyz,
       {
         config: EXEMPT,
-        schema: { summary: "At least one chain is relayed and no shutdown has begun", response: { ...answers(ReadyBody), 503: ReadyBody } },
+        schema: {
+          summary: "At least one chain is relayed and no shutdown has begun",
+          response: { ...answers(ReadyBody), 503: ReadyBody },
+        },
       },
       async (_request, reply) => {
         const status = healthStatus(chainBodies(server), isDraining());

@@ -19,7 +19,10 @@ export class ControlStream {
   readonly #sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES });
   readonly #cancels: readonly Cancel[];
 
-  constructor(options: { readonly version: string; readonly network: string }, modules: { readonly server: ServerModules }) {
+  constructor(
+    options: { readonly version: string; readonly network: string },
+    modules: { readonly server: ServerModules },
+  ) {
     const { server } = modules;
     this.#hello = options;
     this.#server = server;
@@ -63,10 +66,7 @@ export class ControlStream {
   #sendTo(ws: WebSocket, text: string): void {
     if (ws.readyState !== ws.OPEN) return;
     if (ws.bufferedAmount <= MAX_BUFFERED_BYTES) ws.send(text);
-    else {
-      ws.close(CLOSE.SLOW_CONSUMER, "reads too slowly");
-      ws.terminate();
-    }
+    else ws.close(CLOSE.SLOW_CONSUMER, "reads too slowly");
   }
 
   #now(): string {

@@ -81,9 +81,13 @@ export class Subscriptions {
     this.#dropExpired();
     const subscription = this.#stored.get(id);
     if (subscription !== undefined) return subscription;
-    throw new SprintError("SPRINT_API_SUBSCRIPTION_UNKNOWN", `no subscription ${id} here: it expired, was deleted, or belongs to another listener`, {
-      id,
-    });
+    throw new SprintError(
+      "SPRINT_API_SUBSCRIPTION_UNKNOWN",
+      `no subscription ${id} here: it expired, was deleted, or belongs to another listener`,
+      {
+        id,
+      },
+    );
   }
 
   #dropExpired(): void {

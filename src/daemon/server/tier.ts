@@ -41,7 +41,10 @@ export interface TierListener {
   close(): Promise<void>;
 }
 
-export async function createTierListener(options: TierListenerOptions, modules: TierListenerModules): Promise<TierListener> {
+export async function createTierListener(
+  options: TierListenerOptions,
+  modules: TierListenerModules,
+): Promise<TierListener> {
   const { server, here, fanout, isDraining } = modules;
   const limit = connectionsOf(options);
   const app = createApp(options.http, server.onFault);
@@ -63,7 +66,12 @@ export async function createTierListener(options: TierListenerOptions, modules: 
       },
     },
   });
-  addTierRoutes(app, options, { server, subscriptions, isDraining, eventsUrl: (host) => `ws://${host}${TIER_ROUTES.events}` });
+  addTierRoutes(app, options, {
+    server,
+    subscriptions,
+    isDraining,
+    eventsUrl: (host) => `ws://${host}${TIER_ROUTES.events}`,
+  });
 
   const events = new EventsEndpoint(options, { server, here, fanout, subscriptions, gate });
   app.server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
@@ -71,7 +79,11 @@ export async function createTierListener(options: TierListenerOptions, modules: 
     socket.on("error", () => socket.destroy());
     void (async () => {
       try {
-        if (isDraining()) throw new SprintError("SPRINT_API_DRAINING", "the daemon is shutting down; come back with your cursor in a moment");
+        if (isDraining())
+          throw new SprintError(
+            "SPRINT_API_DRAINING",
+            "the daemon is shutting down; come back with your cursor in a moment",
+          );
         if (gate.isRefused(socket)) throw overLimit(limit);
         await allowHandshake(request);
         events.open(request, socket, head);

@@ -4,7 +4,14 @@ import type { Block } from "../../../src/shared/block.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
 import { systemClock } from "../../../src/shared/clock.ts";
 import type { BreakerSnapshot, Transition } from "../../../src/daemon/breaker/index.ts";
-import { decodeCursor, EventLog, Hub, type HubOptions, type StreamDraft, type StreamEvent } from "../../../src/daemon/relay/index.ts";
+import {
+  decodeCursor,
+  EventLog,
+  Hub,
+  type HubOptions,
+  type StreamDraft,
+  type StreamEvent,
+} from "../../../src/daemon/relay/index.ts";
 import {
   createServer,
   type Addresses,
@@ -39,7 +46,8 @@ export type FakeOptions = Partial<Omit<ServerOptions, "hub">> & {
   readonly hub?: Partial<HubOptions>;
   readonly connections?: number;
   readonly apiCallsPerMinute?: number;
-  readonly metricsText?: string;
+  /** Blocks of bitcoin that are in the log when it starts. */
+  readonly mined?: number;
 };
 
 const UPSTREAM: FeedStatus = {
@@ -84,6 +92,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
     hub.publish(event);
     for (const listener of listeners) listener(event);
   });
+  for (let i = 0; i < (options.mined ?? 0); i++) chain.mine();
   const faults: unknown[] = [];
   const cordons: [string, string, number][] = [];
   let stops = 0;
@@ -112,7 +121,8 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
     blocksOf: (name, { limit, before }) => {
       const records = chain.records(name).toReversed();
       if (typeof before === "string" && !records.some(({ block }) => block.hash === before)) return null;
-      const start = before === null ? 0 : records.findIndex(({ block }) => block.hash === before || block.height < Number(before));
+      const start =
+        before === null ? 0 : records.findIndex(({ block }) => block.hash === before || block.height < Number(before));
       const from = typeof before === "string" ? start + 1 : start;
       return from < 0 ? [] : records.slice(from, from + limit);
     },
@@ -140,7 +150,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
     relayLatency: () => ({ p50Ms: 0.4, p99Ms: 2, count: 10 }),
     resume: (cursor, filter) => chain.resume(cursor, filter),
     config: () => ({ tier: "ENTERPRISE" }),
-    metricsText: async () => options.metricsText ?? "# TYPE sprint_test_total counter\nsprint_test_total 1\n",
+    metricsText: async () => "# TYPE sprint_test_total counter\nsprint_test_total 1\n",
     stop: () => void stops++,
     onEvent: (listener) => listen(listeners, listener),
     onRelayed: (_tier, relayMs) => relayed.push(relayMs),
@@ -249,13 +259,22 @@ export class FakeChain {
     return this.#append(block, "validated");
   }
 
-  resume(cursor: string | null, { chains, types, phase }: Parameters<ServerModules["resume"]>[1]): ReturnType<ServerModules["resume"]> {
+  resume(
+    cursor: string | null,
+    { chains, types, phase }: Parameters<ServerModules["resume"]>[1],
+  ): ReturnType<ServerModules["resume"]> {
     if (cursor === null) return { recovered: false, cursor: this.#log.cursor(), backlog: [] };
     const decoded = decodeCursor(cursor);
     const events = decoded === null ? null : this.#log.since(decoded.seq);
     if (events === null) {
       const data = { from: null, to: null, reason: "cursor_unreadable" } as const;
-      const gap = this.#log.append({ type: "gap", chain: "bitcoin", network: "regtest", receivedAt: systemClock.now(), data });
+      const gap = this.#log.append({
+        type: "gap",
+        chain: "bitcoin",
+        network: "regtest",
+        receivedAt: systemClock.now(),
+        data,
+      });
       return { recovered: false, cursor: this.#log.cursor(), backlog: [gap] };
     }
     const fits = (event: StreamEvent): boolean =>

@@ -136,7 +136,9 @@ test("chains, status, version, health, metrics and the OpenAPI document", async 
     "/healthz",
     "/readyz",
   ]);
-  const limit = openapi.paths["/api/v1/chains/{chain}/blocks"].get.parameters.find((each: { name: string }) => each.name === "limit");
+  const limit = openapi.paths["/api/v1/chains/{chain}/blocks"].get.parameters.find(
+    (each: { name: string }) => each.name === "limit",
+  );
   assert.equal(limit.schema.maximum, 500);
 });
 
@@ -166,7 +168,10 @@ test("bad input is told by code, part and field", async () => {
   ];
   for (const [path, status, code, field] of cases) {
     const answer = await ask(tier + path);
-    assert.deepEqual([path, answer.status, answer.body.error?.code, answer.body.error?.details.field], [path, status, code, field]);
+    assert.deepEqual(
+      [path, answer.status, answer.body.error?.code, answer.body.error?.details.field],
+      [path, status, code, field],
+    );
     assert.ok(answer.body.error.message.length > 10);
   }
   assert.deepEqual(daemon.faults, []);
@@ -189,7 +194,11 @@ test("bad bodies: no JSON, wrong types, unknown keys, wrong media type, too larg
   assert.deepEqual(await code(post(url, '{"webhook":"http://x"}')), [400, "SPRINT_API_BAD_INPUT", "webhook"]);
   assert.deepEqual(await code(post(url, '{"chains":["dogecoin"]}')), [404, "SPRINT_API_CHAIN_OFF", undefined]);
   assert.deepEqual(await code(post(url, "<x/>", "text/xml")), [415, "SPRINT_API_MEDIA_TYPE", undefined]);
-  assert.deepEqual(await code(post(url, JSON.stringify("x".repeat(20_000)))), [413, "SPRINT_API_BODY_TOO_LARGE", undefined]);
+  assert.deepEqual(await code(post(url, JSON.stringify("x".repeat(20_000)))), [
+    413,
+    "SPRINT_API_BODY_TOO_LARGE",
+    undefined,
+  ]);
   assert.deepEqual(daemon.faults, []);
 });
 
@@ -197,9 +206,18 @@ test("bytes that are no HTTP, headers too large and headers that never end get a
   await using daemon = await startFake({ http: { headersTimeoutMs: 200, requestTimeoutMs: 300 } });
   const { tier } = daemon;
   assert.match(await raw(tier, "\x01\x02\x03 nonsense\r\n\r\n"), /^HTTP\/1.1 400 [^]*"SPRINT_API_BAD_REQUEST"/);
-  assert.match(await raw(tier, `GET / HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`), /^HTTP\/1.1 431 [^]*"SPRINT_API_HEADERS_TOO_LARGE"/);
+  assert.match(
+    await raw(tier, `GET / HTTP/1.1\r\nhost: x\r\nx: ${"y".repeat(20_000)}\r\n\r\n`),
+    /^HTTP\/1.1 431 [^]*"SPRINT_API_HEADERS_TOO_LARGE"/,
+  );
   assert.match(await raw(tier, "GET / HTTP/1.1\r\nhost: x\r\n"), /^HTTP\/1.1 408 [^]*"SPRINT_API_TIMEOUT"/);
-  assert.match(await raw(tier, "POST /api/v1/subscribe HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\ncontent-type: application/json\r\n\r\n{"), /^HTTP\/1.1 408 /);
+  assert.match(
+    await raw(
+      tier,
+      "POST /api/v1/subscribe HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\ncontent-type: application/json\r\n\r\n{",
+    ),
+    /^HTTP\/1.1 408 /,
+  );
 });
 
 test("a fault of ours tells the client nothing and the daemon everything", async () => {
@@ -233,7 +251,8 @@ test("calls per minute: RateLimit headers, 429 with Retry-After, probes exempt, 
     assert.ok(Number(error.headers["retry-after"]) > 0);
     return true;
   });
-  for (const path of ["/healthz", "/readyz", "/api/v1/health"]) assert.equal((await ask(tier + path)).status, 200, path);
+  for (const path of ["/healthz", "/readyz", "/api/v1/health"])
+    assert.equal((await ask(tier + path)).status, 200, path);
 });
 
 test("connections: WebSockets and HTTP over the limit get 503, a freed place is given again, probes are answered", async () => {
