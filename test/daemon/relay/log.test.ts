@@ -36,10 +36,13 @@ describe("EventLog", () => {
 });
 
 describe("cursor", () => {
-  const point = fc.record({
-    height: fc.integer({ min: 70_000, max: 0xffff_ffff }),
-    tail: fc.stringMatching(/^[0-9a-f]{16}$/),
-  });
+  const point = fc.record(
+    {
+      height: fc.integer({ min: 70_000, max: 0xffff_ffff }),
+      tail: fc.stringMatching(/^[0-9a-f]{16}$/),
+    },
+    { noNullPrototype: true },
+  );
   const position = fc.record({
     announced: point,
     tail: fc.stringMatching(/^[0-9a-f]{16}$/),
