@@ -41,6 +41,8 @@ const WARM_UP = 30;
 interface Latencies {
   readonly relay: number[];
   readonly floor: number[];
+  /** What the daemon itself says in each event: from its read to its write to the first subscriber. */
+  readonly inDaemon: number[];
 }
 
 interface Row {
@@ -48,6 +50,7 @@ interface Row {
   readonly relay_p50_ms: number;
   readonly floor_p50_ms: number;
   readonly ratio_p50: number;
+  readonly in_daemon_p50_ms: number;
   readonly relay_p99_ms: number;
   readonly floor_p99_ms: number;
   readonly ratio_p99: number;
@@ -83,12 +86,14 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchDocum
 
 /** The announcements of one round, turn by turn to the relay and to the floor, first one first, then the other. */
 async function playRound(stage: Stage, blocks: number): Promise<Latencies> {
-  const latencies: Latencies = { relay: [], floor: [] };
+  const latencies: Latencies = { relay: [], floor: [], inDaemon: [] };
   for (let i = 0; i < blocks; i++) {
     const announcement = await stage.prepare();
     const order: readonly Group[] = i % 2 === 0 ? ["relay", "floor"] : ["floor", "relay"];
     for (const group of order) {
-      for (const ms of await stage.announce(group, announcement)) latencies[group].push(ms);
+      const { delays, relayTimeMs } = await stage.announce(group, announcement);
+      for (const ms of delays) latencies[group].push(ms);
+      if (relayTimeMs !== null) latencies.inDaemon.push(relayTimeMs);
       await sleep(PAUSE_MS);
     }
   }
@@ -103,6 +108,7 @@ function summarise(subscribers: number, rounds: readonly Latencies[]): Row {
     relay_p50_ms: over(({ relay }) => quantile(relay, 0.5)),
     floor_p50_ms: over(({ floor }) => quantile(floor, 0.5)),
     ratio_p50: over(({ relay, floor }) => quantile(relay, 0.5) / quantile(floor, 0.5)),
+    in_daemon_p50_ms: over(({ inDaemon }) => median(inDaemon)),
     relay_p99_ms: over(({ relay }) => quantile(relay, 0.99)),
     floor_p99_ms: over(({ floor }) => quantile(floor, 0.99)),
     ratio_p99: over(({ relay, floor }) => quantile(relay, 0.99) / quantile(floor, 0.99)),
@@ -136,13 +142,20 @@ interface Announcement {
   readonly message: Uint8Array;
 }
 
+interface Delivery {
+  /** Milliseconds from the write to each subscriber's read. */
+  readonly delays: number[];
+  /** As the event says; null from the floor. */
+  readonly relayTimeMs: number | null;
+}
+
 interface Stage {
   /** Gives both groups `count` sockets and warms everything up. */
   connect(count: number): Promise<void>;
   /** Mines a block and builds its announcement. */
   prepare(): Promise<Announcement>;
-  /** Writes it, waits for every subscriber of the group; ms from the write to each read. */
-  announce(group: Group, announcement: Announcement): Promise<number[]>;
+  /** Writes it and waits for every subscriber of the group. */
+  announce(group: Group, announcement: Announcement): Promise<Delivery>;
   close(): Promise<void>;
 }
 
@@ -182,7 +195,7 @@ async function setStage(): Promise<Stage> {
     return { hash, message: encodeMessage(params.magic, "cmpctblock", payload) };
   };
 
-  const announce = async (group: Group, { hash, message }: Announcement): Promise<number[]> => {
+  const announce = async (group: Group, { hash, message }: Announcement): Promise<Delivery> => {
     await order({ do: "arm", group });
     const arrival = heard(subscribers);
     const start = Number(process.hrtime.bigint());
@@ -194,17 +207,21 @@ async function setStage(): Promise<Stage> {
       });
     })) as Report;
     if (report.did !== "arrive") throw new Error(`expected arrivals, got ${report.did}`);
-    if (group === "relay") await adoptFrame(Buffer.from(report.frame, "base64"), hash);
-    return report.stamps.map((stamp) => (stamp - start) / 1e6);
+    const delays = report.stamps.map((stamp) => (stamp - start) / 1e6);
+    return { delays, relayTimeMs: group === "relay" ? await adoptFrame(report.frame, hash) : null };
   };
 
-  /** The floor forwards what the relay sent last: the same size to the byte. */
-  const adoptFrame = async (frame: Buffer, hash: string): Promise<void> => {
-    if (!frame.includes(hash))
-      throw new Error(`expected a frame for ${hash}, got ${frame.toString("latin1").slice(0, 300)}`);
+  /** The floor forwards what the relay sent last: the same size to the byte. The relay's own time, as the frame says. */
+  const adoptFrame = async (frame: string, hash: string): Promise<number> => {
+    const text = Buffer.from(frame, "base64").toString("latin1");
+    const relayTime = /"relay_time_ms": *([0-9.]+)/.exec(text)?.[1];
+    if (!text.includes(hash) || relayTime === undefined) {
+      throw new Error(`expected a block event for ${hash}, got ${text.slice(0, 300)}`);
+    }
     const answer = heard(floor);
-    floor.send({ frame: frame.toString("base64") } satisfies FloorFrame);
+    floor.send({ frame } satisfies FloorFrame);
     await answer;
+    return Number(relayTime);
   };
 
   return {
