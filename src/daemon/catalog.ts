@@ -4,7 +4,7 @@ import { SprintError } from "../shared/errors.ts";
 import type { ChainLine } from "./chainline.ts";
 import type { TreeNode } from "./relay/index.ts";
 import type { BlockRecord, ServerModules } from "./server/index.ts";
-import type { Feed } from "./upstream/index.ts";
+import type { Feed, FeedStatus } from "./upstream/index.ts";
 import type { ChainView, DaemonView } from "./view.ts";
 
 /** The race is told over so many blocks in the live view. */
@@ -59,7 +59,7 @@ export function createCatalog(lines: readonly ChainLine[], modules: { readonly c
       }
       return records;
     },
-    upstreams: () => lines.flatMap((line) => line.feeds().map((feed) => feed.status())),
+    upstreams: () => lines.flatMap((line) => line.feeds().map((feed) => statusOf(line, feed))),
     cordon(name, reason, forMs) {
       const feed = feedNamed(name);
       feed?.cordon(reason, forMs);
@@ -76,7 +76,7 @@ export function createCatalog(lines: readonly ChainLine[], modules: { readonly c
       upstreams: lines.flatMap((line) => {
         const { standings } = line.race.report(VIEW_RACE_BLOCKS);
         return line.feeds().map((feed) => {
-          const { name, chain, state, agent, height, cordon, lastError } = feed.status();
+          const { name, chain, state, agent, height, cordon, lastError } = statusOf(line, feed);
           const firsts = standings.find(({ upstream }) => upstream === name)?.wins ?? 0;
           const trouble = cordon?.reason ?? (state === "up" ? null : (lastError?.message ?? null));
           return { name, chain, state, agent, height, firsts, trouble };
@@ -85,6 +85,12 @@ export function createCatalog(lines: readonly ChainLine[], modules: { readonly c
       breakers: snapshots().map(({ name, state }) => ({ name, state })),
     }),
   };
+}
+
+/** As the feed tells it, with the height that its blocks have shown where that is higher than what it said. */
+function statusOf({ pipeline }: ChainLine, feed: Feed): FeedStatus {
+  const status = feed.status();
+  return { ...status, height: Math.max(pipeline.heightOf(feed) ?? 0, status.height ?? 0) || null };
 }
 
 /** The first block of a page: undefined where there is none below `before`, null where `before` is not known. */

@@ -48,6 +48,8 @@ export interface PipelineModules {
   /** A recoverable failure while filling or fetching; the upstream keeps its place. */
   readonly onTrouble: (feed: Feed | null, doing: string, error: unknown) => void;
   readonly onBodyProved: (milliseconds: number) => void;
+  /** The upstream pushed a valid block before all others. */
+  readonly onFirst: (feed: Feed) => void;
 }
 
 interface Item {
@@ -134,6 +136,11 @@ export class Pipeline implements FeedSink {
     };
     this.#feeds.set(feed, record);
     void this.#fill(record);
+  }
+
+  /** The highest block that this upstream is known to have, null while it is not up. */
+  heightOf(feed: Feed): number | null {
+    return this.#feeds.get(feed)?.height ?? null;
   }
 
   down(feed: Feed): void {
@@ -247,7 +254,7 @@ export class Pipeline implements FeedSink {
   // --- one header ---
 
   #admit(record: FeedRecord, item: Item, workRefusal: Refusal | null): void {
-    const { ingest, codec, clock } = this.#modules;
+    const { ingest, codec, clock, onFirst } = this.#modules;
     const { header, body, receivedAt } = item.announcement;
     const known = ingest.tree.get(header.hash);
     if (known !== undefined) {
@@ -285,6 +292,7 @@ export class Pipeline implements FeedSink {
     }
     record.height = Math.max(record.height, block.height);
     this.#recordArrival(item, block.height);
+    if (item.pushed) onFirst(item.feed);
     if (body !== null && ingest.provesBodies) {
       bounded(this.#earlyBodies, header.hash, { raw: body, feed: item.feed }, MAX_EARLY_BODIES);
     }
