@@ -170,8 +170,13 @@ class Inspector {
   async #checkHeader(header: Header): Promise<Fault | null> {
     const refusal = await this.#codec.checkWork(header);
     if (refusal !== null) return refusal;
+    const now = this.#clock.wall() / 1000;
     const parent = this.#nodes.get(header.parentHash);
-    return parent === undefined ? null : this.#codec.checkContext(header, parent, this.#clock.wall() / 1000);
+    if (parent !== undefined) return this.#codec.checkContext(header, parent, now);
+    // the one rule by context that needs no ancestors
+    const latest = now + this.#codec.params.headerRules.maxFutureSeconds;
+    if (header.time <= latest) return null;
+    return fault("SPRINT_HEADER_TIME_TOO_NEW", "time", `at most ${latest}`, `${header.time}`);
   }
 
   #heightOf(header: Header): number | null {
@@ -247,18 +252,15 @@ async function unzip(bytes: Uint8Array): Promise<Uint8Array> {
 function unhex(bytes: Uint8Array): Uint8Array[] {
   if (bytes.length === 0)
     throw new SprintError("SPRINT_INSPECT_EMPTY", "file: expected a block or headers, got no bytes", {});
-  const start = bytes.find((byte) => byte > 0x20);
-  if (start === 0x7b || start === 0x5b) {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (/^\s*[{[][\s\x20-\x7e]{2}/.test(text.toString("latin1", 0, 64))) {
     const advice = "ask the node for `getblock HASH 0`";
     throw new SprintError("SPRINT_INSPECT_FORMAT", `file: expected raw bytes or hex, got JSON; ${advice}`, {
       actual: "JSON",
     });
   }
   if (!bytes.every(isHexOrSpace)) return [bytes];
-  const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
-    .toString("latin1")
-    .split(/\s+/)
-    .filter(Boolean);
+  const lines = text.toString("latin1").split(/\s+/).filter(Boolean);
   const parts = lines.every((line) => line.length >= HEADER_BYTES * 2) ? lines : [lines.join("")];
   return parts.map((part) => {
     if (part.length % 2 === 1) {

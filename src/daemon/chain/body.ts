@@ -13,6 +13,7 @@ import { refuse } from "./refusal.ts";
 import { type BodyRules, bodyRules } from "./rules.ts";
 import { type BatchHasher, batchHasher } from "./sha256.ts";
 import {
+  OutpointSet,
   checkTransaction,
   eachOutput,
   finality,
@@ -144,14 +145,13 @@ function hashBody(body: Body): Hashed {
 
 function checkTree(body: Body, { hasher, leaves }: Hashed): Refusal | null {
   const { root, mutated } = merkleRoot(hasher, leaves.txids, body.table.count);
-  const displayed = displayHash(root);
-  if (displayed !== body.header.merkleRoot) {
-    return mutation(refuse("SPRINT_BLOCK_BAD_MERKLE_ROOT", "merkle root", body.header.merkleRoot, displayed));
+  if (mutated) {
+    const expected = "no equal nodes side by side (CVE-2012-2459)";
+    return mutation(refuse("SPRINT_BLOCK_DUPLICATE_TX", "merkle tree", expected, "equal ones"));
   }
-  if (!mutated) return null;
-  return mutation(
-    refuse("SPRINT_BLOCK_DUPLICATE_TX", "merkle tree", "no equal nodes side by side (CVE-2012-2459)", "equal ones"),
-  );
+  const displayed = displayHash(root);
+  if (displayed === body.header.merkleRoot) return null;
+  return mutation(refuse("SPRINT_BLOCK_BAD_MERKLE_ROOT", "merkle root", body.header.merkleRoot, displayed));
 }
 
 function checkLength({ header, table, rules, baseBytes }: Body): Refusal | null {
@@ -180,7 +180,7 @@ function checkCoinbase({ raw, table }: Body): Refusal | null {
 }
 
 function checkTransactions({ raw, table, rules }: Body): Refusal | null {
-  const tally: Tally = { sigOps: 0 };
+  const tally: Tally = { sigOps: 0, spent: new OutpointSet(raw, table.inputTotal) };
   for (let i = 0; i < table.count; i++) {
     const refusal = checkTransaction(raw, table, i, rules, tally);
     if (refusal !== null) return refusal;

@@ -65,7 +65,10 @@ export function hashTransactions(hasher: BatchHasher, raw: Uint8Array, table: Tr
 export interface MerkleRoot {
   /** 32 bytes in wire order. */
   readonly root: Buffer;
-  /** True where two nodes side by side are equal: another list of leaves has this root too (CVE-2012-2459). */
+  /**
+   * True where the two children of a node are equal, because another list of leaves has that root too (CVE-2012-2459), or any two
+   * leaves side by side, which no block has.
+   */
   readonly mutated: boolean;
 }
 
@@ -74,7 +77,8 @@ export function merkleRoot(hasher: BatchHasher, at: number, count: number): Merk
   let mutated = false;
   let nodes = count;
   while (nodes > 1) {
-    for (let i = 0; i + 1 < nodes && !mutated; i += 2) mutated = sameNode(hasher.bytes, at + i * HASH_BYTES);
+    const step = nodes === count ? 1 : 2;
+    for (let i = 0; i + 1 < nodes && !mutated; i += step) mutated = sameNode(hasher.bytes, at + i * HASH_BYTES);
     if (nodes % 2 === 1) {
       const last = at + (nodes - 1) * HASH_BYTES;
       hasher.bytes.copyWithin(last + HASH_BYTES, last, last + HASH_BYTES);

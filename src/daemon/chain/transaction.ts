@@ -33,6 +33,8 @@ export class TransactionTable {
   readonly tail: Int32Array;
   readonly end: Int32Array;
   readonly flags: Uint8Array;
+  /** Inputs of all transactions. */
+  inputTotal = 0;
 
   constructor(count: number) {
     this.count = count;
@@ -89,6 +91,7 @@ function scanTransaction(reader: ByteReader, table: TransactionTable, index: num
       reader.skip(reader.varint("output script length", reader.remaining), "output script");
     }
   }
+  table.inputTotal += inputs;
   table.tail[index] = reader.offset;
   table.flags[index] = flags;
   if ((flags & ~(mweb ? WITNESS | MWEB : WITNESS)) !== 0)
@@ -145,6 +148,8 @@ function malformed(code: `SPRINT_${string}`, expected: string, actual: string | 
 /** What `checkTransaction` adds up over a block. */
 export interface Tally {
   sigOps: number;
+  /** Outputs spent so far. */
+  readonly spent: OutpointSet;
 }
 
 /** Size, amounts and inputs of one transaction; adds its signature operations to `tally`. `index` 0 must be the coinbase. */
@@ -166,7 +171,10 @@ export function checkTransaction(
   if (size > rules.maxBaseBytes) {
     return refuse("SPRINT_BLOCK_TX_OVERSIZE", what, `at most ${rules.maxBaseBytes} bytes`, size, data);
   }
-  return checkOutputs(bytes, outputsAt, rules, tally, index) ?? checkInputs(reader, inputs, tally, index);
+  return (
+    checkOutputs(bytes, outputsAt, rules, tally, index) ??
+    checkInputs(reader, inputs, tally, table.start[index] as number, index)
+  );
 }
 
 /** Amounts are compared as two 32-bit halves: Dogecoin's exceed what a double holds exactly. */
@@ -203,41 +211,34 @@ function checkOutputs(bytes: Uint8Array, at: number, rules: BodyRules, tally: Ta
   return null;
 }
 
-function checkInputs(reader: ByteReader, inputs: number, tally: Tally, index: number): Refusal | null {
+function checkInputs(reader: ByteReader, inputs: number, tally: Tally, start: number, index: number): Refusal | null {
   const bytes = reader.bytes;
+  const what = `transaction ${index}`;
   const data = { tx: index };
-  const outpoints = new Int32Array(inputs);
-  let nulls = 0;
-  let coinbaseScript = 0;
+  let coinbaseScript = -1;
   for (let i = 0; i < inputs; i++) {
-    outpoints[i] = reader.offset;
-    if (isNullOutpoint(bytes, reader.offset)) nulls++;
+    const outpoint = reader.offset;
     reader.skip(OUTPOINT_BYTES, "outpoint");
     const script = reader.varint("script length", bytes.length);
     tally.sigOps += legacySigOps(bytes, reader.offset, reader.offset + script);
     reader.skip(script + 4, "script and sequence");
-    coinbaseScript = script;
+    if (isNullOutpoint(bytes, outpoint)) {
+      if (inputs > 1)
+        return refuse("SPRINT_BLOCK_TX_PREVOUT_NULL", what, "inputs that name an output", "a null one", data);
+      coinbaseScript = script;
+      continue;
+    }
+    const before = tally.spent.add(outpoint);
+    if (before >= start) {
+      const expected = "each output spent once (CVE-2018-17144)";
+      return refuse("SPRINT_BLOCK_TX_INPUTS_DUPLICATE", what, expected, `input ${i} again`, data);
+    }
+    if (before >= 0) {
+      const expected = "outputs that no transaction before it spends";
+      return refuse("SPRINT_BLOCK_TX_INPUTS_SPENT", what, expected, `a spent one in input ${i}`, data);
+    }
   }
-  const twin = duplicateOutpoint(bytes, outpoints);
-  if (twin >= 0) {
-    return refuse(
-      "SPRINT_BLOCK_TX_INPUTS_DUPLICATE",
-      `transaction ${index}`,
-      "each output spent once (CVE-2018-17144)",
-      `input ${twin} again`,
-      data,
-    );
-  }
-  if (nulls === 0) return null;
-  if (inputs > 1)
-    return refuse(
-      "SPRINT_BLOCK_TX_PREVOUT_NULL",
-      `transaction ${index}`,
-      "inputs that name an output",
-      "a null one",
-      data,
-    );
-  if (coinbaseScript >= 2 && coinbaseScript <= 100) return null;
+  if (coinbaseScript === -1 || (coinbaseScript >= 2 && coinbaseScript <= 100)) return null;
   return refuse("SPRINT_BLOCK_COINBASE_LENGTH", "coinbase script", "2 to 100 bytes", coinbaseScript, data);
 }
 
@@ -253,29 +254,33 @@ function isNullOutpoint(bytes: Uint8Array, at: number): boolean {
   return true;
 }
 
-/** Index of the first outpoint that was there before, or -1. */
-function duplicateOutpoint(bytes: Uint8Array, outpoints: Int32Array): number {
-  if (outpoints.length <= 8) {
-    for (let i = 1; i < outpoints.length; i++) {
-      for (let k = 0; k < i; k++) if (sameOutpoint(bytes, outpoints[i] as number, outpoints[k] as number)) return i;
+/** Outpoints by where they stand in the bytes: a table of offsets, open addressing, half full at most. */
+export class OutpointSet {
+  readonly #bytes: Uint8Array;
+  readonly #mask: number;
+  readonly #slots: Int32Array;
+
+  constructor(bytes: Uint8Array, capacity: number) {
+    this.#bytes = bytes;
+    this.#mask = (1 << (33 - Math.clz32(capacity))) - 1;
+    this.#slots = new Int32Array(this.#mask + 1).fill(-1);
+  }
+
+  /** Offset of the same outpoint added before, else -1. */
+  add(at: number): number {
+    let hash = 0;
+    for (let word = 0; word < OUTPOINT_BYTES; word += 4) {
+      hash = Math.imul(hash ^ readU32(this.#bytes, at + word), 0x9e37_79b1);
+      hash ^= hash >>> 15;
     }
+    let slot = hash & this.#mask;
+    for (let other = this.#slots[slot] as number; other >= 0; other = this.#slots[slot] as number) {
+      if (sameOutpoint(this.#bytes, at, other)) return other;
+      slot = (slot + 1) & this.#mask;
+    }
+    this.#slots[slot] = at;
     return -1;
   }
-  const mask = (1 << (33 - Math.clz32(outpoints.length))) - 1;
-  const slots = new Int32Array(mask + 1).fill(-1);
-  for (let i = 0; i < outpoints.length; i++) {
-    const at = outpoints[i] as number;
-    let hash = 0;
-    for (let word = 0; word < OUTPOINT_BYTES; word += 4)
-      hash = Math.imul(hash ^ readU32(bytes, at + word), 0x9e37_79b1);
-    let slot = (hash ^ (hash >>> 15)) & mask;
-    for (let other = slots[slot] as number; other >= 0; other = slots[slot] as number) {
-      if (sameOutpoint(bytes, at, other)) return i;
-      slot = (slot + 1) & mask;
-    }
-    slots[slot] = at;
-  }
-  return -1;
 }
 
 function sameOutpoint(bytes: Uint8Array, a: number, b: number): boolean {

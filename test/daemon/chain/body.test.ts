@@ -114,6 +114,8 @@ describe("bodies", () => {
   it("refuses transactions that break a rule of their own, wherever they stand", () => {
     const twice = spend(1, { inputs: [{ txid: Buffer.alloc(32, 1) }, { txid: Buffer.alloc(32, 1) }] });
     assert.equal(code(block([coinbase(HEIGHT), spend(2), twice])), "SPRINT_BLOCK_TX_INPUTS_DUPLICATE");
+    const again = spend(1, { outputs: [{ value: 2n }] });
+    assert.equal(code(block([coinbase(HEIGHT), spend(1), spend(2), again])), "SPRINT_BLOCK_TX_INPUTS_SPENT");
     const rich = coinbase(HEIGHT, { outputs: [{ value: 21_000_001n * 100_000_000n }] });
     assert.equal(code(block([rich])), "SPRINT_BLOCK_TX_VOUT_TOO_LARGE");
     const none = spend(1, { inputs: [{ txid: Buffer.alloc(32, 1) }, { index: 0xffff_ffff }] });

@@ -3,20 +3,27 @@ import { describe, it } from "node:test";
 import { ByteReader } from "../../../src/daemon/chain/reader.ts";
 import { bodyRules } from "../../../src/daemon/chain/rules.ts";
 import { legacySigOps } from "../../../src/daemon/chain/sigops.ts";
-import { checkTransaction, finality, scanTransactions, type Tally } from "../../../src/daemon/chain/transaction.ts";
+import {
+  checkTransaction,
+  finality,
+  OutpointSet,
+  scanTransactions,
+  type Tally,
+} from "../../../src/daemon/chain/transaction.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
 import { BLOCK_TIME, compactSize, spend, transactionBytes, type TransactionParts } from "../../fakes/blocks.ts";
 import { hasData, readData } from "../../fakes/data.ts";
 
 /** The code of the refusal of one transaction; null where it holds. */
-function judge(transaction: Buffer, chain: Chain = "bitcoin", tally: Tally = { sigOps: 0 }): string | null {
+function judge(transaction: Buffer, chain: Chain = "bitcoin", tally = { sigOps: 0 }): string | null {
   const raw = Buffer.concat([compactSize(1), transaction]);
   try {
     const reader = new ByteReader(raw);
     const table = scanTransactions(reader, chain === "litecoin");
     if (reader.remaining > 0) return "SPRINT_DECODE_TRAILING";
-    return checkTransaction(raw, table, 0, bodyRules(chain, "mainnet"), tally)?.code ?? null;
+    const all: Tally = Object.assign(tally, { spent: new OutpointSet(raw, table.inputTotal) });
+    return checkTransaction(raw, table, 0, bodyRules(chain, "mainnet"), all)?.code ?? null;
   } catch (error) {
     if (isSprintError(error)) return error.code;
     throw error;
