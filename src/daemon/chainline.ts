@@ -33,6 +33,8 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   readonly onBodyProved: (chain: Chain, milliseconds: number) => void;
   readonly onAnnounced: (feed: Feed, announcements: readonly Announcement[]) => void;
   readonly onState: NonNullable<FeedModules["onState"]>;
+  /** A DNS seed of the chain gave no address. */
+  readonly onSeedFailed: (chain: Chain, seed: string, error: unknown) => void;
   readonly onTransition: (transition: Transition) => void;
 }
 
@@ -101,7 +103,11 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     return openFeed(url, name, params, feedModules(name));
   });
   const { onState } = modules;
-  const peers = configured.length > 0 ? null : new PeerSet({ name: SHORT_NAME[chain] }, { codec, sink, clock, random, onState });
+  const onSeedFailed = (seed: string, error: unknown): void => modules.onSeedFailed(chain, seed, error);
+  const peers =
+    configured.length > 0
+      ? null
+      : new PeerSet({ name: SHORT_NAME[chain] }, { codec, sink, clock, random, onState, onSeedFailed });
   const feeds = (): readonly Feed[] => [...configured, ...(peers?.feeds() ?? [])];
 
   return {

@@ -120,6 +120,9 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
           const status = feed.status();
           for (const listener of upstreamListeners) listener(status);
         },
+        onSeedFailed(chain, seed, error) {
+          log.warn({ chain, seed }, `expected addresses of peers from this DNS seed, got: ${messageOf(error)}`);
+        },
         onTransition(transition) {
           metrics.breakerTransition(transition.breaker, transition.to);
           log.warn({ breaker: transition.breaker, from: transition.from, to: transition.to }, transition.cause);
