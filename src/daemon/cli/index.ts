@@ -148,6 +148,27 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .addHelpText("after", example("sprint doctor", "sprint doctor --config sprint.toml --json"))
     .action(async (options) => done((await import("./doctor.ts")).doctor(options, io)));
 
+  program
+    .command("inspect <file...>")
+    .description("decode and validate blocks or headers; raw, hex or block-file bytes; - reads standard input")
+    .addOption(new Option("--chain <chain>", "the chain").choices(CHAINS).makeOptionMandatory())
+    .option("--network <name>", "the chain's network", "mainnet")
+    .addOption(
+      new Option("--level <level>", "header: work and context; full: the body as well")
+        .choices(["header", "full"])
+        .default("full"),
+    )
+    .option("--headers", "the files hold runs of headers instead of blocks", false)
+    .addHelpText(
+      "after",
+      example(
+        "sprint inspect --chain bitcoin block.raw",
+        "litecoin-cli getblock HASH 0 | sprint inspect --chain litecoin -",
+        "sprint inspect --chain bitcoin --headers --level header headers.bin",
+      ),
+    )
+    .action(async (files, options) => done((await import("../inspect.ts")).inspect({ ...options, files })));
+
   common(program.command("version"))
     .description("print versions")
     .addHelpText("after", example("sprint version --json"))
