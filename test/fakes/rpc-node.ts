@@ -1,5 +1,5 @@
 /** A node's RPC in the hands of a test: a chain of headers or blocks, and every bad habit on order. */
-import { once } from "node:events";
+import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestContext } from "node:test";
@@ -25,6 +25,8 @@ export interface FakeRpcNode {
   /** Ends each `waitfornewblock` that is on the way: with the tip, or by dropping the connection. */
   releaseWaits(how: "tell" | "drop"): void;
   readonly waits: () => number;
+  /** Resolves as soon as it holds; asked after each request. */
+  until(holds: () => boolean): Promise<void>;
 }
 
 interface Call {
@@ -34,12 +36,14 @@ interface Call {
 }
 
 export async function fakeRpcNode(t: TestContext, chain: FakeBlock[]): Promise<FakeRpcNode> {
+  const asked = new EventEmitter();
   let waiting: ((how: "tell" | "drop") => void)[] = [];
   const server = createServer((request, response) => {
     let text = "";
     request.setEncoding("utf8");
     request.on("data", (chunk: string) => (text += chunk));
     request.on("end", () => {
+      setImmediate(() => asked.emit("request"));
       const body = JSON.parse(text) as Call | Call[];
       const say = (status: number, answer: unknown): void => {
         response.writeHead(status, { "content-type": "application/json" });
@@ -118,6 +122,9 @@ export async function fakeRpcNode(t: TestContext, chain: FakeBlock[]): Promise<F
       for (const end of all) end(how);
     },
     waits: () => waiting.length,
+    async until(holds) {
+      while (!holds()) await once(asked, "request", { signal: AbortSignal.timeout(20_000) });
+    },
   };
   return node;
 }

@@ -105,21 +105,22 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
 }
 
 /**
- * Takes the credentials out of every URL in `text`: user and password, also of a URL in a parameter, parameters that are
- * named like a secret, and path parts that are as long as an access key.
+ * Takes the credentials out of every URL in `text`: user and password, also of the RPC in a ZMQ upstream's URL, parameters
+ * that are named like a secret, and path parts that are as long as an access key. A password may hold anything, / and ://
+ * too, so all up to the last @ goes; where that takes a harmless part with it, too little is shown.
  */
 export function redact(text: string): string {
-  return text.replace(/\S*:\/\/\S*/g, (url) => {
-    const clean = url
-      .replace(/:\/\/[^/?#\s]*@/g, "://***@")
-      .replace(/%3A%2F%2F(?:(?!%2F|%3F)[^/?#&\s])*?%40/gi, "%3A%2F%2F***%40")
-      .replace(/([?&][^=&#\s]*(?:key|token|secret|pass|auth)[^=&#\s]*=)[^&#\s]*/gi, "$1***")
-      .replace(/^[^?#]*/, (front) => front.replace(/\/[\w-]{20,}(?=\/|$)/g, "/***"));
-    // Something is still before an @: a password with a slash or a question mark in it. Better to show too little.
-    if (/(?:^|[^*])(?:@|%40)/i.test(clean)) return clean.replace(/:\/\/.*(?:@|%40)/i, "://***@");
-    return clean;
-  });
+  return text.replace(/\S*:\/\/\S*/g, (url) =>
+    url
+      .replace(CREDENTIALS, "$1***$2")
+      .replace(/([?&][^=&#]*(?:key|token|secret|pass|auth)[^=&#]*=)[^&#]*/gi, "$1***")
+      .replace(/^[^?#]*/, (front) => front.replace(/\/[\w-]{20,}(?=\/|$)/g, "/***")),
+  );
 }
+
+/** The front that may stay, the credentials, and their @. */
+const CREDENTIALS =
+  /^(zmq\+tcp:\/\/[^@/?#]*\/?\?(?:(?:network|cookie)=[^@&]*&)*rpc=https?(?::\/\/|%3A%2F%2F)|.*?:\/\/).*(@|%40)/i;
 
 /** `http://host:port`, as an HTTP client takes it. `rpcPort` is the network's usual one. */
 export function rpcOrigin(address: RpcAddress, rpcPort: number): string {

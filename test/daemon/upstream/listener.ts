@@ -24,6 +24,8 @@ export interface Listener {
   readonly announced: Announcement[];
   readonly downs: string[];
   readonly ups: () => number;
+  /** Nothing is being asked for behind an `up`. */
+  readonly filled: () => boolean;
   /** Resolves as soon as it holds; asked after each thing that happens. */
   until(holds: () => boolean): Promise<void>;
 }
@@ -70,6 +72,10 @@ export function listen(t: TestContext, codec: HeaderCodec, create: Create, optio
       if (headers.length === 0) return;
     }
   };
+  const settle = (): void => {
+    filling = null;
+    changed.emit("change");
+  };
   const feed = create(
     { name: "test-1", backoff: { baseMs: 20, capMs: 100 } },
     {
@@ -86,8 +92,8 @@ export function listen(t: TestContext, codec: HeaderCodec, create: Create, optio
             options.fillGap === false
               ? null
               : fill().then(
-                  () => void (filling = null),
-                  () => void (filling = null),
+                  () => settle(),
+                  () => settle(),
                 );
           changed.emit("change");
         },
@@ -116,6 +122,7 @@ export function listen(t: TestContext, codec: HeaderCodec, create: Create, optio
     announced,
     downs,
     ups: () => ups,
+    filled: () => isUp && filling === null,
     async until(holds) {
       while (!holds()) await once(changed, "change", { signal: AbortSignal.timeout(20_000) });
     },

@@ -38,15 +38,19 @@ function ask(t: TestContext, node: FakeRpcNode, codec = bitcoin) {
   return opened.node;
 }
 
-async function waitIsOut(node: FakeRpcNode): Promise<void> {
-  while (node.waits() === 0) await new Promise((resolve) => setImmediate(resolve));
+const waitIsOut = (node: FakeRpcNode): Promise<void> => node.until(() => node.waits() > 0);
+
+/** As above, and the look at the best hash that goes with each wait is over: from now on the wait alone tells. */
+function onlyWaiting(node: FakeRpcNode): Promise<void> {
+  const count = (method: string) => node.calls.get(method) ?? 0;
+  return node.until(() => node.waits() > 0 && count("getbestblockhash") === count("waitfornewblock"));
 }
 
 test("a block between two waits is not missed", { skip }, async (t) => {
   const node = await fakeRpcNode(t, blocks.slice(0, 5));
   const heard = follow(t, node);
-  await heard.until(() => heard.hashes.length === 4);
-  await waitIsOut(node);
+  await heard.until(() => heard.filled());
+  await onlyWaiting(node);
   // The wait tells of block 5; block 6 comes before the next wait and no wait ever tells of it.
   node.chain.push(...blocks.slice(5, 6));
   node.releaseWaits("tell");
@@ -58,7 +62,7 @@ test("a block between two waits is not missed", { skip }, async (t) => {
 test("a wait that the server cuts is not the end of the node", { skip }, async (t) => {
   const node = await fakeRpcNode(t, blocks.slice(0, 5));
   const heard = follow(t, node, { longPollMs: 2000 });
-  await heard.until(() => heard.hashes.length === 4);
+  await heard.until(() => heard.filled());
   for (let next = 5; heard.hashes.length < 8; next++) {
     await waitIsOut(node);
     node.chain.push(...blocks.slice(next, next + 1));
@@ -80,8 +84,8 @@ test("a wait that the server cuts is not the end of the node", { skip }, async (
 test("a tip that nothing told before leads to is told alone", { skip }, async (t) => {
   const node = await fakeRpcNode(t, blocks.slice(0, 300));
   const heard = follow(t, node, {}, { orphansAllowed: true });
-  await heard.until(() => heard.hashes.length === 299);
-  await waitIsOut(node);
+  await heard.until(() => heard.filled());
+  await onlyWaiting(node);
   // The node knows none of what it told before: another chain behind the same genesis block.
   node.chain = [...blocks.slice(0, 1), ...blocks.slice(400, 402)];
   node.releaseWaits("tell");
@@ -160,7 +164,7 @@ test("results of a wrong shape have a code", { skip }, async (t) => {
 test("an upstream that answers wrongly is down with the reason, and up when it is well again", { skip }, async (t) => {
   const node = await fakeRpcNode(t, blocks.slice(0, 5));
   const heard = follow(t, node);
-  await heard.until(() => heard.hashes.length === 4);
+  await heard.until(() => heard.filled());
   for (const [status, text, code] of [
     [200, "<html>captive portal</html>", "SPRINT_RPC_NOT_JSON"],
     [401, "", "SPRINT_RPC_UNAUTHORIZED"],
