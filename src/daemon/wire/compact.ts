@@ -44,9 +44,13 @@ export function decodeCompactBlock<H>(payload: Uint8Array, decodeHeader: Decode<
   const reader = new ByteReader(payload, "cmpctblock", end);
   const nonce = reader.u64();
   const shortCount = reader.count(MAX_COMPACT_TRANSACTIONS, "short ids");
-  const ids = Buffer.from(reader.take(SHORT_ID_BYTES * shortCount));
+  const idsAt = reader.offset;
+  reader.take(SHORT_ID_BYTES * shortCount);
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
   const shortIds: number[] = [];
-  for (let i = 0; i < shortCount; i++) shortIds.push(ids.readUIntLE(SHORT_ID_BYTES * i, SHORT_ID_BYTES));
+  for (let i = 0, at = idsAt; i < shortCount; i++, at += SHORT_ID_BYTES) {
+    shortIds.push(view.getUint32(at, true) + view.getUint16(at + 4, true) * 0x1_0000_0000);
+  }
   const prefilledCount = reader.count(MAX_COMPACT_TRANSACTIONS - shortCount, "prefilled transactions");
   const txCount = shortCount + prefilledCount;
   if (txCount === 0) throw malformed("cmpctblock", "at least one transaction", 0);

@@ -20,7 +20,7 @@ export const MAX_PAYLOAD_BYTES = 4_000_000;
 /** First allocation for a payload that comes in pieces; from here the buffer doubles as bytes arrive. */
 const FIRST_PIECE_BYTES = 65_536;
 
-export function sha256d(bytes: Uint8Array): Uint8Array {
+export function sha256d(bytes: Uint8Array): Buffer {
   return hash("sha256", hash("sha256", bytes, "buffer"), "buffer");
 }
 
@@ -131,7 +131,7 @@ export class MessageReader {
 
   #deliver(payload: Uint8Array): void {
     const expected = this.#frame.readUInt32LE(20);
-    const actual = Buffer.from(sha256d(payload)).readUInt32LE(0);
+    const actual = sha256d(payload).readUInt32LE(0);
     if (expected !== actual) throw badChecksum(this.#command, expected, actual);
     const command = this.#command;
     // Ready for the next message before the callback runs: the payload's buffer now belongs to the callee.
