@@ -7,5 +7,5 @@ it("fuzzed blocks: a verdict for every input, and a crash for none", () => {
   assert.deepEqual(result.crashes, []);
   assert.equal(result.accepted + result.refused, 6_000);
   assert.ok(result.refused > 3_000, "the changes do break inputs");
-  assert.ok(result.accepted > 300, "some inputs get past every rule");
+  assert.ok(result.accepted > 150, "some inputs get past every rule");
 });
