@@ -1,5 +1,5 @@
 /** REST and control API: routes, query strings, payloads. Declared once: the server checks by it, /openapi.json is made from it, clients are typed by it. */
-import Type, { type Static, type TSchema } from "typebox";
+import { type Static, type TSchema, Type } from "typebox";
 import { CHAINS } from "./chain.ts";
 import { EVENT_TYPES, PHASES, type BlockEvent, type ReorgEvent } from "./events.ts";
 import { TIERS } from "./tier.ts";

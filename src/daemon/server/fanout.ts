@@ -221,7 +221,7 @@ export class Fanout {
 
   #ended(child: Child, how: string): void {
     this.#children.delete(child);
-    for (const id of [...child.seats.keys()]) endSeat(child, id);
+    for (const id of child.seats.keys()) endSeat(child, id);
     if (this.#isClosing) return;
     if (!child.isReady) this.#notBefore = this.#modules.clock.now() + RESTART_PAUSE_MS;
     const message = `a fan-out process ended by itself (${how}); its clients come back with their cursors`;

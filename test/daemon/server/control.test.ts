@@ -3,16 +3,19 @@ import { once } from "node:events";
 import { test } from "node:test";
 import { WebSocket } from "ws";
 import type { ControlMessage } from "../../../src/shared/api.ts";
-import { HandshakeRefused, subscribe } from "../../fakes/subscriber.ts";
+import { type HandshakeRefused, subscribe } from "../../fakes/subscriber.ts";
 import { startFake, TOKEN } from "./daemon.ts";
 
 const bearer = { authorization: `Bearer ${TOKEN}` };
 
-// oxlint-disable-next-line no-explicit-any -- what an answer holds is what the test is about
-async function ask(
-  url: string,
-  init: RequestInit = { headers: bearer },
-): Promise<{ status: number; headers: Headers; body: any }> {
+interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  // oxlint-disable-next-line typescript/no-explicit-any -- what an answer holds is what the test is about
+  readonly body: any;
+}
+
+async function ask(url: string, init: RequestInit = { headers: bearer }): Promise<Answer> {
   const response = await fetch(url, init);
   const text = await response.text();
   return { status: response.status, headers: response.headers, body: text.startsWith("{") ? JSON.parse(text) : text };

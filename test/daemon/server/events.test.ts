@@ -94,9 +94,9 @@ for (const place of ["main process", "fan-out process"] as const) {
     await using daemon = await startFake({ fanout });
     daemon.chain.mine();
     const { cursor } = daemon.chain;
-    let isRunning = true;
+    const arrived = new AbortController();
     const miner = (async () => {
-      while (isRunning) {
+      while (!arrived.signal.aborted) {
         daemon.chain.mine();
         daemon.chain.mine();
         await new Promise((resolve) => setTimeout(resolve, 1));
@@ -105,7 +105,7 @@ for (const place of ["main process", "fan-out process"] as const) {
     const subscribers = await Promise.all(
       Array.from({ length: 20 }, () => subscribe(`${daemon.tier}/ws/v1/events?cursor=${cursor}`)),
     );
-    isRunning = false;
+    arrived.abort();
     await miner;
     const last = daemon.chain.records("bitcoin").at(-1)?.block.height;
     for (const subscriber of subscribers) {

@@ -8,7 +8,7 @@ import { startFake } from "./daemon.ts";
 interface Answer {
   readonly status: number;
   readonly headers: Headers;
-  // oxlint-disable-next-line no-explicit-any -- what an answer holds is what the test is about
+  // oxlint-disable-next-line typescript/no-explicit-any -- what an answer holds is what the test is about
   readonly body: any;
 }
 
