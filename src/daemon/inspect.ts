@@ -67,11 +67,16 @@ export async function inspect(options: InspectOptions, modules: Partial<InspectM
   const { read, write, clock } = { read: readInput, write: writeLine, clock: systemClock, ...modules };
   const inspector = new Inspector(codecOf(options), options, clock);
   let failed = false;
-  for (const file of options.files) {
-    for await (const line of inspector.file(() => read(file, MAX_FILE_BYTES))) {
-      failed ||= !line.ok;
-      await write(JSON.stringify(line));
+  try {
+    for (const file of options.files) {
+      for await (const line of inspector.file(() => read(file, MAX_FILE_BYTES))) {
+        failed ||= !line.ok;
+        await write(JSON.stringify(line));
+      }
     }
+  } catch (error) {
+    // the reader has seen enough (`sprint inspect … | head`)
+    if (!isBrokenPipe(error)) throw error;
   }
   return failed ? EXIT.FAILED : EXIT.DONE;
 }
@@ -343,8 +348,18 @@ export async function readInput(file: string, maxBytes: number): Promise<Uint8Ar
   return Buffer.concat(chunks);
 }
 
+/** Rejects with EPIPE where nobody reads any more; without a listener of its own the stream would end the process with a trace. */
 function writeLine(line: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    process.stdout.write(`${line}\n`, (error) => (error ? reject(error) : resolve()));
+    process.stdout.once("error", reject);
+    process.stdout.write(`${line}\n`, (error) => {
+      if (error) return reject(error);
+      process.stdout.off("error", reject);
+      resolve();
+    });
   });
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "EPIPE";
 }

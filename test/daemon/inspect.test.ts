@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { paramsFor } from "../../src/daemon/chain/index.ts";
 import { inspect, type InspectOptions, type Inspection, readInput } from "../../src/daemon/inspect.ts";
@@ -192,6 +195,22 @@ describe("inspect", () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  it("ends quietly when its reader does", async () => {
+    const main = fileURLToPath(new URL("../../src/daemon/main.ts", import.meta.url));
+    const options = ["inspect", "--chain", "bitcoin", "--network", "regtest", "-"];
+    const child = spawn(process.execPath, [main, ...options], { stdio: "pipe" });
+    const stderr: Buffer[] = [];
+    child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
+    const ended = once(child, "close");
+    const many = framed(Array<Buffer>(5000).fill(one));
+    child.stdin.on("error", () => {});
+    child.stdin.end(many);
+    await once(child.stdout, "data");
+    child.stdout.destroy();
+    assert.deepEqual(await ended, [0, null]);
+    assert.equal(Buffer.concat(stderr).toString(), "");
   });
 
   it("names the networks there are when it is given another", async () => {

@@ -93,7 +93,7 @@ function decodeBody(raw: Uint8Array, height: number | null, params: Params): Bod
   }
   const { header, end } = decodeHeader(raw, 0, params);
   const reader = new ByteReader(raw, end);
-  const table = scanTransactions(reader, params.chain === "litecoin");
+  const table = scanTransactions(reader, params.chain === "litecoin", rules.maxBaseBytes);
   if (table.count === 0) throw raised(refuse("SPRINT_BLOCK_BAD_LENGTH", "transactions", "at least one", "none"));
   const mweb = table.count > 1 && table.isHogEx(table.count - 1) ? decodeMweb(reader) : null;
   if (reader.remaining > 0) {
@@ -154,8 +154,8 @@ function checkTree(body: Body, { hasher, leaves }: Hashed): Refusal | null {
   return mutation(refuse("SPRINT_BLOCK_BAD_MERKLE_ROOT", "merkle root", body.header.merkleRoot, displayed));
 }
 
-function checkLength({ header, table, rules, baseBytes }: Body): Refusal | null {
-  if (table.count * WITNESS_SCALE <= rules.maxWeight && baseBytes <= rules.maxBaseBytes) return null;
+function checkLength({ header, rules, baseBytes }: Body): Refusal | null {
+  if (baseBytes <= rules.maxBaseBytes) return null;
   const expected = `at most ${rules.maxBaseBytes} bytes without witness`;
   return refuse("SPRINT_BLOCK_BAD_LENGTH", `block ${header.hash}`, expected, baseBytes);
 }

@@ -68,9 +68,13 @@ export class TransactionTable {
   }
 }
 
-/** Reads the number of transactions and each one's offsets. Throws SPRINT_DECODE_*. */
-export function scanTransactions(reader: ByteReader, mweb: boolean): TransactionTable {
-  const count = reader.varint("number of transactions", Math.floor(reader.remaining / MIN_TRANSACTION_BYTES));
+/**
+ * Reads the number of transactions and each one's offsets; flag 8 is taken where `mweb`. A number that could not fit in
+ * `maxBaseBytes` is refused before room is made for it. Throws SPRINT_DECODE_*.
+ */
+export function scanTransactions(reader: ByteReader, mweb: boolean, maxBaseBytes: number): TransactionTable {
+  const limit = Math.floor(Math.min(reader.remaining, maxBaseBytes) / MIN_TRANSACTION_BYTES);
+  const count = reader.varint("number of transactions", limit);
   const table = new TransactionTable(count);
   for (let i = 0; i < count; i++) scanTransaction(reader, table, i, mweb);
   return table;

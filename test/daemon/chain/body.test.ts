@@ -10,6 +10,7 @@ import {
   type BlockParts,
   coinbase,
   committed,
+  compactSize,
   type InputParts,
   spend,
   type TransactionParts,
@@ -136,6 +137,8 @@ describe("bodies", () => {
     });
     assert.equal(code(block(committed(HEIGHT, [heavy]))), "SPRINT_BLOCK_BAD_WEIGHT");
     assert.equal(code(Buffer.concat([block([coinbase(HEIGHT)]), Buffer.alloc(4_000_000)])), "SPRINT_BLOCK_BAD_LENGTH!");
+    const crowd = Buffer.concat([block([]).subarray(0, 80), compactSize(100_001), Buffer.alloc(1_100_000)]);
+    assert.equal(code(crowd), "SPRINT_DECODE_LIMIT!", "more transactions than fit, before room is made for them");
     const busy = (count: number): TransactionParts => spend(1, { outputs: [{ script: Buffer.alloc(count, 0xac) }] });
     assert.equal(code(block([coinbase(HEIGHT), busy(20_000)])), "holds");
     assert.equal(code(block([coinbase(HEIGHT), busy(20_001)])), "SPRINT_BLOCK_SIGOPS");

@@ -51,7 +51,7 @@ it("hashes each transaction with and without its witness, and without Litecoin's
     compactSize(list.length),
     ...list.map((transaction) => transactionBytes(transaction, true)),
   ]);
-  const table = scanTransactions(new ByteReader(raw), true);
+  const table = scanTransactions(new ByteReader(raw), true, 1_000_000);
   const hasher = batchHasher();
   const { txids, wtxids } = hashTransactions(hasher, raw, table);
   assert.ok(wtxids !== null);

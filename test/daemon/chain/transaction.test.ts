@@ -20,7 +20,7 @@ function judge(transaction: Buffer, chain: Chain = "bitcoin", tally = { sigOps: 
   const raw = Buffer.concat([compactSize(1), transaction]);
   try {
     const reader = new ByteReader(raw);
-    const table = scanTransactions(reader, chain === "litecoin");
+    const table = scanTransactions(reader, chain === "litecoin", 2_000_000);
     if (reader.remaining > 0) return "SPRINT_DECODE_TRAILING";
     const all: Tally = Object.assign(tally, { spent: new OutpointSet(raw, table.inputTotal) });
     return checkTransaction(raw, table, 0, bodyRules(chain, "mainnet"), all)?.code ?? null;
@@ -129,7 +129,7 @@ describe("transactions", () => {
   it("judges lock times as far as they can be known", () => {
     const lock = (lockTime: number, height: number | null, sequence = 0): string => {
       const raw = Buffer.concat([compactSize(1), built({ lockTime, inputs: [{ index: 1 }, { sequence }] })]);
-      return finality(raw, scanTransactions(new ByteReader(raw), false), 0, height, BLOCK_TIME);
+      return finality(raw, scanTransactions(new ByteReader(raw), false, 1_000_000), 0, height, BLOCK_TIME);
     };
     assert.equal(lock(0, 100), "final");
     assert.equal(lock(99, 100), "final");
