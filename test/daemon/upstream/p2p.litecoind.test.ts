@@ -3,61 +3,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type Server, type Socket, connect, createServer, type AddressInfo } from "node:net";
 import { after, before, describe, test } from "node:test";
-import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
-import { createBreaker } from "../../../src/daemon/breaker/index.ts";
-import { type ChainCodec, codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
-import { type Announcement, type Feed, createP2pFeed } from "../../../src/daemon/upstream/index.ts";
+import { codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
+import { FeedListener } from "../../fakes/feed-listener.ts";
 import { type Litecoind, hasLitecoind, startLitecoind } from "../../fakes/litecoind.ts";
 
 const skip = hasLitecoind() ? false : "litecoind is not installed";
 const never = new AbortController().signal;
 const LITECOIN = codecFor(paramsFor("litecoin", "regtest"));
-
-/** What one feed told, and the means to wait for it. */
-class Listener {
-  readonly feed: Feed;
-  readonly announced: Announcement[] = [];
-  readonly told: string[] = [];
-  #wake: () => void = () => {};
-
-  constructor(port: number, codec: ChainCodec = LITECOIN) {
-    const tell = (what: string) => {
-      this.told.push(what);
-      this.#wake();
-    };
-    this.feed = createP2pFeed(
-      { name: "node", host: "127.0.0.1", port, backoff: { baseMs: 20, capMs: 100 } },
-      {
-        codec,
-        clock: systemClock,
-        random: seededRandom(1),
-        breaker: createBreaker({ name: "b", failureThreshold: 1_000, resetTimeoutMs: 100, halfOpenCalls: 1 }),
-        sink: {
-          up: () => tell("up"),
-          announce: (_, announcements) => {
-            this.announced.push(...announcements);
-            this.#wake();
-          },
-          down: (_, reason) => tell(reason),
-        },
-      },
-    );
-    this.feed.start();
-  }
-
-  async until(holds: () => boolean): Promise<void> {
-    while (!holds()) await new Promise<void>((resolve) => (this.#wake = resolve));
-  }
-
-  /** Waits until the block was pushed. */
-  async heard(hash: string): Promise<Announcement> {
-    for (;;) {
-      const found = this.announced.find(({ header }) => header.hash === hash);
-      if (found !== undefined) return found;
-      await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-}
 
 describe("a real litecoind", { skip }, () => {
   let node: Litecoind;
@@ -71,8 +23,8 @@ describe("a real litecoind", { skip }, () => {
     await node.stop();
   });
 
-  async function listen(port = node.p2pPort): Promise<Listener> {
-    const listener = new Listener(port);
+  async function listen(port = node.p2pPort): Promise<FeedListener> {
+    const listener = new FeedListener(port, LITECOIN);
     closing.push(() => listener.feed.close());
     await listener.until(() => listener.told.includes("up"));
     return listener;
@@ -107,7 +59,7 @@ describe("a real litecoind", { skip }, () => {
   });
 
   test("a chain of another genesis on the same magic is a wrong network", async () => {
-    const listener = new Listener(node.p2pPort, codecFor(paramsFor("bitcoin", "regtest")));
+    const listener = new FeedListener(node.p2pPort, codecFor(paramsFor("bitcoin", "regtest")));
     closing.push(() => listener.feed.close());
     await listener.until(() => listener.told.includes("up"));
     const bitcoinGenesis = paramsFor("bitcoin", "regtest").genesisHash;
@@ -136,15 +88,20 @@ describe("a real litecoind", { skip }, () => {
 });
 
 describe("a real litecoind with extension blocks", { skip }, () => {
-  test("the body comes with its extension", async () => {
+  test("bodies from compact blocks, and with their extension once there is one", async () => {
     const node = await startLitecoind({ wallet: true });
-    const listener = new Listener(node.p2pPort);
+    const listener = new FeedListener(node.p2pPort, LITECOIN);
     try {
       await listener.until(() => listener.told.includes("up"));
       await node.rpc("createwallet", ["w"]);
       const plain = await node.rpc<string>("getnewaddress");
-      await node.rpc("generatetoaddress", [431, plain]);
+      await node.rpc("generatetoaddress", [430, plain]);
       await listener.feed.headersAfter([LITECOIN.params.genesisHash], never);
+      await node.rpc("sendtoaddress", [plain, 1]);
+      const [before = ""] = await node.rpc<string[]>("generatetoaddress", [1, plain]);
+      assert.equal((await listener.heard(before)).txCount, 2);
+      const [raw, body] = [await node.rpc("getblock", [before, 0]), await listener.feed.body(before, never)];
+      assert.equal(Buffer.from(body).toString("hex"), raw, "put together from the compact block");
       await node.rpc("sendtoaddress", [await node.rpc<string>("getnewaddress", ["", "mweb"]), 1]);
       const mined = await node.rpc<string[]>("generatetoaddress", [3, plain]);
       for (const [i, hash] of mined.entries()) {
