@@ -92,9 +92,12 @@ export class BodyAsks {
     for (const waiter of ask.waiters) waiter.resolve(body);
   }
 
-  receiveTransactions(message: BlockTransactions): void {
+  /** False where nobody asked for them. */
+  receiveTransactions(message: BlockTransactions): boolean {
     const ask = this.#asks.get(message.blockHash);
-    if (ask?.assembly) this.#complete(message.blockHash, ask, ask.assembly, message.transactions);
+    if (!ask?.assembly) return false;
+    this.#complete(message.blockHash, ask, ask.assembly, message.transactions);
+    return true;
   }
 
   receiveNotFound(entries: readonly InventoryEntry[]): void {

@@ -108,6 +108,8 @@ class P2pLink implements Link {
   #locator: readonly string[] = [];
   /** The last header that the peer told. */
   #newest: string | null = null;
+  /** Whether a question of our own is out, after an `inv`. */
+  #asking: "no" | "yes" | "again" = "no";
   readonly #decodeHeader: Decode<Header>;
 
   constructor(settings: Settings, modules: P2pModules, events: LinkEvents) {
@@ -234,12 +236,8 @@ class P2pLink implements Link {
         bodies.receiveBlock(header.hash, payload);
         return true;
       }
-      case "blocktxn": {
-        const message = decodeBlockTransactions(payload);
-        if (!bodies.isAwaited(message.blockHash)) return false;
-        bodies.receiveTransactions(message);
-        return true;
-      }
+      case "blocktxn":
+        return bodies.receiveTransactions(decodeBlockTransactions(payload));
       case "pong":
         return this.#pinger.receive(decodePing(payload));
       default:
@@ -287,18 +285,30 @@ class P2pLink implements Link {
       const type = this.#codec.params.blockInvType;
       return this.#send("getdata", encodeInventory(blocks.map(({ hash }) => ({ type, hash }))));
     }
-    // One question out is enough: its answer, or the next inv, brings what came meanwhile.
-    if (this.#headers.waiting) return;
+    this.#askForHeaders();
+  }
+
+  /** One question of our own at a time; what was hinted at after it went out is asked for once more. */
+  #askForHeaders(): void {
+    if (this.#asking !== "no") {
+      this.#asking = "again";
+      return;
+    }
+    this.#asking = "yes";
     const patience = new AbortController();
-    const cancel = this.#clock.after(this.#settings.requestTimeoutMs ?? FEED_DEFAULTS.requestTimeoutMs, () =>
-      patience.abort(),
-    );
+    const timeoutMs = this.#settings.requestTimeoutMs ?? FEED_DEFAULTS.requestTimeoutMs;
+    const cancel = this.#clock.after(timeoutMs, () => patience.abort());
     const locator = this.#newest === null ? this.#locator : [this.#newest, ...this.#locator];
     this.#headers
       .ask(locator, AbortSignal.any([patience.signal, this.#end.signal]))
       .then((headers) => this.#announceHeaders(headers, "inv"))
       .catch(() => {})
-      .finally(cancel);
+      .finally(() => {
+        cancel();
+        const again = this.#asking === "again" && !this.#over;
+        this.#asking = "no";
+        if (again) this.#askForHeaders();
+      });
   }
 
   #announceHeaders(headers: readonly Header[], via: AnnounceVia): void {

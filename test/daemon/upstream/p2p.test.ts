@@ -308,6 +308,23 @@ describe("announcements", () => {
     );
   });
 
+  test("what an inv hints at while a question is out is asked for afterwards", async (t) => {
+    const { told, node, first } = await setUpProved(t);
+    const [a, b] = headersFrom(first.hash, 2);
+    assert.ok(a && b);
+    node.send("inv", encodeInventory([{ type: INV.BLOCK, hash: a.hash }]));
+    await node.next("getheaders");
+    node.send("inv", encodeInventory([{ type: INV.BLOCK, hash: b.hash }]));
+    node.send("headers", encodeHeaders([a.raw]));
+    assert.equal(decodeGetHeaders(await node.next("getheaders")).locator[0], a.hash);
+    node.send("headers", encodeHeaders([b.raw]));
+    const announced = await told.announcements(2);
+    assert.deepEqual(
+      announced.map(({ header }) => header.hash),
+      [a.hash, b.hash],
+    );
+  });
+
   test("before there is a locator, an inv is answered by asking for the block itself", async (t) => {
     const { peer, told } = await setUp(t);
     const node = await peer.shakeHands();
