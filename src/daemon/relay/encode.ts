@@ -14,6 +14,8 @@ export interface Batch {
   readonly events: number;
   /** The position after the last of them. */
   readonly cursor: string;
+  /** Monotonic ms of the socket read behind the first announced block in it; null where there is none. */
+  readonly announcedAt: number | null;
 }
 
 interface Stamp {
@@ -33,14 +35,16 @@ export function encodeEvent(event: StreamEvent): Batch {
   const { type, chain, network, cursor } = event;
   if (event.type !== "block") {
     const text = JSON.stringify({ type, chain, network, cursor, data: event.data });
-    return { bytes: textFrame(Buffer.from(text)), stamps: [], events: 1, cursor };
+    return { bytes: textFrame(Buffer.from(text)), stamps: [], events: 1, cursor, announcedAt: null };
   }
   const head = JSON.stringify({ type, chain, network, phase: event.phase, cursor }).slice(0, -1);
   const data = JSON.stringify(event.data).slice(0, -1);
   const before = Buffer.from(`${head},"data":${data},"relay_time_ms":`);
   const tail = `${" ".repeat(STAMP_WIDTH)}}}`;
   const bytes = textFrame(Buffer.concat([before, Buffer.from(tail)]));
-  return { bytes, stamps: [{ at: bytes.length - tail.length, receivedAt: event.receivedAt }], events: 1, cursor };
+  const { phase, receivedAt } = event;
+  const stamps = [{ at: bytes.length - tail.length, receivedAt }];
+  return { bytes, stamps, events: 1, cursor, announcedAt: phase === "announced" ? receivedAt : null };
 }
 
 /** `hello` and `goodbye` belong to one subscriber. */
@@ -64,7 +68,8 @@ export function joinBatches(batches: readonly Batch[]): Batch {
     batches.map((batch) => batch.bytes),
     at,
   );
-  return { bytes, stamps, events, cursor: batches.at(-1)?.cursor ?? "" };
+  const announcedAt = batches.find((batch) => batch.announcedAt !== null)?.announcedAt ?? null;
+  return { bytes, stamps, events, cursor: batches.at(-1)?.cursor ?? "", announcedAt };
 }
 
 /** A copy that says how long the relay took until `now` (monotonic ms); the batch itself where no time stands in it. */

@@ -40,7 +40,7 @@ export interface HubModules {
   readonly onDrop?: (drop: Drop) => void;
   /** A subscriber's unsent bytes passed half of what is allowed; told once until it has caught up. */
   readonly onSlow?: (subscriber: Subscriber, bufferedBytes: number) => void;
-  /** Up to 32 subscribers of `tier` were handed an event `relayMs` after the socket read that caused it. */
+  /** Up to 32 subscribers of `tier` were handed a newly announced block `relayMs` after the socket read that brought it; replays do not count. */
   readonly onRelayed?: (tier: Tier, relayMs: number) => void;
 }
 
@@ -252,7 +252,7 @@ export class Hub {
     for (const outbox of group.outboxes) {
       if (index++ % CHUNK === 0) now = this.#modules.clock.now();
       if (outbox.isWaiting || !outbox.admits(batch.events, now)) this.#enqueue(outbox, batch, now);
-      else this.#settle(outbox, this.#hand(outbox, batch, now));
+      else this.#settle(outbox, this.#hand(outbox, batch, now, true));
     }
   }
 
@@ -275,16 +275,16 @@ export class Hub {
   /** An outbox with something in it is on the wheel exactly once; this is its turn. */
   #serve(outbox: Outbox, now: number): void {
     if (this.#members.get(outbox.subscriber.id)?.outbox !== outbox) return;
-    const served = outbox.serve(now, (batch) => this.#hand(outbox, batch, now));
+    const served = outbox.serve(now, (batch, isLive) => this.#hand(outbox, batch, now, isLive));
     if (served === "full" || served === "failed") this.#settle(outbox, served);
     else if (served !== "idle") this.#wheel.schedule(outbox, served.again);
   }
 
-  #hand(outbox: Outbox, batch: Batch, now: number): Handed {
+  #hand(outbox: Outbox, batch: Batch, now: number, isLive: boolean): Handed {
     if (this.#copy === null || this.#copy.batch !== batch || this.#copy.now !== now) {
       this.#copy = { batch, now, bytes: stamped(batch, now) };
-      const stamp = batch.stamps[0];
-      if (stamp !== undefined) this.#modules.onRelayed?.(outbox.subscriber.tier, now - stamp.receivedAt);
+      if (isLive && batch.announcedAt !== null)
+        this.#modules.onRelayed?.(outbox.subscriber.tier, now - batch.announcedAt);
     }
     const handed = outbox.hand(batch, this.#copy.bytes);
     if (handed === "written" || handed === "slow") {

@@ -99,13 +99,13 @@ export class Outbox {
     return 2 * buffered > this.#options.maxBytes ? "slow" : "written";
   }
 
-  /** Sends what is due; `hand` writes one batch. */
-  serve(now: number, hand: (batch: Batch) => Handed): Served {
+  /** Sends what is due; `hand` writes one batch, and is told whether it is live or a replay. */
+  serve(now: number, hand: (batch: Batch, isLive: boolean) => Handed): Served {
     if (this.#replayed < this.#replay.length) return this.#serveReplay(now, hand);
     let sent = 0;
     for (const { batch, due } of this.#queue) {
       if (due > now || !this.admits(batch.events, now)) break;
-      const handed = hand(batch);
+      const handed = hand(batch, true);
       if (handed === "full" || handed === "failed") return handed;
       this.#queuedBytes -= batch.bytes.length;
       sent++;
@@ -116,12 +116,12 @@ export class Outbox {
     return { again: head.due > now ? head.due : this.#secondFrom + SECOND_MS };
   }
 
-  #serveReplay(now: number, hand: (batch: Batch) => Handed): Served {
+  #serveReplay(now: number, hand: (batch: Batch, isLive: boolean) => Handed): Served {
     if (now < this.#replayFrom) return { again: this.#replayFrom };
     if (2 * this.subscriber.bufferedBytes() > this.#options.maxBytes) return { again: now + REPLAY_WAIT_MS };
     const slice = joinBatches(this.#nextSlice());
     if (!this.admits(slice.events, now)) return { again: this.#secondFrom + SECOND_MS };
-    const handed = hand(slice);
+    const handed = hand(slice, false);
     if (handed === "full" || handed === "failed") return handed;
     this.#replayed += slice.events;
     if (this.#replayed < this.#replay.length) return { again: now + 1 };

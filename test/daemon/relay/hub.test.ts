@@ -24,12 +24,14 @@ function setUp(options: Partial<HubOptions> = {}, entropy = ENTROPY) {
   const deferred: (() => void)[] = [];
   const drops: Drop[] = [];
   const slow: string[] = [];
+  const relayed: [Tier, number][] = [];
   const hub = new Hub(options, {
     clock,
     entropy,
     defer: (fn) => deferred.push(fn),
     onDrop: (drop) => drops.push(drop),
     onSlow: ({ id }) => slow.push(id),
+    onRelayed: (tier, relayMs) => relayed.push([tier, relayMs]),
   });
   const log = new EventLog({}, { run: new Uint8Array(8).fill(9) });
   let blocks = [genesis()];
@@ -73,7 +75,7 @@ function setUp(options: Partial<HubOptions> = {}, entropy = ENTROPY) {
     hub.add(subscriber, { hello: { type: "hello", cursor: `hello-${id}`, data }, backlog });
     return subscriber;
   };
-  return { clock, hub, log, next, publish, endTurn, join, drops, slow };
+  return { clock, hub, log, next, publish, endTurn, join, drops, slow, relayed };
 }
 
 function cursors(messages: readonly SprintEvent[]): string[] {
@@ -144,6 +146,19 @@ describe("Hub, at once", () => {
       .flatMap((message) => (message.type === "block" ? [message.data.relay_time_ms] : []));
     assert.deepEqual(times, [3, 99_999_999.999]);
     assert.deepEqual(Buffer.from(readers[0]?.writes[1]?.bytes ?? []), before);
+  });
+
+  it("reports the relay time of live announcements, not of proofs or replays", () => {
+    const { clock, join, publish, endTurn, next, hub, relayed } = setUp();
+    const [old] = [next()];
+    clock.advance(50);
+    join("a", "ENTERPRISE", {}, old === undefined ? [] : [old]);
+    publish();
+    clock.advance(2);
+    endTurn();
+    hub.publish(next("validated"));
+    endTurn();
+    assert.deepEqual(relayed, [["ENTERPRISE", 2]]);
   });
 
   it("hands over in the order of the tiers", () => {
