@@ -5,7 +5,7 @@
  *                            └─ refused: that upstream's fault, recorded and cordoned
  *    ingest ─▶ next block without a proved body ─▶ fetched ─▶ proved in a worker ─▶ ingest (validated)
  */
-import type { Clock } from "../shared/clock.ts";
+import type { Cancel, Clock } from "../shared/clock.ts";
 import { isSprintError, messageOf } from "../shared/errors.ts";
 import type { ChainCodec, Header, Refusal } from "./chain/index.ts";
 import type { Prover } from "./prove/index.ts";
@@ -42,7 +42,7 @@ export interface PipelineModules {
   readonly codec: ChainCodec;
   readonly ingest: ChainIngest;
   readonly race: RaceLedger;
-  readonly prover: Prover;
+  readonly prover: Pick<Prover, "check">;
   readonly clock: Clock;
   readonly onFault: (feed: Feed, refusal: Refusal) => void;
   /** A recoverable failure while filling or fetching; the upstream keeps its place. */
@@ -53,12 +53,15 @@ export interface PipelineModules {
 }
 
 interface Item {
-  readonly feed: Feed;
+  readonly record: FeedRecord;
   readonly announcement: Announcement;
   /** Pushed by the upstream, not asked for: counts in the race. */
   readonly pushed: boolean;
-  proof: Refusal | null | Promise<Refusal | null> | undefined;
+  proof: Proof | Promise<Proof> | undefined;
 }
+
+/** `unproved`: the proof itself failed, which says nothing about the header. */
+type Proof = Refusal | null | "unproved";
 
 interface FeedRecord {
   readonly feed: Feed;
@@ -72,6 +75,8 @@ interface FeedRecord {
   behindSince: number | null;
   /** Fills in a row that did not bring the parent of what it pushed. */
   unlinked: number;
+  /** Of the fill that follows one that failed. */
+  cancelRefill: Cancel;
 }
 
 interface EarlyBody {
@@ -85,25 +90,12 @@ const MAX_HELD = 64;
 const MAX_REFUSED = 1_000;
 const MAX_EARLY_BODIES = 4;
 const RETRY_BODY_MS = 1_000;
+const RETRY_FILL_MS = 1_000;
 const MAX_UNLINKED = 3;
 const HEADERS_PER_ANSWER = 2_000;
 
 /** The node's clock and ours may differ by honest minutes: such a header is asked for again later, its upstream stays. */
 const NOT_A_FAULT: ReadonlySet<string> = new Set(["SPRINT_HEADER_TIME_TOO_NEW"]);
-/** The bytes do not belong to the header: whoever sent them is wrong, the block may be right (CVE-2012-2459 and kin). */
-const MUTATED: ReadonlySet<string> = new Set([
-  "SPRINT_BLOCK_BAD_MERKLE_ROOT",
-  "SPRINT_BLOCK_DUPLICATE_TX",
-  "SPRINT_BLOCK_MUTATED",
-  "SPRINT_BLOCK_BAD_WITNESS_NONCE_SIZE",
-  "SPRINT_BLOCK_BAD_WITNESS_COMMITMENT",
-  "SPRINT_BLOCK_UNEXPECTED_WITNESS",
-  "SPRINT_BLOCK_BAD_MWEB",
-  "SPRINT_BLOCK_MWEB_HASH_MISMATCH",
-  "SPRINT_BLOCK_MWEB_MISSING",
-  "SPRINT_BLOCK_UNEXPECTED_MWEB_DATA",
-]);
-
 export class Pipeline implements FeedSink {
   readonly #options: PipelineOptions;
   readonly #modules: PipelineModules;
@@ -111,10 +103,13 @@ export class Pipeline implements FeedSink {
   readonly #line: Item[] = [];
   readonly #lineEmpty: (() => void)[] = [];
   readonly #refused = new Map<string, Refusal>();
+  /** Not taken yet by no fault of anybody; what builds on them is not held against who sends it. */
+  readonly #early = new Map<string, true>();
   readonly #earlyBodies = new Map<string, EarlyBody>();
   #waiting = false;
   #draining = false;
   #proving = false;
+  #cancelRetry: Cancel = () => {};
   #closed = false;
 
   constructor(options: PipelineOptions, modules: PipelineModules) {
@@ -133,6 +128,7 @@ export class Pipeline implements FeedSink {
       height: feed.status().height ?? 0,
       behindSince: null,
       unlinked: 0,
+      cancelRefill: () => {},
     };
     this.#feeds.set(feed, record);
     void this.#fill(record);
@@ -144,15 +140,18 @@ export class Pipeline implements FeedSink {
   }
 
   down(feed: Feed): void {
-    this.#feeds.get(feed)?.abort.abort();
+    const record = this.#feeds.get(feed);
+    if (record === undefined) return;
     this.#feeds.delete(feed);
+    record.cancelRefill();
+    record.abort.abort();
   }
 
   announce(feed: Feed, announcements: readonly Announcement[]): void {
     const record = this.#feeds.get(feed);
     if (record === undefined) return;
     for (const announcement of announcements) {
-      const item: Item = { feed, announcement, pushed: true, proof: undefined };
+      const item: Item = { record, announcement, pushed: true, proof: undefined };
       // While its gap is being filled nothing newer of that upstream goes ahead.
       if (record.filling && !this.#modules.ingest.tree.has(announcement.header.parentHash)) this.#hold(record, item);
       else this.#enqueue(record, item);
@@ -181,15 +180,21 @@ export class Pipeline implements FeedSink {
 
   close(): void {
     this.#closed = true;
-    for (const record of this.#feeds.values()) record.abort.abort();
-    this.#feeds.clear();
+    this.#cancelRetry();
+    for (const feed of this.#feeds.keys()) this.down(feed);
     this.#line.length = 0;
     this.#settleLine();
   }
 
   // --- the line: headers in the order in which they came, proved one after the other ---
 
+  #isUp(record: FeedRecord): boolean {
+    return this.#feeds.get(record.feed) === record;
+  }
+
   #enqueue(record: FeedRecord, item: Item): void {
+    // A fault of what stood before it in the same message has taken the upstream out.
+    if (!this.#isUp(record)) return;
     if (record.inLine >= this.#options.maxLinePerFeed) {
       this.#fault(record.feed, {
         code: "SPRINT_UPSTREAM_FLOOD",
@@ -203,42 +208,53 @@ export class Pipeline implements FeedSink {
   }
 
   #drain(): void {
+    if (this.#waiting) this.#proveAhead();
     if (this.#waiting || this.#draining) return;
     this.#draining = true;
     for (let item = this.#line[0]; item !== undefined && !this.#waiting; item = this.#line[0]) {
-      const proof = this.#proofOf(item);
+      if (item.proof === undefined) this.#proveAhead();
+      const proof = item.proof ?? null;
       if (proof instanceof Promise) {
         this.#waiting = true;
         const settled = item;
-        void proof.then((refusal) => {
-          settled.proof = refusal;
+        void proof.then((proved) => {
+          settled.proof = proved;
           this.#waiting = false;
           this.#drain();
         });
       } else {
         this.#line.shift();
-        const record = this.#feeds.get(item.feed);
-        if (record === undefined) continue;
-        record.inLine--;
-        this.#admit(record, item, proof);
+        if (!this.#isUp(item.record)) continue;
+        item.record.inLine--;
+        if (proof !== "unproved") this.#admit(item.record, item, proof);
       }
     }
     this.#draining = false;
     if (this.#line.length === 0) this.#settleLine();
-    void this.#proveBodies();
+    // After the fan-out, which the hub has put at the end of this turn.
+    queueMicrotask(() => void this.#proveBodies());
+  }
+
+  /** Begins the proofs at the head of the line; of those that need no thread only the first, so that its block goes out at once. */
+  #proveAhead(): void {
+    for (let ahead = 0; ahead < LOOKAHEAD; ahead++) {
+      const item = this.#line[ahead];
+      if (item === undefined) return;
+      item.proof ??= this.#proofOf(item);
+      if (!(item.proof instanceof Promise)) return;
+    }
   }
 
   /** Null where nothing has to be proved: the block is known already, or its upstream is gone. */
-  #proofOf(item: Item): Refusal | null | Promise<Refusal | null> {
-    for (let ahead = 0; ahead < LOOKAHEAD; ahead++) {
-      const next = this.#line[ahead];
-      if (next === undefined) break;
-      if (next.proof !== undefined) continue;
-      const needed = this.#feeds.has(next.feed) && !this.#modules.ingest.tree.has(next.announcement.header.hash);
-      next.proof = needed ? this.#modules.codec.checkWork(next.announcement.header) : null;
-      if (next === item && !(next.proof instanceof Promise)) break;
-    }
-    return item.proof ?? null;
+  #proofOf({ record, announcement: { header } }: Item): Proof | Promise<Proof> {
+    const { codec, ingest, onTrouble } = this.#modules;
+    if (!this.#isUp(record) || ingest.tree.has(header.hash)) return null;
+    const proof = codec.checkWork(header);
+    if (!(proof instanceof Promise)) return proof;
+    return proof.catch((error: unknown) => {
+      onTrouble(record.feed, "proving a header", error);
+      return "unproved";
+    });
   }
 
   #settleLine(): void {
@@ -269,6 +285,10 @@ export class Pipeline implements FeedSink {
       return;
     }
     const parent = ingest.tree.get(header.parentHash);
+    if (parent === undefined && this.#early.has(header.parentHash)) {
+      bounded(this.#early, header.hash, true, MAX_REFUSED);
+      return;
+    }
     if (parent === undefined) {
       this.#hold(record, item);
       void this.#fill(record);
@@ -281,9 +301,9 @@ export class Pipeline implements FeedSink {
     }
     const block = codec.toBlock(header, parent.block.height + 1, null);
     const announced = { ...block, txCount: item.announcement.txCount };
-    const outcome = ingest.accept({ block: announced, work: codec.work(header.bits), upstream: item.feed.name, receivedAt });
+    const outcome = ingest.accept({ block: announced, work: codec.work(header.bits), upstream: record.feed.name, receivedAt });
     if (outcome === "past_finality") {
-      this.#fault(item.feed, {
+      this.#fault(record.feed, {
         code: "SPRINT_UPSTREAM_PAST_FINALITY",
         message: `expected a branch from block ${ingest.finalized} or later, this one leaves the chain before that`,
         data: { hash: header.hash, height: block.height },
@@ -292,22 +312,24 @@ export class Pipeline implements FeedSink {
     }
     record.height = Math.max(record.height, block.height);
     this.#recordArrival(item, block.height);
-    if (item.pushed) onFirst(item.feed);
+    if (item.pushed) onFirst(record.feed);
     if (body !== null && ingest.provesBodies) {
-      bounded(this.#earlyBodies, header.hash, { raw: body, feed: item.feed }, MAX_EARLY_BODIES);
+      bounded(this.#earlyBodies, header.hash, { raw: body, feed: record.feed }, MAX_EARLY_BODIES);
     }
   }
 
   #recordArrival(item: Item, height: number): void {
     if (!item.pushed) return;
     const { header, via, receivedAt } = item.announcement;
+    const { name } = item.record.feed;
     const { race, clock } = this.#modules;
     const wall = clock.wall() - (clock.now() - receivedAt);
-    race.arrived({ hash: header.hash, height, upstream: item.feed.name, via, at: receivedAt, wall });
+    race.arrived({ hash: header.hash, height, upstream: name, via, at: receivedAt, wall });
   }
 
   #refuse(record: FeedRecord, header: Header, refusal: Refusal): void {
     if (NOT_A_FAULT.has(refusal.code)) {
+      bounded(this.#early, header.hash, true, MAX_REFUSED);
       this.#modules.onTrouble(record.feed, "taking a header", refusal);
       return;
     }
@@ -332,28 +354,32 @@ export class Pipeline implements FeedSink {
   }
 
   async #fill(record: FeedRecord): Promise<void> {
-    if (record.filling || this.#closed) return;
+    if (record.filling || !this.#isUp(record)) return;
     record.filling = true;
+    record.cancelRefill();
     try {
-      for (let more = true; more && this.#feeds.get(record.feed) === record; ) more = await this.#fillOnce(record);
-      if (this.#feeds.get(record.feed) === record) this.#modules.ingest.live(this.#modules.clock.now());
-    } catch (error) {
-      if (!record.abort.signal.aborted) this.#modules.onTrouble(record.feed, "filling the gap", error);
-    } finally {
+      for (let more = true; more && this.#isUp(record); ) more = await this.#fillOnce(record);
       record.filling = false;
+      if (!this.#isUp(record)) return;
+      this.#modules.ingest.live(this.#modules.clock.now());
       this.#releaseHeld(record);
+    } catch (error) {
+      record.filling = false;
+      if (!this.#isUp(record)) return;
+      this.#modules.onTrouble(record.feed, "filling the gap", error);
+      record.cancelRefill = this.#modules.clock.after(RETRY_FILL_MS, () => void this.#fill(record));
     }
   }
 
   /** One question and its answer; true when the node may have more. */
   async #fillOnce(record: FeedRecord): Promise<boolean> {
     const { ingest, codec, clock } = this.#modules;
-    const locator = [...ingest.tree.locator(), codec.params.genesisHash];
+    const locator = [...this.#standOf(record), ...ingest.tree.locator(), codec.params.genesisHash];
     const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.fillTimeoutMs)]);
     const headers = await record.feed.headersAfter(locator, signal);
     const first = headers[0];
     const last = headers.at(-1);
-    if (first === undefined || last === undefined || this.#feeds.get(record.feed) !== record) return false;
+    if (first === undefined || last === undefined || !this.#isUp(record)) return false;
     if (!ingest.tree.has(first.parentHash)) {
       this.#fault(record.feed, {
         code: "SPRINT_UPSTREAM_UNLINKED",
@@ -366,7 +392,7 @@ export class Pipeline implements FeedSink {
     const news = headers.filter((header) => !ingest.tree.has(header.hash));
     for (const header of news) {
       const announcement: Announcement = { header, via: "headers", receivedAt, txCount: null, body: null };
-      this.#enqueue(record, { feed: record.feed, announcement, pushed: false, proof: undefined });
+      this.#enqueue(record, { record, announcement, pushed: false, proof: undefined });
     }
     this.#drain();
     await this.#lineSettled();
@@ -374,9 +400,15 @@ export class Pipeline implements FeedSink {
     return headers.length >= HEADERS_PER_ANSWER && ingest.tree.has(last.hash) && news.length > 0;
   }
 
+  /** Of an upstream that seems behind: the block that it was at. After our own tip it would have nothing, whether behind or not. */
+  #standOf(record: FeedRecord): readonly string[] {
+    const { tree } = this.#modules.ingest;
+    const node = record.behindSince === null ? null : tree.at(Math.max(record.height, tree.oldest.block.height));
+    return node === null ? [] : [node.block.hash];
+  }
+
   /** After a fill: what waited goes on. What still has no parent waits for one more fill, then was never part of the node's chain. */
   #releaseHeld(record: FeedRecord): void {
-    if (this.#feeds.get(record.feed) !== record) return;
     const held = record.held;
     record.held = [];
     const coming = new Set(held.map((item) => item.announcement.header.hash));
@@ -402,17 +434,19 @@ export class Pipeline implements FeedSink {
     if (this.#proving || this.#closed || !ingest.provesBodies) return;
     this.#proving = true;
     const failed = (error: unknown): boolean => {
-      this.#modules.onTrouble(null, "proving a body", error);
+      if (!this.#closed) this.#modules.onTrouble(null, "proving a body", error);
       return false;
     };
     try {
       for (let node = ingest.nextUnvalidated(); node !== null && !this.#closed; node = ingest.nextUnvalidated()) {
         if (await this.#proveBody(node).catch(failed)) continue;
+        if (this.#closed) return;
         if (this.#feeds.size > 0 && clock.now() - ingest.originOf(node).receivedAt > this.#options.bodyGiveUpMs) {
           ingest.withoutBody(node.block.hash);
           continue;
         }
-        clock.after(RETRY_BODY_MS, () => void this.#proveBodies());
+        this.#cancelRetry();
+        this.#cancelRetry = clock.after(RETRY_BODY_MS, () => void this.#proveBodies());
         return;
       }
     } finally {
@@ -428,6 +462,7 @@ export class Pipeline implements FeedSink {
     for await (const { raw, feed } of this.#bodies(hash)) {
       const startedAt = clock.now();
       const verdict = await prover.check(codec.chain, codec.network, raw, height);
+      if (this.#closed) return false;
       onBodyProved(clock.now() - startedAt);
       if (verdict.ok) {
         ingest.validated(hash, verdict.facts);
@@ -441,9 +476,11 @@ export class Pipeline implements FeedSink {
         return true;
       }
     }
-    // Only bytes that do not belong to it were to be had: the block is withdrawn, and may come again from an honest node.
-    if (mutated) ingest.invalid(hash);
-    return mutated;
+    // Only bytes that do not belong to it were to be had: the block is withdrawn, and comes again where an honest node has it.
+    if (!mutated) return false;
+    ingest.invalid(hash);
+    for (const record of this.#feeds.values()) void this.#fill(record);
+    return true;
   }
 
   /** The body as it came along, then from the upstream that was first, then from the others. */
@@ -470,8 +507,9 @@ function withHash(refusal: Refusal, hash: string): Refusal {
   return { ...refusal, data: { ...refusal.data, hash } };
 }
 
+/** The bytes do not belong to the header: whoever sent them is wrong, the block may be right (CVE-2012-2459 and kin). */
 function isMutation(refusal: Refusal): boolean {
-  return MUTATED.has(refusal.code) || refusal.code.startsWith("SPRINT_DECODE_");
+  return refusal.data["mutated"] === true;
 }
 
 /** Insertion-ordered map as a bounded memory: the oldest entry goes. */
