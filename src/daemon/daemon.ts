@@ -14,6 +14,7 @@ import { type StreamCount, chainViews, createCatalog } from "./catalog.ts";
 import { type Logger, createMetrics } from "./observe/index.ts";
 import { describeTrouble } from "./pipeline.ts";
 import { PROVER_DEFAULTS, Prover } from "./prove/index.ts";
+import { rehearse } from "./rehearsal.ts";
 import { EventLog, Hub, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
 import { type Addresses, type Server, type ServerModules, createServer } from "./server/index.ts";
 
@@ -42,6 +43,7 @@ export interface Daemon {
 /** Nobody is served before each chain that can has caught up, so that who comes back after a crash is not told of a gap. */
 const CATCH_UP_MS = 5_000;
 const CHECK_FEEDS_MS = 30_000;
+const REHEARSAL_BLOCKS = 300;
 
 /** Resolves when the listeners are open; throws SprintError SPRINT_* where something cannot start, with all closed again. */
 export async function startDaemon(config: Config, modules: DaemonModules): Promise<Daemon> {
@@ -90,8 +92,11 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     const publish = (draft: Parameters<EventLog["append"]>[0]): void => {
       const event = events.append(draft);
       hub.publish(event);
-      count(event);
-      for (const listener of eventListeners) listener(event);
+      // Counted and told to others after the fan-out, which the hub has put at the end of this turn.
+      queueMicrotask(() => {
+        count(event);
+        for (const listener of eventListeners) listener(event);
+      });
     };
 
     const lines = config.chains.map((chain) =>
@@ -170,6 +175,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       for (const { tier, subscribers } of server.listeners()) metrics.subscribers(tier, subscribers);
     });
 
+    await rehearse(REHEARSAL_BLOCKS, { clock, prover });
     for (const line of lines) line.start();
     await caughtUp(lines);
     const addresses = await server.listen();

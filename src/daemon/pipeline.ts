@@ -301,7 +301,12 @@ export class Pipeline implements FeedSink {
     }
     const block = codec.toBlock(header, parent.block.height + 1, null);
     const announced = { ...block, txCount: item.announcement.txCount };
-    const outcome = ingest.accept({ block: announced, work: codec.work(header.bits), upstream: record.feed.name, receivedAt });
+    const outcome = ingest.accept({
+      block: announced,
+      work: codec.work(header.bits),
+      upstream: record.feed.name,
+      receivedAt,
+    });
     if (outcome === "past_finality") {
       this.#fault(record.feed, {
         code: "SPRINT_UPSTREAM_PAST_FINALITY",
@@ -358,7 +363,7 @@ export class Pipeline implements FeedSink {
     record.filling = true;
     record.cancelRefill();
     try {
-      for (let more = true; more && this.#isUp(record); ) more = await this.#fillOnce(record);
+      for (let more = true; more && this.#isUp(record);) more = await this.#fillOnce(record);
       record.filling = false;
       if (!this.#isUp(record)) return;
       this.#modules.ingest.live(this.#modules.clock.now());
@@ -412,7 +417,10 @@ export class Pipeline implements FeedSink {
     const held = record.held;
     record.held = [];
     const coming = new Set(held.map((item) => item.announcement.header.hash));
-    const unlinked = held.find(({ announcement: { header } }) => !this.#modules.ingest.tree.has(header.parentHash) && !coming.has(header.parentHash));
+    const unlinked = held.find(
+      ({ announcement: { header } }) =>
+        !this.#modules.ingest.tree.has(header.parentHash) && !coming.has(header.parentHash),
+    );
     record.unlinked = unlinked === undefined ? 0 : record.unlinked + 1;
     if (unlinked !== undefined && record.unlinked >= MAX_UNLINKED) {
       const { hash, parentHash } = unlinked.announcement.header;
