@@ -105,6 +105,26 @@ function raceText(answer: RaceBody): string {
   ].join("\n");
 }
 
+export async function listBreakers(options: AskOptions, io: Io): Promise<number> {
+  const { client } = await connect(options, io);
+  const answer = await client.breakers();
+  printResult(io, options, answer, () =>
+    table(
+      ["NAME", "STATE", "REQUESTS", "FAILURES", "REJECTED", "NEXT ATTEMPT", "LAST ERROR"],
+      answer.breakers.map((breaker) => [
+        breaker.name,
+        breaker.state,
+        breaker.requests,
+        breaker.failures,
+        breaker.rejected,
+        breaker.next_attempt_at,
+        breaker.last_error,
+      ]),
+    ),
+  );
+  return EXIT.DONE;
+}
+
 export async function listUpstreams(options: AskOptions, io: Io): Promise<number> {
   const { client } = await connect(options, io);
   const answer = await client.upstreams();

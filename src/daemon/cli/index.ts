@@ -112,6 +112,13 @@ function addAsking(program: Command, io: Io, done: Done): void {
     .addHelpText("after", example("sprint race --chain litecoin --last 50"))
     .action(async (options) => done((await ask()).race(options, io)));
 
+  const breakers = program.command("breakers").description("what guards each upstream").usage("<command>");
+  breakers.addHelpText("after", example("sprint breakers list"));
+  asking(breakers.command("list"))
+    .description("state, failures and last error of each")
+    .addHelpText("after", example("sprint breakers list --json"))
+    .action(async (options) => done((await ask()).listBreakers(options, io)));
+
   const upstreams = program.command("upstreams").description("the nodes listened to").usage("<command>");
   upstreams.addHelpText("after", example("sprint upstreams list", "sprint upstreams cordon ltc-1 --for 10m"));
   asking(upstreams.command("list"))

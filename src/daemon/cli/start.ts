@@ -30,10 +30,11 @@ export async function start(options: StartOptions, io: Io): Promise<number> {
   for (const warning of config.warnings) log.warn(warning);
 
   const dataDir = openDataDir(config.dataDir);
-  const stopping = watchForStop((code) => {
+  const exitNow = (code: number): never => {
     dataDir.release();
     process.exit(code);
-  });
+  };
+  const stopping = watchForStop({ exitNow, now: () => performance.now() });
   try {
     return await run({ config, options, io, log, outlet, dataDir, stopping });
   } finally {

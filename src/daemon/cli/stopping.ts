@@ -20,15 +20,21 @@ export interface Stopping {
   dispose(): void;
 }
 
-/** `exitNow` is called for the second Ctrl-C; nothing is tidied up then. */
-export function watchForStop(exitNow: (code: number) => void): Stopping {
+export interface StoppingModules {
+  /** For the second Ctrl-C. */
+  readonly exitNow: (code: number) => void;
+  /** Monotonic ms. */
+  readonly now: () => number;
+}
+
+export function watchForStop({ exitNow, now: readNow }: StoppingModules): Stopping {
   const { promise, resolve } = Promise.withResolvers<StopReason>();
   let interruptedAt: number | null = null;
 
   const signal = (name: NodeJS.Signals): void => {
     const exitCode = 128 + constants.signals[name];
     if (name === "SIGINT") {
-      const now = performance.now();
+      const now = readNow();
       if (interruptedAt !== null && now - interruptedAt > SAME_PRESS_MS) exitNow(exitCode);
       interruptedAt ??= now;
     }
