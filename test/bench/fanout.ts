@@ -1,7 +1,8 @@
 /**
- * Deliveries per second to 1,000 subscribers that another process holds and drains without looking: our hub and sockets, the
- * usual `for (c of clients) c.send()` of ws, and Redis pub/sub where redis-server is installed; one event a turn, and 20.
- * All stand side by side and take turns, so that a noisy machine is noisy for all of them.
+ * Deliveries per second to 1,000 subscribers that another process holds and drains without looking: our server as it ships, the
+ * same in one process, the usual `for (c of clients) c.send()` of ws, and Redis pub/sub where redis-server is installed; with one
+ * event a turn, and with 20. A turn begins when the last client has got the last byte of the one before, so nobody gains by
+ * joining events of several turns. All stand side by side and take turns: a noisy machine is noisy for all of them.
  */
 import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,12 +10,16 @@ import { readFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type BenchCheck, type BenchDocument, type BenchOptions, check, machine, median } from "./document.ts";
-import { monotonicMs, type Order, type Reply, type Role } from "./fanout-party.ts";
+import { type Order, type Publishing, publishPaced, type Reply, type Role } from "./fanout-party.ts";
 
 const CLIENTS = 1_000;
-const BURST = 20;
-/** Turns of one measurement: around a second of work each, and no more than a subscriber's buffer holds. */
-const TURNS = { single: 100, burst: { sprint: 60, "sprint-children": 60, "ws-loop": 8, redis: 40 } } as const;
+/** Events of one turn. */
+const PER_TURN = { single: 1, burst: 20 } as const;
+/** Turns of one measurement: half a second and more of work. */
+const TURNS = {
+  single: { sprint: 100, "sprint-one-process": 100, "ws-loop": 100, redis: 100 },
+  burst: { sprint: 50, "sprint-one-process": 50, "ws-loop": 5, redis: 30 },
+} as const;
 
 const HANDSHAKE = [
   "GET /ws/v1/events HTTP/1.1",
@@ -28,105 +33,137 @@ const HANDSHAKE = [
 const CHANNEL = "blocks";
 const SUBSCRIBE = `*2\r\n$9\r\nSUBSCRIBE\r\n$${CHANNEL.length}\r\n${CHANNEL}\r\n`;
 
-type Mode = "single" | "burst";
-type Name = "sprint" | "sprint-children" | "ws-loop" | "redis";
+const MODES = ["single", "burst"] as const;
+type Mode = (typeof MODES)[number];
+type Name = keyof (typeof TURNS)["single"];
+
+interface Spent {
+  readonly elapsedMs: number;
+  /** Of the publishing process alone; null where it cannot be told. */
+  readonly cpuMs: number | null;
+}
 
 interface Contender {
   readonly name: Name;
   readonly port: number;
   readonly greeting: string;
-  /** Publishes and returns when it began, by the system's monotonic clock. */
-  publish(turns: number, perTurn: number): Promise<number>;
+  publish(order: Publishing): Promise<Spent>;
   close(): Promise<void>;
 }
 
+interface Sample {
+  readonly perSecond: number;
+  readonly cpuUs: number;
+}
+
+type Samples = ReadonlyMap<Name, Readonly<Record<Mode, Sample[]>>>;
+
 export async function run({ quick, progress }: BenchOptions): Promise<BenchDocument> {
-  const rounds = quick ? 3 : 9;
+  const rounds = quick ? 3 : 11;
   const clients = await startParty("clients");
   const contenders: Contender[] = [];
   try {
-    for (const role of ["sprint", "ws-loop", "sprint-children"] as const) contenders.push(await startServer(role));
+    const { port: pacePort } = await awaitReply(clients, "ready");
+    for (const role of ["sprint", "ws-loop", "sprint-one-process"] as const) contenders.push(await startServer(role));
     const redis = await startRedis();
     if (redis === null) progress("redis-server is not installed: left out");
     else contenders.push(redis);
-    for (const { name, port, greeting } of contenders) {
-      progress(`${name}: ${CLIENTS} clients connect`);
-      await order(clients, { type: "connect", port, count: CLIENTS, greeting }, "connected");
-      await order(clients, { type: "settle", port }, "settled");
-    }
-    const rates = await measure(contenders, clients, rounds, progress);
-    return document(rates, rounds, redis !== null);
+    const eventBytes = new Map<Name, number>();
+    for (const contender of contenders) eventBytes.set(contender.name, await gather(contender, clients));
+    const samples = await measure(contenders, { rounds, pacePort, eventBytes, progress });
+    return document(samples, rounds, redis !== null);
   } finally {
-    for (const contender of contenders) await contender.close();
+    // The clients first: to be closed is a fault to them.
     await endParty(clients);
+    for (const contender of contenders) await contender.close();
   }
 }
 
-type Rates = ReadonlyMap<Name, Readonly<Record<Mode, number[]>>>;
+/** Connects the clients of one contender; returns the bytes that one event is to all of them. */
+async function gather({ port, greeting, publish }: Contender, clients: ChildProcess): Promise<number> {
+  await order(clients, { type: "connect", port, count: CLIENTS, greeting }, "connected");
+  // The first event tells the chain's position for the first time, and its cursor is shorter.
+  for (let i = 0; i < 2; i++) {
+    await order(clients, { type: "settle", port }, "settled");
+    await publish({ turns: 1, perTurn: 1, bytesPerTurn: 0, pacePort: 0 });
+  }
+  const { bytes } = await order(clients, { type: "settle", port }, "settled");
+  if (bytes % CLIENTS !== 0 || bytes < CLIENTS * 300)
+    throw new Error(`${CLIENTS} clients got ${bytes} bytes of one event`);
+  return bytes;
+}
+
+interface Measuring {
+  readonly rounds: number;
+  readonly pacePort: number;
+  readonly eventBytes: ReadonlyMap<Name, number>;
+  readonly progress: (line: string) => void;
+}
 
 async function measure(
   contenders: readonly Contender[],
-  clients: ChildProcess,
-  rounds: number,
-  progress: (line: string) => void,
-): Promise<Rates> {
-  const rates = new Map(contenders.map(({ name }) => [name, { single: [] as number[], burst: [] as number[] }]));
+  { rounds, pacePort, eventBytes, progress }: Measuring,
+): Promise<Samples> {
+  const samples = new Map(contenders.map(({ name }) => [name, { single: [] as Sample[], burst: [] as Sample[] }]));
   // Round 0 warms up.
   for (let round = 0; round <= rounds; round++) {
-    for (const mode of ["single", "burst"] as const) {
+    for (const mode of MODES) {
       for (let i = 0; i < contenders.length; i++) {
         const contender = contenders[(round + i) % contenders.length] as Contender;
-        const turns = mode === "single" ? TURNS.single : TURNS.burst[contender.name];
-        const perTurn = mode === "single" ? 1 : BURST;
-        const startedAt = await contender.publish(turns, perTurn);
-        const { lastAt, bytesEach } = await order(clients, { type: "settle", port: contender.port }, "settled");
-        const events = turns * perTurn;
-        if (bytesEach < events * 300)
-          throw new Error(`${contender.name}: ${bytesEach} bytes are less than ${events} events`);
-        const perSecond = (events * CLIENTS * 1_000) / (lastAt - startedAt);
-        if (round > 0) rates.get(contender.name)?.[mode].push(perSecond);
-        progress(`round ${round} ${mode} ${contender.name}: ${Math.round(perSecond / 1000)}k/s`);
+        const turns = TURNS[mode][contender.name];
+        const perTurn = PER_TURN[mode];
+        const bytesPerTurn = perTurn * (eventBytes.get(contender.name) ?? Number.NaN);
+        const { elapsedMs, cpuMs } = await contender.publish({ turns, perTurn, bytesPerTurn, pacePort });
+        const deliveries = turns * perTurn * CLIENTS;
+        const perSecond = (deliveries * 1_000) / elapsedMs;
+        const cpuUs = cpuMs === null ? Number.NaN : (cpuMs * 1_000) / deliveries;
+        if (round > 0) samples.get(contender.name)?.[mode].push({ perSecond, cpuUs });
+        progress(`round ${round} ${mode} ${contender.name}: ${Math.round(perSecond / 1_000)}k/s`);
       }
     }
   }
-  return rates;
+  return samples;
 }
 
-function document(rates: Rates, rounds: number, hasRedis: boolean): BenchDocument {
-  const of = (name: Name, mode: Mode): number => median(rates.get(name)?.[mode] ?? []);
-  const ratio = (mode: Mode, other: Name): number => of("sprint", mode) / of(other, mode);
+function document(samples: Samples, rounds: number, hasRedis: boolean): BenchDocument {
+  const rates = (name: Name, mode: Mode): number[] =>
+    (samples.get(name)?.[mode] ?? []).map(({ perSecond }) => perSecond);
+  const ratio = (mode: Mode, other: Name): number => median(rates("sprint", mode)) / median(rates(other, mode));
   const checks: BenchCheck[] = [
     check("single events beside the ws loop", ratio("single", "ws-loop"), ">=", 1.3),
-    check(`bursts of ${BURST} beside the ws loop`, ratio("burst", "ws-loop"), ">=", 8),
+    check("bursts of 20 beside the ws loop", ratio("burst", "ws-loop"), ">=", 8),
   ];
   if (hasRedis) {
     checks.push(
       check("single events beside Redis pub/sub", ratio("single", "redis"), ">=", 1),
-      check(`bursts of ${BURST} beside Redis pub/sub`, ratio("burst", "redis"), ">=", 1.3),
+      check("bursts of 20 beside Redis pub/sub", ratio("burst", "redis"), ">=", 1.3),
     );
   }
-  const rows = [...rates].flatMap(([name, modes]) =>
-    (["single", "burst"] as const).map((mode) => ({
-      who: name,
-      events_per_turn: mode === "single" ? 1 : BURST,
-      subscribers: CLIENTS,
-      deliveries_per_second: Math.round(of(name, mode)),
-      min: Math.round(Math.min(...modes[mode])),
-      max: Math.round(Math.max(...modes[mode])),
-      sprint_ratio: ratio(mode, name),
-    })),
+  const rows = [...samples].flatMap(([name, modes]) =>
+    MODES.map((mode) => {
+      const cpuUs = median(modes[mode].map((sample) => sample.cpuUs));
+      return {
+        who: name,
+        events_per_turn: PER_TURN[mode],
+        subscribers: CLIENTS,
+        deliveries_per_second: Math.round(median(rates(name, mode))),
+        min: Math.round(Math.min(...rates(name, mode))),
+        max: Math.round(Math.max(...rates(name, mode))),
+        cpu_us_per_delivery: Number.isNaN(cpuUs) ? null : cpuUs,
+        sprint_ratio: ratio(mode, name),
+      };
+    }),
   );
   return { bench: "fanout", machine: machine(), versions: versions(hasRedis), rounds, rows, checks };
 }
 
 function versions(hasRedis: boolean): Record<string, string> {
-  const ws = fileURLToPath(new URL("package.json", import.meta.resolve("ws")));
+  const ws = readFileSync(new URL("../../node_modules/ws/package.json", import.meta.url), "utf8");
+  const redis = hasRedis ? execFileSync("redis-server", ["--version"], { encoding: "utf8" }) : "";
   return {
     node: process.versions.node,
-    ws: (JSON.parse(readFileSync(ws, "utf8")) as { version: string }).version,
-    ...(hasRedis
-      ? { redis: /v=(\S+)/.exec(execFileSync("redis-server", ["--version"], { encoding: "utf8" }))?.[1] ?? "unknown" }
-      : {}),
+    ws: (JSON.parse(ws) as { version: string }).version,
+    ...(hasRedis ? { redis: /v=(\S+)/.exec(redis)?.[1] ?? "unknown" } : {}),
   };
 }
 
@@ -144,17 +181,14 @@ async function endParty(party: ChildProcess): Promise<void> {
   await exited;
 }
 
-async function startServer(role: "sprint" | "sprint-children" | "ws-loop"): Promise<Contender> {
+async function startServer(role: Exclude<Role, "clients">): Promise<Contender> {
   const party = await startParty(role);
-  const { port } = await awaitReply(party, "listening");
+  const { port } = await awaitReply(party, "ready");
   return {
     name: role,
     port,
     greeting: HANDSHAKE,
-    async publish(turns, perTurn) {
-      const { startedAt } = await order(party, { type: "publish", turns, perTurn }, "published");
-      return startedAt;
-    },
+    publish: (publishing) => order(party, { type: "publish", ...publishing }, "published"),
     close: () => endParty(party),
   };
 }
@@ -201,14 +235,13 @@ async function startRedis(): Promise<Contender | null> {
     name: "redis",
     port,
     greeting: SUBSCRIBE,
-    async publish(turns, perTurn) {
-      const startedAt = monotonicMs();
-      const text = PUBLISH.repeat(perTurn);
-      for (let turn = 0; turn < turns; turn++) {
+    async publish(publishing) {
+      const text = PUBLISH.repeat(publishing.perTurn);
+      const elapsedMs = await publishPaced(port, publishing, () => {
         publisher.write(text);
-        await replies(perTurn);
-      }
-      return startedAt;
+        return replies(publishing.perTurn);
+      });
+      return { elapsedMs, cpuMs: null };
     },
     async close() {
       publisher.destroy();

@@ -105,6 +105,7 @@ class EventSocket implements Subscriber {
   readonly tier: Tier;
   readonly filter: Filter;
   isAlive = true;
+  #isClosing = false;
   readonly #ws: WebSocket;
   readonly #socket: Socket;
 
@@ -118,7 +119,7 @@ class EventSocket implements Subscriber {
 
   write(bytes: Uint8Array): void {
     // Nothing may follow a close frame (RFC 6455, section 5.5.1).
-    if (this.#ws.readyState === 1) this.#socket.write(bytes);
+    if (!this.#isClosing) this.#socket.write(bytes);
   }
 
   bufferedBytes(): number {
@@ -126,6 +127,7 @@ class EventSocket implements Subscriber {
   }
 
   close(code: number, reason: string): void {
+    this.#isClosing = true;
     this.#ws.close(code, reason);
   }
 

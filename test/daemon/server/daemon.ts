@@ -48,6 +48,7 @@ export type FakeOptions = Partial<Omit<ServerOptions, "hub">> & {
   readonly apiCallsPerMinute?: number;
   /** Blocks of bitcoin that are in the log when it starts. */
   readonly mined?: number;
+  readonly firstHeight?: number;
 };
 
 const UPSTREAM: FeedStatus = {
@@ -91,7 +92,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
   const chain = new FakeChain((event) => {
     hub.publish(event);
     for (const listener of listeners) listener(event);
-  });
+  }, options.firstHeight);
   for (let i = 0; i < (options.mined ?? 0); i++) chain.mine();
   const faults: unknown[] = [];
   const cordons: [string, string, number][] = [];
@@ -207,9 +208,11 @@ export class FakeChain {
   readonly #log = new EventLog({}, { run: Buffer.from("0123456789abcdef", "hex") });
   readonly #records = new Map<Chain, BlockRecord[]>();
   readonly #publish: (event: StreamEvent) => void;
+  readonly #firstHeight: number;
 
-  constructor(publish: (event: StreamEvent) => void) {
+  constructor(publish: (event: StreamEvent) => void, firstHeight = 100) {
     this.#publish = publish;
+    this.#firstHeight = firstHeight;
   }
 
   records(chain: Chain): readonly BlockRecord[] {
@@ -229,7 +232,7 @@ export class FakeChain {
     const records = this.#records.get(chain) ?? [];
     this.#records.set(chain, records);
     const parent = records.at(-1)?.block;
-    const height = (parent?.height ?? 99) + 1;
+    const height = parent === undefined ? this.#firstHeight : parent.height + 1;
     const block: Block = {
       chain,
       height,
