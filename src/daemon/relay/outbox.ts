@@ -39,7 +39,6 @@ export class Outbox {
   readonly #queue: Entry[] = [];
   #queuedBytes = 0;
   readonly #replayFrom: number;
-  #lastDue = 0;
   #secondFrom = Number.NEGATIVE_INFINITY;
   #secondEvents = 0;
 
@@ -78,10 +77,9 @@ export class Outbox {
     return true;
   }
 
-  /** Puts a batch behind what waits, to go at `due` at the earliest. False where that is too much. */
+  /** Puts a batch behind what waits, to go at `due` (and after what waits) at the earliest. False where that is too much. */
   push(batch: Batch, due: number): boolean {
-    this.#lastDue = Math.max(this.#lastDue, due);
-    this.#queue.push({ batch, due: this.#lastDue });
+    this.#queue.push({ batch, due });
     this.#queuedBytes += batch.bytes.length;
     return this.subscriber.bufferedBytes() + this.#queuedBytes <= this.#options.maxBytes;
   }

@@ -102,6 +102,27 @@ describe("ChainIngest", () => {
     assert.equal(accept(childOf(bad[1])), "orphan");
   });
 
+  it("makes the blocks of a branch from below the stream's first block final in their turn", () => {
+    const { ingest, events, root, accept } = setUp({ finalityDepth: 4, validation: "header" });
+    for (const block of chainOn(root, 3)) accept(block);
+    ingest.live(0);
+    for (const block of chainOn(root, 7)) accept(block);
+    assert.deepEqual(lines(events), [
+      "announced 103",
+      "reorg -3 +4",
+      "announced 101",
+      "announced 102",
+      "announced 103",
+      "announced 104",
+      "announced 105",
+      "finalized 101",
+      "announced 106",
+      "finalized 102",
+      "announced 107",
+      "finalized 103",
+    ]);
+  });
+
   it("refuses a branch from before the final block", () => {
     const { ingest, root, accept } = setUp({ finalityDepth: 2, validation: "header" });
     ingest.live(0);

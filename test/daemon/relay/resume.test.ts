@@ -133,6 +133,33 @@ describe("resume in the same run", () => {
     assert.deepEqual(told(run.resume(back.backlog[2]?.cursor ?? "").backlog), told(back.backlog).slice(3));
   });
 
+  it("knows after a reorg which proofs and which final blocks are still owed", () => {
+    const root = genesis();
+    const run = new Run(1, [root], { logEvents: 6, finalityDepth: 4 });
+    const lost = chainOn(root, 3);
+    for (const block of lost) run.accept(block);
+    run.live();
+    run.prove(...lost);
+    const branch = chainOn(root, 6);
+    for (const block of branch.slice(0, 4)) run.accept(block);
+    const cursor = run.log.cursor();
+    for (const block of branch.slice(4)) run.accept(block);
+    run.prove(...branch);
+    assert.equal(run.log.since(5), null, "forgotten");
+    assert.deepEqual(told(run.resume(cursor).backlog), [
+      "validated 101",
+      "validated 102",
+      "validated 103",
+      "validated 104",
+      "announced 105",
+      "validated 105",
+      "announced 106",
+      "validated 106",
+      "finalized 101",
+      "finalized 102",
+    ]);
+  });
+
   it("puts a gap where more is due than is told at once", () => {
     const { run, blocks } = grown(2, 0, { logEvents: 4, maxEvents: 10 });
     const cursor = run.log.cursor();

@@ -70,6 +70,15 @@ describe("ForkTree", () => {
     assert.deepEqual(tree.remove((fork[0] as Block).hash), []);
   });
 
+  it("falls back to the branch seen first where two are equal", () => {
+    const { tree, root, blocks } = grown(3);
+    const [first, second] = [childOf(root), childOf(root)];
+    tree.add(first, 1n);
+    tree.add(second, 1n);
+    tree.remove((blocks[0] as Block).hash);
+    assert.equal(tree.tip.block.hash, first.hash);
+  });
+
   it("drops old headers, never those above the final one", () => {
     const { tree } = grown(50, { keepHeaders: 10 });
     assert.equal(tree.size, 51);
