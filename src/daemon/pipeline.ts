@@ -7,9 +7,11 @@
  */
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { isSprintError, messageOf } from "../shared/errors.ts";
+import { Bodies } from "./bodies.ts";
+import { bounded } from "./bounded.ts";
 import type { ChainCodec, Header, Refusal } from "./chain/index.ts";
 import type { Prover } from "./prove/index.ts";
-import type { ChainIngest, RaceLedger, TreeNode } from "./relay/index.ts";
+import type { ChainIngest, RaceLedger } from "./relay/index.ts";
 import type { Announcement, Feed, FeedSink } from "./upstream/index.ts";
 
 export interface PipelineOptions {
@@ -79,17 +81,10 @@ interface FeedRecord {
   cancelRefill: Cancel;
 }
 
-interface EarlyBody {
-  readonly raw: Uint8Array;
-  readonly feed: Feed;
-}
-
 /** Proofs that may run ahead of the head of the line (scrypt runs in the thread pool). */
 const LOOKAHEAD = 8;
 const MAX_HELD = 64;
 const MAX_REFUSED = 1_000;
-const MAX_EARLY_BODIES = 4;
-const RETRY_BODY_MS = 1_000;
 const RETRY_FILL_MS = 1_000;
 const MAX_UNLINKED = 3;
 const HEADERS_PER_ANSWER = 2_000;
@@ -105,16 +100,27 @@ export class Pipeline implements FeedSink {
   readonly #refused = new Map<string, Refusal>();
   /** Not taken yet by no fault of anybody; what builds on them is not held against who sends it. */
   readonly #early = new Map<string, true>();
-  readonly #earlyBodies = new Map<string, EarlyBody>();
+  readonly #bodies: Bodies;
   #waiting = false;
   #draining = false;
-  #proving = false;
-  #cancelRetry: Cancel = () => {};
   #closed = false;
 
   constructor(options: PipelineOptions, modules: PipelineModules) {
     this.#options = options;
     this.#modules = modules;
+    const { codec, ingest, prover, clock, onTrouble, onBodyProved } = modules;
+    this.#bodies = new Bodies(options, {
+      codec,
+      ingest,
+      prover,
+      clock,
+      onTrouble,
+      onBodyProved,
+      sources: () => [...this.#feeds.values()].map(({ feed, abort }) => ({ feed, signal: abort.signal })),
+      onRefused: (feed, hash, refusal) => this.#fault(feed, withHash(refusal, hash)),
+      onInvalid: (hash, refusal) => bounded(this.#refused, hash, refusal, MAX_REFUSED),
+      onWithdrawn: () => this.#fillAll(),
+    });
   }
 
   up(feed: Feed): void {
@@ -180,7 +186,7 @@ export class Pipeline implements FeedSink {
 
   close(): void {
     this.#closed = true;
-    this.#cancelRetry();
+    this.#bodies.close();
     for (const feed of this.#feeds.keys()) this.down(feed);
     this.#line.length = 0;
     this.#settleLine();
@@ -232,7 +238,7 @@ export class Pipeline implements FeedSink {
     this.#draining = false;
     if (this.#line.length === 0) this.#settleLine();
     // After the fan-out, which the hub has put at the end of this turn.
-    queueMicrotask(() => void this.#proveBodies());
+    queueMicrotask(() => void this.#bodies.prove());
   }
 
   /** Begins the proofs at the head of the line; of those that need no thread only the first, so that its block goes out at once. */
@@ -318,9 +324,7 @@ export class Pipeline implements FeedSink {
     record.height = Math.max(record.height, block.height);
     this.#recordArrival(item, block.height);
     if (item.pushed) onFirst(record.feed);
-    if (body !== null && ingest.provesBodies) {
-      bounded(this.#earlyBodies, header.hash, { raw: body, feed: record.feed }, MAX_EARLY_BODIES);
-    }
+    if (body !== null && ingest.provesBodies) this.#bodies.keep(header.hash, { raw: body, feed: record.feed });
   }
 
   #recordArrival(item: Item, height: number): void {
@@ -374,6 +378,10 @@ export class Pipeline implements FeedSink {
       this.#modules.onTrouble(record.feed, "filling the gap", error);
       record.cancelRefill = this.#modules.clock.after(RETRY_FILL_MS, () => void this.#fill(record));
     }
+  }
+
+  #fillAll(): void {
+    for (const record of this.#feeds.values()) void this.#fill(record);
   }
 
   /** One question and its answer; true when the node may have more. */
@@ -434,98 +442,10 @@ export class Pipeline implements FeedSink {
     for (const item of held) this.#enqueue(record, item);
     this.#drain();
   }
-
-  // --- bodies, oldest first, behind the fan-out ---
-
-  async #proveBodies(): Promise<void> {
-    const { ingest, clock } = this.#modules;
-    if (this.#proving || this.#closed || !ingest.provesBodies) return;
-    this.#proving = true;
-    const failed = (error: unknown): boolean => {
-      if (!this.#closed) this.#modules.onTrouble(null, "proving a body", error);
-      return false;
-    };
-    try {
-      for (let node = ingest.nextUnvalidated(); node !== null && !this.#closed; node = ingest.nextUnvalidated()) {
-        if (await this.#proveBody(node).catch(failed)) continue;
-        if (this.#closed) return;
-        if (this.#feeds.size > 0 && clock.now() - ingest.originOf(node).receivedAt > this.#options.bodyGiveUpMs) {
-          ingest.withoutBody(node.block.hash);
-          continue;
-        }
-        this.#cancelRetry();
-        this.#cancelRetry = clock.after(RETRY_BODY_MS, () => void this.#proveBodies());
-        return;
-      }
-    } finally {
-      this.#proving = false;
-    }
-  }
-
-  /** Asks one upstream after the other; false when none could give the body now. */
-  async #proveBody(node: TreeNode): Promise<boolean> {
-    const { hash, height } = node.block;
-    const { ingest, codec, prover, clock, onBodyProved } = this.#modules;
-    let mutated = false;
-    for await (const { raw, feed } of this.#bodies(hash)) {
-      const startedAt = clock.now();
-      const verdict = await prover.check(codec.chain, codec.network, raw, height);
-      if (this.#closed) return false;
-      onBodyProved(clock.now() - startedAt);
-      if (verdict.ok) {
-        ingest.validated(hash, verdict.facts);
-        return true;
-      }
-      this.#fault(feed, withHash(verdict.refusal, hash));
-      mutated = isMutation(verdict.refusal);
-      if (!mutated) {
-        bounded(this.#refused, hash, verdict.refusal, MAX_REFUSED);
-        ingest.invalid(hash);
-        return true;
-      }
-    }
-    // Only bytes that do not belong to it were to be had: the block is withdrawn, and comes again where an honest node has it.
-    if (!mutated) return false;
-    ingest.invalid(hash);
-    for (const record of this.#feeds.values()) void this.#fill(record);
-    return true;
-  }
-
-  /** The body as it came along, then from the upstream that was first, then from the others. */
-  async *#bodies(hash: string): AsyncGenerator<EarlyBody> {
-    const early = this.#earlyBodies.get(hash);
-    this.#earlyBodies.delete(hash);
-    if (early !== undefined) yield early;
-    const first = this.#modules.ingest.announcedBy(hash);
-    const feeds = [...this.#feeds.keys()].sort((a, b) => Number(b.name === first) - Number(a.name === first));
-    for (const feed of feeds) {
-      const record = this.#feeds.get(feed);
-      if (record === undefined) continue;
-      const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.bodyTimeoutMs)]);
-      try {
-        yield { raw: await feed.body(hash, signal), feed };
-      } catch (error) {
-        if (!record.abort.signal.aborted) this.#modules.onTrouble(feed, "fetching a body", error);
-      }
-    }
-  }
 }
 
 function withHash(refusal: Refusal, hash: string): Refusal {
   return { ...refusal, data: { ...refusal.data, hash } };
-}
-
-/** The bytes do not belong to the header: whoever sent them is wrong, the block may be right (CVE-2012-2459 and kin). */
-function isMutation(refusal: Refusal): boolean {
-  return refusal.data["mutated"] === true;
-}
-
-/** Insertion-ordered map as a bounded memory: the oldest entry goes. */
-function bounded<V>(map: Map<string, V>, key: string, value: V, limit: number): void {
-  map.set(key, value);
-  if (map.size <= limit) return;
-  const oldest = map.keys().next();
-  if (!oldest.done) map.delete(oldest.value);
 }
 
 /** For logs: the code where there is one, and the sentence. */
