@@ -1,6 +1,6 @@
 import test from "node:test";
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse as parseToml, stringify as toToml } from "smol-toml";
@@ -290,6 +290,19 @@ test("a misspelt variable is a warning, another program's is not", () => {
   assert.deepEqual(
     load({ env: { SPRINT_TOKEN: "x", SPRINT_CHAIN_DATA: "x", SPRINT_KUBERNETES_ZONE: "x" } }).warnings,
     [],
+  );
+});
+
+test("the README's example loads", () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const toml = /^```toml\n([\s\S]*?)^```/m.exec(readme)?.[1] ?? "";
+  const config = load({ toml, env: { BITCOIN_RPC_PASSWORD: "x" } });
+  assert.deepEqual(
+    config.chains.map((chain) => [chain.chain, chain.network, chain.upstreams.length]),
+    [
+      ["bitcoin", "mainnet", 2],
+      ["litecoin", "regtest", 2],
+    ],
   );
 });
 
