@@ -4,7 +4,7 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { WebSocketServer } from "ws";
 import { FakeChain, startFake } from "../daemon/server/daemon.ts";
 
-export type Role = "sprint" | "sprint-one-process" | "ws-loop" | "clients";
+export type Role = "sprint" | "sprint-two-processes" | "ws-loop" | "clients";
 
 export type Order =
   | { readonly type: "connect"; readonly port: number; readonly count: number; readonly greeting: string }
@@ -71,10 +71,11 @@ function serve(port: number, publish: () => void): void {
 /** Heights of as many digits all the way, so that all events have the same size. */
 const FIRST_HEIGHT = 1_000_000;
 
-async function serveSprint(options: { readonly oneProcess: boolean }): Promise<void> {
+/** `held`: clients that stay in the main process; the others go to one child. */
+async function serveSprint(held: number): Promise<void> {
   const daemon = await startFake({
     firstHeight: FIRST_HEIGHT,
-    ...(options.oneProcess ? { fanout: { threshold: Number.POSITIVE_INFINITY } } : {}),
+    fanout: { threshold: held, processes: 1 },
     // The clients answer no pings: they must not be dropped for it.
     sockets: { pingIntervalMs: 3_600_000 },
   });
@@ -172,8 +173,8 @@ async function settled(crowd: Crowd): Promise<number> {
 }
 
 const roles: Readonly<Record<Role, () => Promise<void>>> = {
-  sprint: () => serveSprint({ oneProcess: false }),
-  "sprint-one-process": () => serveSprint({ oneProcess: true }),
+  sprint: () => serveSprint(Number.POSITIVE_INFINITY),
+  "sprint-two-processes": () => serveSprint(500),
   "ws-loop": serveLoop,
   clients: beClients,
 };
