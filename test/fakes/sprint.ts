@@ -18,6 +18,8 @@ export interface SprintProcess {
   readonly tiers: Readonly<Partial<Record<Tier, string>>>;
   /** Everything it printed, for messages of failed assertions. */
   output(): string;
+  /** Settles with the exit code when it ends, by whom ever; null where a signal ended it. */
+  readonly exited: Promise<number | null>;
   /** SIGTERM, then the exit code. */
   stop(): Promise<number | null>;
   /** SIGKILL, as a crash. */
@@ -64,6 +66,7 @@ export async function startSprint(options: SprintOptions): Promise<SprintProcess
     token: await readFile(join(dataDir, ".cookie"), "utf8"),
     tiers: control.tiers,
     output: () => output,
+    exited: exited.then(() => child.exitCode),
     stop: async () => {
       const code = await end("SIGTERM");
       if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
