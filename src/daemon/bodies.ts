@@ -38,12 +38,15 @@ export interface GivenBody {
 
 /** Bodies that came along with their headers and wait for their turn. */
 const MAX_KEPT = 4;
+/** Blocks that were asked about and wait for their turn; more are not taken. */
+const MAX_OLDER = 2_000;
 const RETRY_MS = 1_000;
 
 export class Bodies {
   readonly #options: BodiesOptions;
   readonly #modules: BodiesModules;
   readonly #kept = new Map<string, GivenBody>();
+  readonly #older = new Set<string>();
   #proving = false;
   #closed = false;
   #cancelRetry: Cancel = () => {};
@@ -56,6 +59,12 @@ export class Bodies {
   /** A body that came along with its header need not be asked for. */
   keep(hash: string, body: GivenBody): void {
     bounded(this.#kept, hash, body, MAX_KEPT);
+  }
+
+  /** Blocks from before the stream that somebody asks about: proved once, after those of the stream. */
+  proveOlder(hashes: readonly string[]): void {
+    for (const hash of hashes) if (this.#older.size < MAX_OLDER) this.#older.add(hash);
+    if (hashes.length > 0) void this.prove();
   }
 
   /** Goes on until no block of the best chain waits; called again while at it, does nothing. */
@@ -80,15 +89,23 @@ export class Bodies {
         this.#cancelRetry = clock.after(RETRY_MS, () => void this.prove());
         return;
       }
+      for (const hash of this.#older) {
+        const node = ingest.tree.get(hash);
+        if (node !== undefined && ingest.mayBeProved(node)) await this.#proveOne(node).catch(failed);
+        this.#older.delete(hash);
+        if (this.#closed || ingest.nextUnvalidated() !== null) break;
+      }
     } finally {
       this.#proving = false;
     }
+    if (this.#older.size > 0) void this.prove();
   }
 
   close(): void {
     this.#closed = true;
     this.#cancelRetry();
     this.#kept.clear();
+    this.#older.clear();
   }
 
   /** Asks one upstream after the other; false when none could give the body now. */

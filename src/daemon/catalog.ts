@@ -18,7 +18,8 @@ export type Catalog = Pick<
 export function createCatalog(lines: readonly ChainLine[], modules: { readonly clock: { now(): number } }): Catalog {
   const lineOf = (chain: Chain): ChainLine => {
     const line = lines.find((candidate) => candidate.chain === chain);
-    if (line === undefined) throw new SprintError("SPRINT_API_CHAIN_OFF", `${chain} is not relayed by this daemon`, { chain });
+    if (line === undefined)
+      throw new SprintError("SPRINT_API_CHAIN_OFF", `${chain} is not relayed by this daemon`, { chain });
     return line;
   };
   const feedNamed = (name: string): Feed | undefined =>
@@ -54,7 +55,11 @@ export function createCatalog(lines: readonly ChainLine[], modules: { readonly c
       const start = startOf(line, before);
       if (start === null) return null;
       const records: BlockRecord[] = [];
-      for (let node: TreeNode | null = start === undefined ? null : start; node !== null && records.length < limit; node = node.parent) {
+      for (
+        let node: TreeNode | null = start === undefined ? null : start;
+        node !== null && records.length < limit;
+        node = node.parent
+      ) {
         if (tree.isMain(node)) records.push(recordOf(line, node));
       }
       return records;
@@ -115,7 +120,12 @@ function recordOf({ network, ingest }: ChainLine, node: TreeNode): BlockRecord {
 }
 
 /** `counts`: what the stream has told of each chain so far. */
-export function chainViews(lines: readonly ChainLine[], counts: ReadonlyMap<Chain, StreamCount>, wallNow: number, now: number): readonly ChainView[] {
+export function chainViews(
+  lines: readonly ChainLine[],
+  counts: ReadonlyMap<Chain, StreamCount>,
+  wallNow: number,
+  now: number,
+): readonly ChainView[] {
   return lines.map((line) => {
     const { chain, network, ingest } = line;
     const tip = ingest.tree.tip;
@@ -126,7 +136,12 @@ export function chainViews(lines: readonly ChainLine[], counts: ReadonlyMap<Chai
       chain,
       network,
       tip: ingest.isLive
-        ? { height: tip.block.height, hash: tip.block.hash, at, phase: ingest.validatedFact(tip) === null ? "announced" : "validated" }
+        ? {
+            height: tip.block.height,
+            hash: tip.block.hash,
+            at,
+            phase: ingest.validatedFact(tip) === null ? "announced" : "validated",
+          }
         : null,
       status: !isUp ? "down" : ingest.isLive ? "synced" : "syncing",
       relayed: count?.blocks ?? 0,

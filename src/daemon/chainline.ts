@@ -5,7 +5,15 @@ import type { Clock, Random } from "../shared/clock.ts";
 import { SprintError } from "../shared/errors.ts";
 import type { TierRow } from "../shared/tier.ts";
 import { type Breaker, type Transition, createBreaker } from "./breaker/index.ts";
-import { type ChainCodec, type Checkpoint, type NetworkParams, checkpointFrom, codecFor, decodeHeader, paramsFor } from "./chain/index.ts";
+import {
+  type ChainCodec,
+  type Checkpoint,
+  type NetworkParams,
+  checkpointFrom,
+  codecFor,
+  decodeHeader,
+  paramsFor,
+} from "./chain/index.ts";
 import type { ChainConfig } from "./config.ts";
 import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
 import { ChainIngest, RaceLedger, type StreamDraft, type TreeRoot } from "./relay/index.ts";
@@ -130,12 +138,7 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
   };
 }
 
-function openFeed(
-  url: string,
-  name: string,
-  params: NetworkParams,
-  modules: OpenModules,
-): Feed {
+function openFeed(url: string, name: string, params: NetworkParams, modules: OpenModules): Feed {
   const address = parseUpstreamUrl(url);
   switch (address.kind) {
     case "p2p":
@@ -157,7 +160,10 @@ function rootOf(config: ChainConfig, codec: ChainCodec): TreeRoot {
   const { header } = decodeHeader(raw, 0, plain);
   const block: Block = codec.toBlock(header, checkpoint?.height ?? 0, null);
   if (checkpoint === null && block.hash !== params.genesisHash) {
-    throw new SprintError("SPRINT_CHAIN_GENESIS", `expected genesis ${params.genesisHash}, the built-in header gives ${block.hash}`);
+    throw new SprintError(
+      "SPRINT_CHAIN_GENESIS",
+      `expected genesis ${params.genesisHash}, the built-in header gives ${block.hash}`,
+    );
   }
   return { block, work: checkpoint?.work ?? codec.work(header.bits) };
 }

@@ -42,6 +42,8 @@ export interface Daemon {
 
 /** Nobody is served before each chain that can has caught up, so that who comes back after a crash is not told of a gap. */
 const CATCH_UP_MS = 5_000;
+/** How long a returning subscriber waits for a daemon that is behind it, before it is told of a gap. */
+const RESUME_PATIENCE_MS = 5_000;
 const CHECK_FEEDS_MS = 30_000;
 const REHEARSAL_BLOCKS = 300;
 
@@ -137,14 +139,22 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     );
     for (const line of lines) closers.push(() => line.close());
 
+    const ingests = lines.map((line) => line.ingest);
     const catalog = createCatalog(lines, { clock });
     const serverModules: ServerModules = {
       ...catalog,
       clock,
       hub,
       relayLatency: () => latency(),
+      caughtUp(cursor, filter) {
+        const ask = (): readonly ChainLine[] => {
+          const { catchingUp, unproved } = resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });
+          for (const line of lines) line.pipeline.prove(unproved.filter(({ chain }) => chain === line.chain));
+          return lines.filter(({ chain }) => catchingUp.includes(chain));
+        };
+        return ask().length === 0 ? null : until(() => ask().length === 0, RESUME_PATIENCE_MS);
+      },
       resume(cursor, filter) {
-        const ingests = lines.map((line) => line.ingest);
         return resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });
       },
       config: () => dumpConfig(config),
@@ -177,12 +187,18 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
 
     await rehearse(REHEARSAL_BLOCKS, { clock, prover });
     for (const line of lines) line.start();
-    await caughtUp(lines);
+    await until(() => lines.every((line) => line.ingest.isLive), CATCH_UP_MS);
     const addresses = await server.listen();
     closers.push(
       () => server.drain(),
       startTasks(
-        [{ name: "check feeds", everyMs: CHECK_FEEDS_MS, run: () => lines.forEach((line) => line.pipeline.checkFeeds()) }],
+        [
+          {
+            name: "check feeds",
+            everyMs: CHECK_FEEDS_MS,
+            run: () => lines.forEach((line) => line.pipeline.checkFeeds()),
+          },
+        ],
         { clock, onError: (task, error) => log.error({ task, err: error }, "a periodic task failed") },
       ),
     );
@@ -247,11 +263,10 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     return now === null ? null : { p50: now.p50Ms, p99: now.p99Ms, count: now.count };
   }
 
-  /** Resolves when every chain is live, or when waiting longer would keep the others from being served. */
-  async function caughtUp(lines: readonly ChainLine[]): Promise<void> {
-    const deadline = clock.now() + CATCH_UP_MS;
-    while (lines.some((line) => !line.ingest.isLive) && clock.now() < deadline) {
-      await new Promise<void>((resolve) => setTimeout(resolve, 20));
+  /** Resolves when `holds`, or when waiting longer would help nobody. */
+  async function until(holds: () => boolean, patienceMs: number): Promise<void> {
+    for (const deadline = clock.now() + patienceMs; !holds() && clock.now() < deadline;) {
+      await new Promise<void>((resolve) => setTimeout(resolve, 25));
     }
   }
 }

@@ -184,6 +184,11 @@ export class Pipeline implements FeedSink {
     }
   }
 
+  /** Proves the bodies of blocks that came before the stream began: a returning subscriber asks about them. */
+  prove(blocks: readonly { readonly hash: string }[]): void {
+    this.#bodies.proveOlder(blocks.map(({ hash }) => hash));
+  }
+
   close(): void {
     this.#closed = true;
     this.#bodies.close();

@@ -16,7 +16,10 @@ import { EventLog, Hub, type Subscriber } from "./relay/index.ts";
 const MAX_MS = 5_000;
 
 /** Resolves when `blocks` blocks went the whole way, or after five seconds; never throws, for the relay works without. */
-export async function rehearse(blocks: number, modules: { readonly clock: Clock; readonly prover: Prover }): Promise<void> {
+export async function rehearse(
+  blocks: number,
+  modules: { readonly clock: Clock; readonly prover: Prover },
+): Promise<void> {
   // V8 throws away the compiled form of what did not run for a while: ten minutes between blocks is a while.
   setFlagsFromString("--no-flush-bytecode");
   const { clock, prover } = modules;

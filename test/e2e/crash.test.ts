@@ -45,6 +45,9 @@ test("100 clients resume with their cursors after kill -9", async () => {
     assert.equal(hello.type === "hello" && hello.data.recovered, true);
     while (client.checker.tip("bitcoin") !== node.store.tip.hash) await client.next();
     client.checker.assertClean();
-    assert.deepEqual(client.events.filter((event) => event.type === "gap"), []);
+    assert.deepEqual(
+      client.events.filter((event) => event.type === "gap"),
+      [],
+    );
   }
 });

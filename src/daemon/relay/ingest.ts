@@ -162,6 +162,11 @@ export class ChainIngest {
     return this.#live && this.provesBodies ? this.tree.at(this.#provedHeight + 1) : null;
   }
 
+  /** The body is not proved yet, and nobody has given it up: a block from before the stream may be such. */
+  mayBeProved(node: TreeNode): boolean {
+    return this.provesBodies && !isProved(node) && !this.#originOf(node).skipped;
+  }
+
   /** The upstream that announced the block first; null where it is not known. */
   announcedBy(hash: string): string | null {
     const node = this.tree.get(hash);

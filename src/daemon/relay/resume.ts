@@ -43,6 +43,8 @@ export interface Resumed {
   readonly backlog: readonly StreamEvent[];
   /** Chains that this daemon is behind the subscriber in, or still fetches: asked again a little later, the answer may need no gap. */
   readonly catchingUp: readonly Chain[];
+  /** Bodies whose proof would make the answer better: of blocks that came while the daemon was away. Oldest first. */
+  readonly unproved: readonly BlockRef[];
 }
 
 /** Unproved blocks below the tip that a new subscriber is told of, so that their proofs have something to refer to. */
@@ -65,7 +67,7 @@ function replay(
   if (read === null || text === null || read.run !== log.run) return null;
   const backlog = log.since(read.seq)?.filter((event) => matches(filter, event));
   if (backlog === undefined || backlog.length > options.maxEvents) return null;
-  return { recovered: true, cursor: text, backlog, catchingUp: [] };
+  return { recovered: true, cursor: text, backlog, catchingUp: [], unproved: [] };
 }
 
 function retell(
@@ -78,6 +80,7 @@ function retell(
   const positions = new Map(log.positions);
   const lines: Line[] = [];
   const catchingUp: Chain[] = [];
+  const unproved: BlockRef[] = [];
   for (const ingest of ingests) {
     if (filter.chains !== null && !filter.chains.includes(ingest.chain)) continue;
     const story = new Story(ingest, read?.positions.get(ingest.chain) ?? null);
@@ -87,6 +90,7 @@ function retell(
     if (lines.length + story.lines.length > options.maxEvents) story.startOver(GAP.BACKLOG_TOO_LARGE);
     lines.push(...story.lines);
     if (story.isBehind) catchingUp.push(ingest.chain);
+    unproved.push(...story.unproved);
     put(positions, ingest.chain, story.before);
   }
   const backlog: StreamEvent[] = [];
@@ -103,6 +107,7 @@ function retell(
     cursor: read !== null && text !== null ? text : encodeCursor({ run: NO_RUN, seq: 0, positions: new Map() }),
     backlog,
     catchingUp,
+    unproved,
   };
 }
 
@@ -121,6 +126,7 @@ function put(positions: Map<Chain, ChainPosition>, chain: Chain, position: Chain
 class Story {
   lines: Line[] = [];
   isBehind = false;
+  readonly unproved: BlockRef[] = [];
   /** Where the subscriber stood. */
   readonly before: ChainPosition | null;
   /** Where it stands after `lines`. */
@@ -222,6 +228,10 @@ class Story {
       if (height < proofsFrom || height > provedHeight) continue;
       const proof = this.#ingest.validatedFact(node);
       if (proof === null) {
+        if (this.#ingest.mayBeProved(node)) {
+          this.isBehind = true;
+          this.unproved.push(node.block);
+        }
         unproved ??= { from: node.parent === null ? null : refOf(node.parent), to: refOf(node) };
         unproved.to = refOf(node);
         continue;

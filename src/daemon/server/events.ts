@@ -9,7 +9,7 @@ import type { Tier } from "../../shared/tier.ts";
 import type { Filter } from "../relay/index.ts";
 import type { Gate } from "./gate.ts";
 import type { Fanout } from "./fanout.ts";
-import { checkHandshake } from "./handshake.ts";
+import { checkHandshake, type Handshake } from "./handshake.ts";
 import { notFound } from "./http.ts";
 import { checkInput } from "./input.ts";
 import type { ServerModules } from "./modules.ts";
@@ -57,11 +57,32 @@ export class EventsEndpoint {
     const filter = this.#filterOf(query);
     const release = query.subscription === undefined ? null : this.#modules.subscriptions.use(query.subscription);
 
+    const seat = (): void => this.#seat(query, filter, handshake, socket, head, release);
+    const waiting = query.cursor === undefined ? null : this.#modules.server.caughtUp(query.cursor, filter);
+    if (waiting === null) return seat();
+    // Just after a restart: a little patience saves the client a gap.
+    const onError = (): void => {};
+    socket.on("error", onError);
+    void waiting.then(() => {
+      socket.off("error", onError);
+      if (socket.destroyed) release?.();
+      else seat();
+    });
+  }
+
+  #seat(
+    query: EventsQuery,
+    filter: Filter,
+    handshake: Handshake,
+    socket: Socket,
+    head: Uint8Array,
+    release: (() => void) | null,
+  ): void {
     const { tier, version, network, threshold } = this.#options;
     const { server, here, fanout, gate } = this.#modules;
     const { recovered, cursor, backlog } = server.resume(query.cursor ?? null, filter);
     const hello = { type: "hello", cursor, data: { tier, network, recovered, version } } as const;
-    const seat = {
+    const taken = {
       id: `${tier}-${++this.#opened}`,
       tier,
       filter,
@@ -75,14 +96,14 @@ export class EventsEndpoint {
         left();
         release?.();
       };
-      if (fanout.seat(seat, socket, head, onEnd)) {
+      if (fanout.seat(taken, socket, head, onEnd)) {
         this.#elsewhere++;
         left = gate.movedAway(socket);
         return;
       }
     }
     this.#here++;
-    here.seat(seat, socket, head, () => {
+    here.seat(taken, socket, head, () => {
       this.#here--;
       release?.();
     });

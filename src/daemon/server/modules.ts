@@ -59,6 +59,8 @@ export interface ServerModules {
   race(chain: Chain, last: number): RaceReport;
   /** Socket read to socket write, null before the first block. */
   relayLatency(): { readonly p50Ms: number; readonly p99Ms: number; readonly count: number } | null;
+  /** Null: `resume` can be asked at once. Else it settles when the daemon has caught up with the cursor, or will not in good time. */
+  caughtUp(cursor: string, filter: Filter): Promise<void> | null;
   /** `cursor` null: from now on. A cursor that cannot be followed is answered with a gap in the backlog, never refused. */
   resume(cursor: string | null, filter: Filter): Resumed;
   /** The running configuration, secrets redacted. */

@@ -149,6 +149,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       wrongs: [],
     }),
     relayLatency: () => ({ p50Ms: 0.4, p99Ms: 2, count: 10 }),
+    caughtUp: () => null,
     resume: (cursor, filter) => chain.resume(cursor, filter),
     config: () => ({ tier: "ENTERPRISE" }),
     metricsText: async () => "# TYPE sprint_test_total counter\nsprint_test_total 1\n",
