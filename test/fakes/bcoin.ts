@@ -22,6 +22,8 @@ export interface Bcoin {
   rpc(method: string, params?: readonly unknown[]): Promise<unknown>;
   /** Mines n blocks on the tip; their hashes, oldest first. */
   mine(n: number): Promise<string[]>;
+  /** Kills it and starts it again at the same addresses; it keeps nothing on disk, so it is handed its best chain again. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -95,18 +97,20 @@ async function start(): Promise<Bcoin> {
   const apiKey = randomBytes(16).toString("hex");
   // It takes no port 0.
   const [p2pPort, rpcPort] = await freePorts();
-  const child = spawn(process.execPath, ["-e", PROGRAM], {
-    cwd: FOLDER,
-    env: {
-      ...process.env,
-      NODE_BACKEND: "js",
-      NODE_OPTIONS: "",
-      SPRINT_TEST_KEY: apiKey,
-      SPRINT_TEST_P2P_PORT: String(p2pPort),
-      SPRINT_TEST_RPC_PORT: String(rpcPort),
-    },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
+  const spawnNode = (): ChildProcess =>
+    spawn(process.execPath, ["-e", PROGRAM], {
+      cwd: FOLDER,
+      env: {
+        ...process.env,
+        NODE_BACKEND: "js",
+        NODE_OPTIONS: "",
+        SPRINT_TEST_KEY: apiKey,
+        SPRINT_TEST_P2P_PORT: String(p2pPort),
+        SPRINT_TEST_RPC_PORT: String(rpcPort),
+      },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+  let child = spawnNode();
   const { address } = await firstLine(child);
   const rpc = async (method: string, params: readonly unknown[] = []): Promise<unknown> => {
     const response = await fetch(`http://127.0.0.1:${rpcPort}/`, {
@@ -118,6 +122,12 @@ async function start(): Promise<Bcoin> {
     if (error !== null && error !== undefined) throw new Error(`${method}: ${error.message}`);
     return result;
   };
+  const stop = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, "exit");
+    child.kill("SIGKILL");
+    await exited;
+  };
   return {
     p2pPort,
     rpcPort,
@@ -125,12 +135,16 @@ async function start(): Promise<Bcoin> {
     rpcUrl: `http://x:${apiKey}@127.0.0.1:${rpcPort}`,
     rpc,
     mine: async (n) => (await rpc("generatetoaddress", [n, address])) as string[],
-    stop: async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exited = once(child, "exit");
-      child.kill("SIGKILL");
-      await exited;
+    async restart() {
+      const height = (await rpc("getblockcount")) as number;
+      const blocks: unknown[] = [];
+      for (let at = 1; at <= height; at++) blocks.push(await rpc("getblock", [await rpc("getblockhash", [at]), 0]));
+      await stop();
+      child = spawnNode();
+      await firstLine(child);
+      for (const block of blocks) await rpc("submitblock", [block]);
     },
+    stop,
   };
 }
 
