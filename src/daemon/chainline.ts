@@ -22,6 +22,7 @@ import {
   type Feed,
   type FeedModules,
   type FeedSink,
+  type SequenceGap,
   PeerSet,
   createP2pFeed,
   createRpcFeed,
@@ -43,6 +44,8 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   readonly onState: NonNullable<FeedModules["onState"]>;
   /** A DNS seed of the chain gave no address. */
   readonly onSeedFailed: (chain: Chain, seed: string, error: unknown) => void;
+  /** A ZMQ publisher's messages were lost, or it restarted. */
+  readonly onGap: (feed: string, gap: SequenceGap) => void;
   readonly onTransition: (transition: Transition) => void;
 }
 
@@ -60,7 +63,9 @@ export interface ChainLine {
   close(): Promise<void>;
 }
 
-type OpenModules = Omit<FeedModules, "connect"> & { readonly codec: ChainCodec };
+type OpenModules = { readonly onGap: (gap: SequenceGap) => void } & Omit<FeedModules, "connect"> & {
+    readonly codec: ChainCodec;
+  };
 
 /** `network` is the name shown; `config.network` the one whose rules count (devnet runs on regtest rules). */
 export function createChainLine(config: ChainConfig, network: string, modules: ChainLineModules): ChainLine {
@@ -103,7 +108,8 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
       { onTransition: modules.onTransition },
     );
     breakers.set(name, breaker);
-    return { sink, breaker, clock, random, codec, onState: modules.onState };
+    const onGap = (gap: SequenceGap): void => modules.onGap(name, gap);
+    return { sink, breaker, clock, random, codec, onGap, onState: modules.onState };
   };
 
   const configured = config.upstreams.map((url, index) => {

@@ -78,16 +78,14 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
 
     // What every chain shares: the log of the stream, the fan-out, the threads that prove bodies.
     const events = new EventLog({}, { run: randomBytes(8) });
-    const hub = new Hub(
-      {},
-      {
-        clock,
-        entropy: randomBytes(32),
-        defer: queueMicrotask,
-        onDrop: ({ subscriber, reason, bufferedBytes }) => dropped(subscriber.tier, reason, bufferedBytes),
-        onRelayed: (tier, relayMs) => delivered(tier, relayMs),
-      },
-    );
+    const pacing = { tiers: config.tier };
+    const hub = new Hub(pacing, {
+      clock,
+      entropy: randomBytes(32),
+      defer: queueMicrotask,
+      onDrop: ({ subscriber, reason, bufferedBytes }) => dropped(subscriber.tier, reason, bufferedBytes),
+      onRelayed: (_tier, relayMs) => delivered(relayMs),
+    });
     const prover = new Prover(PROVER_DEFAULTS);
     closers.push(() => prover.close());
 
@@ -130,6 +128,10 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         onSeedFailed(chain, seed, error) {
           log.warn({ chain, seed }, `expected addresses of peers from this DNS seed, got: ${messageOf(error)}`);
         },
+        onGap(feed, { topic, expected, got, cause }) {
+          const what = cause === "restarted" ? "the publisher restarted" : "messages were lost";
+          log.warn({ upstream: feed, topic, expected, got }, `ZMQ: ${what}; asking the node for what is missing`);
+        },
         onTransition(transition) {
           metrics.breakerTransition(transition.breaker, transition.to);
           log.warn({ breaker: transition.breaker, from: transition.from, to: transition.to }, transition.cause);
@@ -160,7 +162,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       config: () => dumpConfig(config),
       metricsText: () => metrics.text(),
       stop: modules.onStop,
-      onRelayed: delivered,
+      onRelayed: (_tier, relayMs) => delivered(relayMs),
       onDrop: ({ tier, reason, bufferedBytes }) => dropped(tier, reason, bufferedBytes),
       onFault: (error, where) => log.error({ err: error, where }, messageOf(error)),
       onEvent: (listener) => listen(eventListeners, listener),
@@ -177,11 +179,18 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
           return { tier, host: config.host, port, connections, apiCallsPerMinute };
         }),
         control: { ...config.control, token: modules.token },
+        hub: pacing,
       },
       serverModules,
     );
     closers.push(() => server.close());
+    let deliveriesTold = 0;
     metrics.onScrape(() => {
+      const elsewhere = server.processes().reduce((sum, process) => sum + (process.hub?.deliveries ?? 0), 0);
+      const deliveries = hub.stats().deliveries + elsewhere;
+      // A process that ended took its count with it.
+      metrics.delivered(Math.max(0, deliveries - deliveriesTold));
+      deliveriesTold = deliveries;
       for (const { tier, subscribers } of server.listeners()) metrics.subscribers(tier, subscribers);
     });
 
@@ -243,8 +252,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     metrics.relayLatency(event.chain, clock.now() - event.receivedAt);
   }
 
-  function delivered(tier: Tier, relayMs: number): void {
-    metrics.delivered(tier, 1);
+  function delivered(relayMs: number): void {
     relayed.record(Math.max(1, Math.round(relayMs * 1_000)));
   }
 

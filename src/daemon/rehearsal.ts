@@ -61,6 +61,7 @@ export async function rehearse(
         onAnnounced: () => {},
         onState: () => {},
         onSeedFailed: () => {},
+        onGap: () => {},
         onTransition: () => {},
       },
     );

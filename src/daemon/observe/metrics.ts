@@ -27,7 +27,8 @@ export interface Metrics {
   refused(chain: Chain, code: string): void;
   upstreamState(chain: Chain, upstream: string, state: string): void;
   subscribers(tier: Tier, count: number): void;
-  delivered(tier: Tier, count: number): void;
+  /** Events written to subscribers since it was last told. */
+  delivered(count: number): void;
   /** A subscriber was closed because it did not read. */
   slowClosed(tier: Tier): void;
   breakerTransition(breaker: string, to: string): void;
@@ -73,7 +74,7 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
     "state",
   ]);
   const subscribers = gauge("sprint_server_subscribers", "Subscribers connected now.", ["tier"]);
-  const deliveries = counter("sprint_server_deliveries_total", "Events written to subscribers.", ["tier"]);
+  const deliveries = counter("sprint_server_deliveries_total", "Events written to subscribers.", []);
   const slow = counter("sprint_server_slow_closes_total", "Subscribers closed because they did not read.", ["tier"]);
   const transitions = counter("sprint_breaker_transitions_total", "Breaker state changes.", ["breaker", "to"]);
   const bodies = histogram(
@@ -102,7 +103,7 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
       states({ chain, upstream, state }).set(1);
     },
     subscribers: (tier, count) => subscribers({ tier }).set(count),
-    delivered: (tier, count) => deliveries({ tier }).inc(count),
+    delivered: (count) => deliveries({}).inc(count),
     slowClosed: (tier) => slow({ tier }).inc(),
     breakerTransition: (breaker, to) => transitions({ breaker, to }).inc(),
     bodyProved: (chain, milliseconds) => bodies({ chain }).observe(milliseconds / 1000),

@@ -4,7 +4,7 @@
  */
 import type { Clock } from "../../shared/clock.ts";
 import { CLOSE, type HelloEvent } from "../../shared/events.ts";
-import { TIER, TIER_ORDER, type Tier } from "../../shared/tier.ts";
+import { TIER, TIER_ORDER, type Tier, type TierRow } from "../../shared/tier.ts";
 import { type Batch, encodeEvent, encodeMessage, joinBatches, stamped } from "./encode.ts";
 import { filterKey, matches } from "./filter.ts";
 import { type Handed, Outbox } from "./outbox.ts";
@@ -20,6 +20,8 @@ export interface HubOptions {
   readonly joinMs: number;
   /** Events of a replay in one write. */
   readonly sliceEvents: number;
+  /** How each tier is paced, and how much of it a subscriber gets in a second. */
+  readonly tiers: Readonly<Record<Tier, Pick<TierRow, "pacingMs" | "eventsPerSecond">>>;
 }
 
 export const HUB_DEFAULTS: HubOptions = {
@@ -28,6 +30,7 @@ export const HUB_DEFAULTS: HubOptions = {
   joinBytes: 64 * 1024,
   joinMs: 1,
   sliceEvents: 64,
+  tiers: TIER,
 };
 
 export interface HubModules {
@@ -146,7 +149,7 @@ export class Hub {
         if (group.pending.length === 0) continue;
         const batch = joinBatches(group.pending);
         group.pending = [];
-        if (TIER[tier].pacingMs === null) this.#fanOut(group, batch);
+        if (this.#options.tiers[tier].pacingMs === null) this.#fanOut(group, batch);
         else this.#spread(group, batch);
       }
     }
@@ -158,7 +161,7 @@ export class Hub {
     this.flush();
     const now = this.#modules.clock.now();
     const salt = this.#entropy.salt(this.#admitted++);
-    const { pacingMs, eventsPerSecond } = TIER[subscriber.tier];
+    const { pacingMs, eventsPerSecond } = this.#options.tiers[subscriber.tier];
     const outbox = new Outbox(
       { maxBytes: this.#options.outboxBytes, eventsPerSecond, sliceEvents: this.#options.sliceEvents },
       {
@@ -258,7 +261,7 @@ export class Hub {
 
   /** To each of a group after a wait of its own. */
   #spread(group: Group, batch: Batch): void {
-    const window = TIER[group.tier].pacingMs;
+    const window = this.#options.tiers[group.tier].pacingMs;
     const now = this.#modules.clock.now();
     for (const outbox of group.outboxes) {
       this.#enqueue(outbox, batch, window === null ? now : now + this.#entropy.delay(outbox.salt, window));

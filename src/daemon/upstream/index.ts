@@ -10,7 +10,7 @@ export { createRpcFeed, RPC_DEFAULTS } from "./rpc.ts";
 export type { RpcFeedModules, RpcFeedOptions } from "./rpc.ts";
 export { createZmqFeed } from "./zmq.ts";
 export type { SequenceGap, ZmqFeedModules, ZmqFeedOptions } from "./zmq.ts";
-export { parseUpstreamUrl, redact } from "./url.ts";
+export { parseUpstreamUrl } from "./url.ts";
 export type { P2pAddress, RpcAddress, RpcAuth, RpcUpstreamAddress, UpstreamAddress, ZmqAddress } from "./url.ts";
 export { PEER_SET_DEFAULTS, PeerSet } from "./peers.ts";
 export type { PeerSetModules, PeerSetOptions, PeerStatus } from "./peers.ts";

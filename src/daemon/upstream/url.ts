@@ -8,6 +8,7 @@
  * A port that is not written is the network's usual one (443 for https), which the parser does not know: it says null.
  */
 import { SprintError } from "../../shared/errors.ts";
+import { redactText } from "../../shared/redact.ts";
 
 export type UpstreamAddress = P2pAddress | RpcUpstreamAddress | ZmqAddress;
 
@@ -73,13 +74,19 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
       refuseCredentials(parts, text);
       refusePath(parts, text);
       const query = takeQuery(parts, ["network"], text);
-      return { kind: "p2p", host: parts.host, port: parts.port, network: network(query, text), display: redact(text) };
+      return {
+        kind: "p2p",
+        host: parts.host,
+        port: parts.port,
+        network: network(query, text),
+        display: redactText(text),
+      };
     }
     case "http":
     case "https": {
       const query = takeQuery(parts, ["network", "cookie"], text);
       const rpc = rpcAddress(parts, query.get("cookie") ?? null, text);
-      return { kind: "rpc", rpc, network: network(query, text), display: redact(text) };
+      return { kind: "rpc", rpc, network: network(query, text), display: redactText(text) };
     }
     case "zmq+tcp": {
       refuseCredentials(parts, text);
@@ -96,31 +103,13 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
         port: parts.port,
         rpc,
         network: network(query, text),
-        display: redact(text),
+        display: redactText(text),
       };
     }
     default:
       throw wrong(text, HINTS[parts.scheme] ?? "a scheme of p2p, http, https or zmq+tcp", `${parts.scheme}://`);
   }
 }
-
-/**
- * Takes the credentials out of every URL in `text`: user and password, also of the RPC in a ZMQ upstream's URL, parameters
- * that are named like a secret, and path parts that are as long as an access key. A password may hold anything, / and ://
- * too, so all up to the last @ goes; where that takes a harmless part with it, too little is shown.
- */
-export function redact(text: string): string {
-  return text.replace(/\S*:\/\/\S*/g, (url) =>
-    url
-      .replace(CREDENTIALS, "$1***$2")
-      .replace(/([?&][^=&#]*(?:key|token|secret|pass|auth)[^=&#]*=)[^&#]*/gi, "$1***")
-      .replace(/^[^?#]*/, (front) => front.replace(/\/[\w-]{20,}(?=\/|$)/g, "/***")),
-  );
-}
-
-/** The front that may stay, the credentials, and their @. */
-const CREDENTIALS =
-  /^(zmq\+tcp:\/\/[^@/?#]*\/?\?(?:(?:network|cookie)=[^@&]*&)*rpc=https?(?::\/\/|%3A%2F%2F)|.*?:\/\/).*(@|%40)/i;
 
 /** `http://host:port`, as an HTTP client takes it. `rpcPort` is the network's usual one. */
 export function rpcOrigin(address: RpcAddress, rpcPort: number): string {
@@ -240,7 +229,7 @@ function quoted(part: string, whole: string): string {
 
 /** Without a cause: what the URL parser throws holds the URL as written, password and all. */
 function wrong(url: string, expected: string, got: string): SprintError {
-  const shown = redact(url);
+  const shown = redactText(url);
   return new SprintError("SPRINT_CONFIG_UPSTREAM_URL", `upstream URL ${shown}: expected ${expected}, got ${got}`, {
     url: shown,
     expected,

@@ -1,7 +1,8 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseUpstreamUrl, redact, rpcOrigin } from "../../../src/daemon/upstream/url.ts";
+import { parseUpstreamUrl, rpcOrigin } from "../../../src/daemon/upstream/url.ts";
+import { redactText } from "../../../src/shared/redact.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
 
 test("a peer", () => {
@@ -151,8 +152,8 @@ test("redact leaves nothing secret in any text", () => {
       "http://h:1?cookie=/var/lib/litecoin-regtest-directory/.cookie",
     ],
   ] as const) {
-    assert.equal(redact(text), shown);
-    assert.ok(!redact(text).includes(secret));
+    assert.equal(redactText(text), shown);
+    assert.ok(!redactText(text).includes(secret));
   }
 });
 
@@ -171,7 +172,7 @@ test("whatever is written gives an address or the one code, and a password never
   );
   fc.assert(
     fc.property(url, (url) => {
-      assert.ok(!redact(url).includes("s3cr3t"), redact(url));
+      assert.ok(!redactText(url).includes("s3cr3t"), redactText(url));
       try {
         assert.ok(!parseUpstreamUrl(url).display.includes("s3cr3t"));
       } catch (error) {
