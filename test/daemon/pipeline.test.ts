@@ -31,6 +31,7 @@ describe("who was first", () => {
       assert.deepEqual(j.announced, [block.hash]);
       const event = j.events.find((e) => e.type === "block" && e.data.hash === block.hash);
       assert.equal(event?.type === "block" && event.data.upstream, "a");
+      assert.deepEqual(j.firsts, ["a"]);
       assert.deepEqual(j.race.report(1).blocks[0], {
         hash: block.hash,
         height: 1,
@@ -126,6 +127,9 @@ describe("gaps", () => {
     const blocks = await j.mineRun(j.genesis, 3);
     a.answer = () => new Promise(() => {});
     a.announce(j.announcement(last(blocks)));
+    const proofs = j.proofs.length;
+    a.announce(j.announcement(last(blocks)));
+    assert.equal(j.proofs.length, proofs, "what has to wait is not proved yet");
     b.announce(...blocks.map((block) => j.announcement(block)));
     assert.equal(j.ingest.tip.hash, last(blocks).hash);
   });
@@ -193,8 +197,10 @@ describe("gaps", () => {
     const a = await j.feed("a");
     const blocks = await j.mineRun(j.genesis, 3);
     a.answer = async () => blocks.slice(1).map((block) => j.headerOf(block));
+    const asked = a.asked;
     j.pipeline.checkFeeds();
     await j.until(() => a.cordoned !== null);
+    assert.equal(a.asked - asked, 1, "one answer is enough");
     assert.equal(a.cordoned, "SPRINT_UPSTREAM_UNLINKED");
   });
 
@@ -523,6 +529,8 @@ describe("bodies", () => {
     a.announce(j.announcement(two));
     await j.clock.advanceAsync(4_900);
     assert.equal(j.told, "1a 2a");
+    assert.ok(j.clock.pending <= 1, "one retry is planned, whatever comes in the meantime");
+    assert.ok(j.troubles.includes("fetching a body: SPRINT_UPSTREAM_NOT_FOUND"));
     const tries = a.bodiesAsked.filter((hash) => hash === one.hash).length;
     assert.ok(tries >= 4 && tries <= 8, `asked ${tries} times in 4.9 s`);
     await j.clock.advanceAsync(2_000);
@@ -577,6 +585,7 @@ test("closed, it holds no timer, no question and tells nothing", async (t) => {
   assert.equal(j.clock.pending, 0);
   assert.equal(j.told, told);
   const c = await j.feed("late");
+  assert.equal(c.asked, 0);
   c.announce(j.announcement(blocks[1] as MinedBlock));
   await j.clock.advanceAsync(10_000);
   assert.equal(j.told, told);
