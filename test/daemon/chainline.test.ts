@@ -1,0 +1,143 @@
+/** One chain's parts put together: what its feeds are called, where its tree begins, and that blocks go all the way. */
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
+import { type ChainLine, type ChainLineModules, createChainLine } from "../../src/daemon/chainline.ts";
+import type { ChainConfig } from "../../src/daemon/config.ts";
+import type { StreamDraft } from "../../src/daemon/relay/index.ts";
+import { seededRandom, systemClock } from "../../src/shared/clock.ts";
+import { TIER } from "../../src/shared/tier.ts";
+import { startBitcoinNode } from "../fakes/devnet.ts";
+
+const REGTEST: ChainConfig = {
+  chain: "bitcoin",
+  network: "regtest",
+  upstreams: [],
+  validation: "full",
+  finalityDepth: null,
+  checkpoint: null,
+};
+
+interface Open {
+  readonly line: ChainLine;
+  readonly events: StreamDraft[];
+  readonly faults: string[];
+  /** Resolves with the first event that fits, also one that was before. */
+  event(fits: (event: StreamDraft) => boolean): Promise<StreamDraft>;
+}
+
+function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest"): Open {
+  const events: StreamDraft[] = [];
+  const faults: string[] = [];
+  let wake = Promise.withResolvers<void>();
+  const codec = codecFor(paramsFor("bitcoin", "regtest"));
+  const modules: ChainLineModules = {
+    clock: systemClock,
+    random: seededRandom(1),
+    prover: { check: async (_chain, _network, raw, height) => codec.checkBody(raw, height) },
+    breakerPolicy: TIER.FREE.breaker,
+    publish(draft) {
+      events.push(draft);
+      wake.resolve();
+      wake = Promise.withResolvers();
+    },
+    onFault: (_, refusal) => void faults.push(refusal.code),
+    onTrouble: () => {},
+    onBodyProved: () => {},
+    onAnnounced: () => {},
+    onState: () => {},
+    onSeedFailed: () => {},
+    onGap: () => {},
+    onTransition: () => {},
+  };
+  const line = createChainLine({ ...REGTEST, ...config }, network, modules);
+  t.after(() => line.close());
+  return {
+    line,
+    events,
+    faults,
+    async event(fits) {
+      for (;;) {
+        const found = events.find(fits);
+        if (found !== undefined) return found;
+        await wake.promise;
+      }
+    },
+  };
+}
+
+test("feeds are numbered in the order of the configuration, each behind a breaker of the tier's policy", (t) => {
+  const upstreams = [
+    "p2p://127.0.0.1:1",
+    "http://user:secret@127.0.0.1:2?network=regtest",
+    "zmq+tcp://127.0.0.1:3?rpc=http://127.0.0.1:2",
+  ];
+  const { line } = open(t, { upstreams });
+  assert.deepEqual(
+    line.feeds().map(({ name, kind }) => [name, kind]),
+    [
+      ["btc-1", "p2p"],
+      ["btc-2", "rpc"],
+      ["btc-3", "zmq"],
+    ],
+  );
+  assert.ok(line.feeds().every((feed) => !feed.status().url.includes("secret")));
+  assert.deepEqual(
+    line.breakers().map((breaker) => breaker.snapshot(0).name),
+    ["upstream:bitcoin:btc-1", "upstream:bitcoin:btc-2", "upstream:bitcoin:btc-3"],
+  );
+});
+
+test("blocks go from a node's socket to the stream, under the name that the network is shown by", async (t) => {
+  const node = await startBitcoinNode();
+  t.after(() => node.close());
+  const { line, event, faults } = open(t, { upstreams: [node.url] }, "devnet");
+  line.start();
+  const first = await event((each) => each.type === "block");
+  assert.deepEqual([first.network, first.type === "block" && first.data.hash], ["devnet", node.tip.hash]);
+  const [hash] = await node.mine();
+  const told = await event((e) => e.type === "block" && e.data.hash === hash && e.phase === "validated");
+  assert.equal(told.type === "block" && told.data.upstream, "btc-1");
+  assert.deepEqual(line.race.report(5).standings[0]?.wins, 1);
+  assert.deepEqual(faults, []);
+  await line.close();
+  assert.equal(line.feeds()[0]?.status().state, "closed");
+});
+
+test("the operator's checkpoint is where the tree begins; what is before it is never asked for", async (t) => {
+  const node = await startBitcoinNode();
+  t.after(() => node.close());
+  const params = paramsFor("bitcoin", "regtest");
+  const codec = codecFor(params);
+  const anchor = node.store.at(7);
+  assert.ok(anchor);
+  const checkpoint = { height: 7, header: anchor.header, work: codec.work(anchor.header.readUInt32LE(72)) * 8n };
+  const { line, event, events } = open(t, { upstreams: [node.url], checkpoint });
+  assert.deepEqual([line.ingest.tree.oldest.block.height, line.ingest.tip.hash], [7, anchor.hash]);
+  line.start();
+  await event((e) => e.type === "block" && e.data.hash === node.tip.hash && e.phase === "validated");
+  assert.equal(line.ingest.tree.oldest.block.height, 7);
+  assert.ok(events.every((e) => e.type !== "block" || e.data.height > 7));
+});
+
+test("a checkpoint whose header does not meet its own target is refused", (t) => {
+  const { genesisHeader } = paramsFor("bitcoin", "regtest");
+  const header = Buffer.from(genesisHeader);
+  header.writeUInt32LE(0x1d00ffff, 72);
+  assert.throws(
+    () => open(t, { checkpoint: { height: 1, header, work: 4n } }),
+    /checkpoint hash: expected at most 0{8}ffff/,
+  );
+});
+
+test("only headers: blocks are announced and never validated", async (t) => {
+  const node = await startBitcoinNode();
+  t.after(() => node.close());
+  const { line, event, events } = open(t, { upstreams: [node.url], validation: "header", finalityDepth: 2 });
+  line.start();
+  await event((e) => e.type === "block");
+  const hashes = await node.mine(4);
+  await event((e) => e.type === "finalized" && e.data.hash === hashes[1]);
+  assert.ok(events.every((e) => e.type !== "block" || e.phase === "announced"));
+  assert.equal(node.seen.messages["getblocktxn"] ?? 0, 0);
+});
