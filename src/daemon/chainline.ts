@@ -39,6 +39,8 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   /** Of the highest tier that is served. */
   readonly breakerPolicy: TierRow["breaker"];
   readonly publish: (draft: StreamDraft) => void;
+  /** What was published goes out now: the rest of this turn can wait. */
+  readonly flush: () => void;
   readonly onBodyProved: (chain: Chain, milliseconds: number) => void;
   readonly onAnnounced: (feed: Feed, announcements: readonly Announcement[]) => void;
   readonly onState: NonNullable<FeedModules["onState"]>;
@@ -94,8 +96,9 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
   const sink: FeedSink = {
     up: (feed) => pipeline.up(feed),
     announce(feed, announcements) {
-      modules.onAnnounced(feed, announcements);
       pipeline.announce(feed, announcements);
+      modules.flush();
+      modules.onAnnounced(feed, announcements);
     },
     down: (feed) => pipeline.down(feed),
   };

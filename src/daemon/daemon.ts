@@ -105,6 +105,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         random,
         prover,
         publish,
+        flush: () => hub.flush(),
         breakerPolicy: TIER[TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE"].breaker,
         onBodyProved: metrics.bodyProved,
         onAnnounced(feed, announcements) {

@@ -49,6 +49,7 @@ export async function rehearse(
         random,
         prover,
         breakerPolicy: TIER.FREE.breaker,
+        flush: () => hub.flush(),
         publish(draft) {
           hub.publish(log.append(draft));
           if (draft.type !== "block" || draft.phase !== "validated") return;

@@ -286,6 +286,9 @@ export class LinkFeed implements Feed {
   #announce(announcements: readonly Announcement[]): void {
     const phase = this.#phase;
     if (phase.state !== "up" || announcements.length === 0) return;
+    // First what a block is waited for, then the books.
+    this.#modules.sink.announce(this, announcements);
+    if (this.#phase !== phase) return;
     const fresh = announcements.filter(({ header }) => !this.#recent.has(header.hash));
     for (const { header } of fresh) this.#remember(header.hash);
     if (fresh.length > 0) {
@@ -294,7 +297,6 @@ export class LinkFeed implements Feed {
       this.#watch(phase);
       this.#good(phase);
     }
-    this.#modules.sink.announce(this, announcements);
   }
 
   #remember(hash: string): void {

@@ -30,6 +30,7 @@ import {
   encodeInventory,
   encodeMessage,
   encodePing,
+  peekCompactBlock,
 } from "../wire/index.ts";
 import { EMPTY_POOL, type TransactionPool } from "./compact.ts";
 import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed, FEED_DEFAULTS } from "./feed.ts";
@@ -248,10 +249,13 @@ class P2pLink implements Link {
   #receiveUnasked(bodies: BodyAsks, command: string, payload: Uint8Array): void {
     switch (command) {
       case "cmpctblock": {
-        const block = decodeCompactBlock(payload, this.#decodeHeader);
-        this.#newest = block.header.hash;
-        bodies.keep(block.header.hash, block, payload.length);
-        return this.#announce([{ ...this.#announcement(block.header, "cmpctblock"), txCount: block.txCount }]);
+        const head = peekCompactBlock(payload, this.#decodeHeader);
+        const { header, txCount } = head;
+        this.#newest = header.hash;
+        this.#announce([{ ...this.#announcement(header, "cmpctblock"), txCount }]);
+        if (!this.#over)
+          bodies.keep(header.hash, decodeCompactBlock(payload, this.#decodeHeader, head), payload.length);
+        return;
       }
       case "block": {
         const { header } = this.#codec.decodeHeader(payload);

@@ -38,9 +38,32 @@ export interface CompactBlock<H> {
   readonly txCount: number;
 }
 
-/** Views into `payload`: copy it where the result outlives the chunk. */
-export function decodeCompactBlock<H>(payload: Uint8Array, decodeHeader: Decode<H>): CompactBlock<H> {
+export interface CompactHead<H> {
+  readonly header: H;
+  readonly txCount: number;
+  /** Where the header ends. */
+  readonly headerEnd: number;
+}
+
+/** What can be announced before the rest is read: a block of thousands of transactions has as many short ids. */
+export function peekCompactBlock<H>(payload: Uint8Array, decodeHeader: Decode<H>): CompactHead<H> {
   const { value: header, end } = decodeHeader(payload, 0);
+  const reader = new ByteReader(payload, "cmpctblock", end);
+  reader.u64();
+  const shortCount = reader.count(MAX_COMPACT_TRANSACTIONS, "short ids");
+  reader.take(SHORT_ID_BYTES * shortCount);
+  const txCount = shortCount + reader.count(MAX_COMPACT_TRANSACTIONS - shortCount, "prefilled transactions");
+  if (txCount === 0) throw malformed("cmpctblock", "at least one transaction", 0);
+  return { header, txCount, headerEnd: end };
+}
+
+/** Views into `payload`: copy it where the result outlives the chunk. */
+export function decodeCompactBlock<H>(
+  payload: Uint8Array,
+  decodeHeader: Decode<H>,
+  head: CompactHead<H> = peekCompactBlock(payload, decodeHeader),
+): CompactBlock<H> {
+  const { header, txCount, headerEnd: end } = head;
   const reader = new ByteReader(payload, "cmpctblock", end);
   const nonce = reader.u64();
   const shortCount = reader.count(MAX_COMPACT_TRANSACTIONS, "short ids");
@@ -52,8 +75,6 @@ export function decodeCompactBlock<H>(payload: Uint8Array, decodeHeader: Decode<
     shortIds.push(view.getUint32(at, true) + view.getUint16(at + 4, true) * 0x1_0000_0000);
   }
   const prefilledCount = reader.count(MAX_COMPACT_TRANSACTIONS - shortCount, "prefilled transactions");
-  const txCount = shortCount + prefilledCount;
-  if (txCount === 0) throw malformed("cmpctblock", "at least one transaction", 0);
   const prefilled: Prefilled[] = [];
   let next = 0;
   for (let i = 0; i < prefilledCount; i++) {

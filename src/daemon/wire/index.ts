@@ -36,10 +36,11 @@ export {
   encodeBlockTransactions,
   encodeCompactBlock,
   encodeGetBlockTransactions,
+  peekCompactBlock,
   shortIdKey,
   shortIdOf,
 } from "./compact.ts";
-export type { BlockTransactions, CompactBlock, GetBlockTransactions, Prefilled } from "./compact.ts";
+export type { BlockTransactions, CompactBlock, CompactHead, GetBlockTransactions, Prefilled } from "./compact.ts";
 export { sipHash24, sipHash24Low48 } from "./siphash.ts";
 export type { SipKey } from "./siphash.ts";
 export { transactionEnd, transactionIdOf, witnessIdOf } from "./transaction.ts";
