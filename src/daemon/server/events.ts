@@ -13,7 +13,7 @@ import { checkHandshake, type Handshake } from "./handshake.ts";
 import { notFound } from "./http.ts";
 import { checkInput } from "./input.ts";
 import type { ServerModules } from "./modules.ts";
-import type { EventSockets } from "./sockets.ts";
+import type { EventSockets, Seat } from "./sockets.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 
 export interface EventsOptions {
@@ -30,6 +30,7 @@ export interface EventsModules {
   readonly fanout: Fanout;
   readonly subscriptions: Subscriptions;
   readonly gate: Gate;
+  readonly isDraining: () => boolean;
 }
 
 export class EventsEndpoint {
@@ -48,47 +49,27 @@ export class EventsEndpoint {
     return this.#here + this.#elsewhere;
   }
 
-  /** Throws SPRINT_API_* where the request is not one that can be served; the socket is untouched then. */
-  open(request: IncomingMessage, socket: Socket, head: Uint8Array): void {
+  /** Rejects with SPRINT_API_* where the request is not one that can be served; the socket is untouched then. */
+  async open(request: IncomingMessage, socket: Socket, head: Uint8Array): Promise<void> {
     const url = new URL(request.url ?? "/", "ws://any");
     if (url.pathname !== TIER_ROUTES.events) throw notFound({ method: "WS", url: url.pathname });
     const handshake = checkHandshake(request);
     const query = checkInput(EventsQuery, queryOf(url), "query");
     const filter = this.#filterOf(query);
-    const release = query.subscription === undefined ? null : this.#modules.subscriptions.use(query.subscription);
-
-    const seat = (): void => this.#seat(query, filter, handshake, socket, head, release);
-    const waiting = query.cursor === undefined ? null : this.#modules.server.caughtUp(query.cursor, filter);
-    if (waiting === null) return seat();
     // Just after a restart: a little patience saves the client a gap.
-    const onError = (): void => {};
-    socket.on("error", onError);
-    void waiting.then(() => {
-      socket.off("error", onError);
-      if (socket.destroyed) release?.();
-      else seat();
-    });
+    if (query.cursor !== undefined) await this.#modules.server.caughtUp(query.cursor, filter);
+    if (this.#modules.isDraining()) throw draining();
+    if (!socket.destroyed) this.#seat(query, filter, handshake, socket, head);
   }
 
-  #seat(
-    query: EventsQuery,
-    filter: Filter,
-    handshake: Handshake,
-    socket: Socket,
-    head: Uint8Array,
-    release: (() => void) | null,
-  ): void {
+  /** The backlog is taken and the subscriber seated in one turn: nothing is published in between. */
+  #seat(query: EventsQuery, filter: Filter, handshake: Handshake, socket: Socket, head: Uint8Array): void {
     const { tier, version, network, threshold } = this.#options;
-    const { server, here, fanout, gate } = this.#modules;
+    const { server, here, fanout, gate, subscriptions } = this.#modules;
     const { recovered, cursor, backlog } = server.resume(query.cursor ?? null, filter);
     const hello = { type: "hello", cursor, data: { tier, network, recovered, version } } as const;
-    const taken = {
-      id: `${tier}-${++this.#opened}`,
-      tier,
-      filter,
-      handshake,
-      opening: { hello, backlog },
-    };
+    const seat: Seat = { id: `${tier}-${++this.#opened}`, tier, filter, handshake, opening: { hello, backlog } };
+    const release = query.subscription === undefined ? null : subscriptions.use(query.subscription);
     if (this.#here >= threshold) {
       let left = (): void => {};
       const onEnd = (): void => {
@@ -96,14 +77,14 @@ export class EventsEndpoint {
         left();
         release?.();
       };
-      if (fanout.seat(taken, socket, head, onEnd)) {
+      if (fanout.seat(seat, socket, head, onEnd)) {
         this.#elsewhere++;
         left = gate.movedAway(socket);
         return;
       }
     }
     this.#here++;
-    here.seat(taken, socket, head, () => {
+    here.seat(seat, socket, head, () => {
       this.#here--;
       release?.();
     });
@@ -141,4 +122,8 @@ function queryOf(url: URL): Record<string, string | string[]> {
     query[name] = values.length === 1 ? (values[0] ?? "") : values;
   }
   return query;
+}
+
+export function draining(): SprintError {
+  return new SprintError("SPRINT_API_DRAINING", "the daemon is shutting down; come back with your cursor in a moment");
 }

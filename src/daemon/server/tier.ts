@@ -8,7 +8,7 @@ import { SprintError } from "../../shared/errors.ts";
 import { Gate } from "./gate.ts";
 import type { Fanout } from "./fanout.ts";
 import { failureOf, refuseSocket } from "./failure.ts";
-import { EventsEndpoint } from "./events.ts";
+import { draining, EventsEndpoint } from "./events.ts";
 import { createApp, listenOn, notFound, type App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
 import { apiCallsOf, connectionsOf, type HttpLimits, type SubscriptionLimits, type TierOptions } from "./options.ts";
@@ -73,20 +73,16 @@ export async function createTierListener(
     eventsUrl: (host) => `ws://${host}${TIER_ROUTES.events}`,
   });
 
-  const events = new EventsEndpoint(options, { server, here, fanout, subscriptions, gate });
+  const events = new EventsEndpoint(options, { server, here, fanout, subscriptions, gate, isDraining });
   app.server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {
     // From here on the socket is ours: the HTTP server has let go of it, and nobody else would hear its errors.
     socket.on("error", () => socket.destroy());
     void (async () => {
       try {
-        if (isDraining())
-          throw new SprintError(
-            "SPRINT_API_DRAINING",
-            "the daemon is shutting down; come back with your cursor in a moment",
-          );
+        if (isDraining()) throw draining();
         if (gate.isRefused(socket)) throw overLimit(limit);
         await allowHandshake(request);
-        events.open(request, socket, head);
+        await events.open(request, socket, head);
       } catch (error) {
         if (failureOf(error).status === 500) server.onFault(error, TIER_ROUTES.events);
         refuseSocket(socket, error);

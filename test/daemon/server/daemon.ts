@@ -206,7 +206,10 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
 
 /** Blocks that link up, published as a real ingest would. */
 export class FakeChain {
-  readonly #log = new EventLog({}, { run: Buffer.from("0123456789abcdef", "hex") });
+  readonly #log = new EventLog(
+    { maxEvents: 200_000, maxBytes: 256 * 1024 * 1024 },
+    { run: Buffer.from("0123456789abcdef", "hex") },
+  );
   readonly #records = new Map<Chain, BlockRecord[]>();
   readonly #publish: (event: StreamEvent) => void;
   readonly #firstHeight: number;
