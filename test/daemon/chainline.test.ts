@@ -36,6 +36,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
     random: seededRandom(1),
     prover: { check: async (_chain, _network, raw, height) => codec.checkBody(raw, height) },
     breakerPolicy: TIER.FREE.breaker,
+    flush: () => {},
     publish(draft) {
       events.push(draft);
       wake.resolve();

@@ -69,7 +69,7 @@ export interface ServerModules {
   metricsText(): Promise<string>;
   /** Asked for by an operator: begin the graceful shutdown. Returns at once. */
   stop(): void;
-  /** Each published event, after it went to the hub, in order, in the same tick. */
+  /** Each published event, after it went to the hub, in order, before anything else happens in this process. */
   onEvent(listener: (event: StreamEvent) => void): Cancel;
   /** What the hubs of the fan-out processes tell; the main process's hub tells it by callbacks of its own. */
   onRelayed(tier: Tier, relayMs: number): void;

@@ -297,6 +297,22 @@ describe("Hub, bounds", () => {
 });
 
 describe("Hub, pacing", () => {
+  it("paces a tier as it is told to, not as the table says", () => {
+    const tiers = { ...TIER, FREE: { pacingMs: null, eventsPerSecond: 2 } };
+    const { join, publish, endTurn, clock } = setUp({ tiers });
+    const subscriber = join("a", "FREE");
+    publish();
+    endTurn();
+    assert.equal(cursors(subscriber.messages()).length, 1, "at once");
+    for (let i = 0; i < 2; i++) {
+      publish();
+      endTurn();
+    }
+    assert.equal(cursors(subscriber.messages()).length, 2, "two a second");
+    clock.advance(1_000);
+    assert.equal(cursors(subscriber.messages()).length, 3);
+  });
+
   const PACED: readonly Tier[] = ["FREE", "BUSINESS"];
 
   it("keeps every delivery inside its tier's window", () => {

@@ -49,6 +49,7 @@ export type FakeOptions = Partial<Omit<ServerOptions, "hub">> & {
   /** Blocks of bitcoin that are in the log when it starts. */
   readonly mined?: number;
   readonly firstHeight?: number;
+  readonly caughtUp?: ServerModules["caughtUp"];
 };
 
 const UPSTREAM: FeedStatus = {
@@ -149,7 +150,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       wrongs: [],
     }),
     relayLatency: () => ({ p50Ms: 0.4, p99Ms: 2, count: 10 }),
-    caughtUp: () => null,
+    caughtUp: options.caughtUp ?? (() => null),
     resume: (cursor, filter) => chain.resume(cursor, filter),
     config: () => ({ tier: "ENTERPRISE" }),
     metricsText: async () => "# TYPE sprint_test_total counter\nsprint_test_total 1\n",

@@ -306,3 +306,38 @@ test("a fan-out process that dies: its clients come back with their cursors and 
   assert.equal((daemon.faults[0] as { code: string }).code, "SPRINT_SERVER_FANOUT_ENDED");
   await again.close();
 });
+
+test("a client ahead of the daemon waits until that has caught up, then gets its stream without a gap", async () => {
+  const asked: string[] = [];
+  const caughtUp = Promise.withResolvers<void>();
+  await using daemon = await startFake({
+    mined: 1,
+    caughtUp: (cursor) => {
+      asked.push(cursor);
+      return caughtUp.promise;
+    },
+  });
+  const { cursor } = daemon.chain;
+  const gone = connect(Number(new URL(daemon.tier).port), "127.0.0.1");
+  gone.write(
+    `GET /ws/v1/events?cursor=${cursor} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`,
+  );
+  const opening = subscribe(`${daemon.tier}/ws/v1/events?cursor=${cursor}`);
+  while (asked.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.deepEqual(asked, [cursor, cursor]);
+  // One hangs up while it waits; what is mined meanwhile belongs to the other's backlog.
+  gone.resetAndDestroy();
+  await once(gone, "close");
+  daemon.chain.mine();
+  caughtUp.resolve();
+
+  const subscriber = await opening;
+  const hello = await subscriber.next();
+  assert.equal(hello.type === "hello" && hello.data.recovered, true);
+  assert.equal(heightOf(await subscriber.next()), 101);
+  daemon.chain.mine();
+  assert.equal(heightOf(await subscriber.next()), 102);
+  subscriber.checker.assertClean();
+  await subscriber.close();
+  assert.deepEqual(daemon.faults, []);
+});
