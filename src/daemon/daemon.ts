@@ -42,10 +42,13 @@ export interface Daemon {
 
 /** Nobody is served before each chain that can has caught up, so that who comes back after a crash is not told of a gap. */
 const CATCH_UP_MS = 5_000;
+/** A chain of which no upstream answered by then is not waited for. */
+const DIAL_MS = 1_000;
 /** How long a returning subscriber waits for a daemon that is behind it, before it is told of a gap. */
 const RESUME_PATIENCE_MS = 5_000;
 const CHECK_FEEDS_MS = 30_000;
 const REHEARSAL_BLOCKS = 300;
+const SAME_STATE_MS = 60_000;
 
 /** Resolves when the listeners are open; throws SprintError SPRINT_* where something cannot start, with all closed again. */
 export async function startDaemon(config: Config, modules: DaemonModules): Promise<Daemon> {
@@ -56,6 +59,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
   const metrics = createMetrics();
   const relayed = createHistogram();
   const counts = new Map<Chain, StreamCount>();
+  /** When a state of an upstream was logged last: as many entries as upstreams have states and error codes. */
+  const statesTold = new Map<string, number>();
   const closers: (() => Promise<void> | void)[] = [];
   const eventListeners = new Set<(event: StreamEvent) => void>();
   const transitionListeners = new Set<(transition: Transition) => void>();
@@ -121,9 +126,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         },
         onState(feed, state, reason) {
           metrics.upstreamState(feed.chain, feed.name, state);
-          const level = state === "up" || state === "cordoned" ? "info" : "debug";
-          log[level]({ chain: feed.chain, upstream: feed.name, state }, reason);
           const status = feed.status();
+          tellState(status, reason);
           for (const listener of upstreamListeners) listener(status);
         },
         onSeedFailed(chain, seed, error) {
@@ -197,7 +201,10 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
 
     await rehearse(REHEARSAL_BLOCKS, { clock, prover });
     for (const line of lines) line.start();
-    await until(() => lines.every((line) => line.ingest.isLive), CATCH_UP_MS);
+    const patience = clock.now() + DIAL_MS;
+    const mayCatchUp = ({ ingest, feeds }: ChainLine): boolean =>
+      !ingest.isLive && (clock.now() < patience || feeds().some((feed) => feed.status().state === "up"));
+    await until(() => !lines.some(mayCatchUp), CATCH_UP_MS);
     const addresses = await server.listen();
     closers.push(
       () => server.drain(),
@@ -229,6 +236,17 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
   } catch (error) {
     await close();
     throw error;
+  }
+
+  /** One that dials in vain, or comes up and goes down again, says the same thing once a minute. */
+  function tellState({ chain, name, state, lastError }: FeedStatus, reason: string): void {
+    const code = state === "down" ? lastError?.code : undefined;
+    const line = `${name} ${state} ${code ?? ""}`;
+    const now = clock.now();
+    const isNews = now - (statesTold.get(line) ?? Number.NEGATIVE_INFINITY) >= SAME_STATE_MS;
+    if (isNews) statesTold.set(line, now);
+    const level = !isNews || state === "connecting" || state === "closed" ? "debug" : state === "up" ? "info" : "warn";
+    log[level]({ chain, upstream: name, state, code }, reason);
   }
 
   function openDevnet(): Promise<Devnet> {

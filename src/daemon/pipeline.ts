@@ -326,6 +326,8 @@ export class Pipeline implements FeedSink {
       });
       return;
     }
+    // No room among the forks: what builds on it is no fault of who sends it.
+    if (outcome === "full") return void bounded(this.#early, header.hash, true, MAX_REFUSED);
     record.height = Math.max(record.height, block.height);
     this.#recordArrival(item, block.height);
     if (item.pushed) onFirst(record.feed);
@@ -401,7 +403,7 @@ export class Pipeline implements FeedSink {
     if (!ingest.tree.has(first.parentHash)) {
       this.#fault(record.feed, {
         code: "SPRINT_UPSTREAM_UNLINKED",
-        message: `expected headers that follow our chain, the first one builds on ${first.parentHash}; is this node on ${codec.chain} ${codec.network}?`,
+        message: `expected headers that follow our chain, the first one builds on ${first.parentHash}; is this node still syncing, or not on ${codec.chain} ${codec.network}?`,
         data: { parent: first.parentHash },
       });
       return false;

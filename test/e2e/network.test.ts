@@ -46,7 +46,7 @@ describe("starts with something wrong", { concurrency: 3 }, () => {
       ["doge-5", "http://127.0.0.1:1", /^SPRINT_RPC_UNREACHABLE$/, /ECONNREFUSED|reach/],
       ["doge-6", silent, /^SPRINT_(RPC|UPSTREAM)_TIMEOUT$/, /within|time/],
     ];
-    const args = ["--tier", "ENTERPRISE", "--log-level", "debug", "--chain", `bitcoin=${bitcoin.url}`];
+    const args = ["--tier", "ENTERPRISE", "--chain", `bitcoin=${bitcoin.url}`];
     for (const [name, url] of cases) {
       const chain = name.startsWith("ltc") ? "litecoin" : "dogecoin";
       const cookie = name === "doge-4" ? "&cookie=/no-such-cookie" : "";
@@ -65,7 +65,7 @@ describe("starts with something wrong", { concurrency: 3 }, () => {
       }),
     );
     assert.ok(!sprint.output().includes("a-secret"));
-    assert.match(sprint.output(), /"upstream":"ltc-1"[^\n]*another chain or network/);
+    assert.match(sprint.output(), /"upstream":"ltc-1"[^\n]*SPRINT_UPSTREAM_WRONG_NETWORK[^\n]*another chain or network/);
 
     await bitcoin.mine(2);
     while (client.checker.tip("bitcoin") !== bitcoin.tip.hash) await client.next();
