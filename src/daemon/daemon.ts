@@ -47,7 +47,7 @@ const DIAL_MS = 1_000;
 /** How long a returning subscriber waits for a daemon that is behind it, before it is told of a gap. */
 const RESUME_PATIENCE_MS = 5_000;
 const CHECK_FEEDS_MS = 30_000;
-const REHEARSAL_BLOCKS = 300;
+const REHEARSAL_BLOCKS = 600;
 const SAME_STATE_MS = 60_000;
 
 /** Resolves when the listeners are open; throws SprintError SPRINT_* where something cannot start, with all closed again. */
@@ -199,8 +199,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       for (const { tier, subscribers } of server.listeners()) metrics.subscribers(tier, subscribers);
     });
 
-    await rehearse(REHEARSAL_BLOCKS, { clock, prover });
     for (const line of lines) line.start();
+    await rehearse(REHEARSAL_BLOCKS, { clock, prover });
     const patience = clock.now() + DIAL_MS;
     const mayCatchUp = ({ ingest, feeds }: ChainLine): boolean =>
       !ingest.isLive && (clock.now() < patience || feeds().some((feed) => feed.status().state === "up"));
