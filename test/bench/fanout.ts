@@ -11,6 +11,7 @@ import { readFileSync } from "node:fs";
 import { connect, createServer, type AddressInfo, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type BenchCheck, type BenchDocument, type BenchOptions, check, machine, median } from "./document.ts";
+import { pacingPeak } from "./pacing.ts";
 import { type Order, type Publishing, publishPaced, type Reply, type Role } from "./fanout-party.ts";
 
 const CLIENTS = 1_000;
@@ -139,6 +140,11 @@ function document(samples: Samples, rounds: number, hasRedis: boolean): BenchDoc
       check("single events beside Redis pub/sub", ratio("single", "redis"), ">=", 1),
       check("bursts of 20 beside Redis pub/sub", ratio("burst", "redis"), ">=", 1.3),
     );
+  }
+  for (const tier of ["FREE", "BUSINESS"] as const) {
+    const load = { clients: CLIENTS, blocks: 20 };
+    const name = `clients of 1,000 in ${tier}'s fullest millisecond (unpaced: ${pacingPeak(tier, false, load)})`;
+    checks.push(check(name, pacingPeak(tier, true, load), "<=", 60, ""));
   }
   const rows = [...samples].flatMap(([name, modes]) =>
     MODES.map((mode) => {
