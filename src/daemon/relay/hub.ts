@@ -118,7 +118,14 @@ export class Hub {
   #dropped = 0;
 
   constructor(options: Partial<HubOptions>, modules: HubModules) {
-    this.#options = { ...HUB_DEFAULTS, ...options };
+    const whole = { ...HUB_DEFAULTS, ...options };
+    // A write of more events than a tier gets in a second would never go out.
+    const least = Math.min(...Object.values(whole.tiers).map(({ eventsPerSecond }) => eventsPerSecond));
+    this.#options = {
+      ...whole,
+      joinEvents: Math.min(whole.joinEvents, least),
+      sliceEvents: Math.min(whole.sliceEvents, least),
+    };
     this.#modules = modules;
     this.#entropy = new PacingEntropy(modules.entropy);
     this.#wheel = new TimingWheel(modules.clock, (outbox, now) => this.#serve(outbox, now));

@@ -253,6 +253,24 @@ describe("Hub, bounds", () => {
     assert.ok(Math.max(...perSecond.values()) <= TIER.FREE.eventsPerSecond, JSON.stringify([...perSecond]));
   });
 
+  it("keeps a limit that is smaller than what goes out in one write", () => {
+    const tiers = { ...TIER, ENTERPRISE: { pacingMs: null, eventsPerSecond: 3 } };
+    const { clock, join, next, publish, endTurn, drops } = setUp({ tiers });
+    const backlog = Array.from({ length: 7 }, () => next());
+    const subscriber = join("a", "ENTERPRISE", {}, backlog);
+    assert.equal(cursors(subscriber.messages()).length, 3, "of a replay");
+    const live = publish(7);
+    endTurn();
+    clock.advance(2_500);
+    assert.equal(cursors(subscriber.messages()).length, 7, "live ones wait behind it");
+    clock.advance(3_000);
+    assert.deepEqual(
+      cursors(subscriber.messages()),
+      [...backlog, ...live].map(({ cursor }) => cursor),
+    );
+    assert.deepEqual(drops, []);
+  });
+
   it("queues live events behind a replay, and sends that in slices", () => {
     const { clock, join, next, publish, endTurn } = setUp({ sliceEvents: 10 });
     const backlog = Array.from({ length: 35 }, () => next());
