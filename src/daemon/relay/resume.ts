@@ -47,9 +47,6 @@ export interface Resumed {
   readonly unproved: readonly BlockRef[];
 }
 
-/** Unproved blocks below the tip that a new subscriber is told of, so that their proofs have something to refer to. */
-const MAX_SNAPSHOT = 144;
-
 /** `cursor`: null for a subscriber that has none; it is told each chain's tip to begin with. */
 export function resume(cursor: string | null, filter: Filter, options: ResumeOptions, modules: ResumeModules): Resumed {
   const read = cursor === null ? null : decodeCursor(cursor);
@@ -87,7 +84,9 @@ function retell(
     if (text !== null && read === null) story.startOver(GAP.CURSOR_UNREADABLE);
     else if (story.position === null) story.snapshot();
     else story.tell(options.maxEvents - lines.length);
-    if (lines.length + story.lines.length > options.maxEvents) story.startOver(GAP.BACKLOG_TOO_LARGE);
+    // A snapshot cannot be told shorter.
+    const tooMany = lines.length + story.lines.length > options.maxEvents;
+    if (tooMany && story.before !== null) story.startOver(GAP.BACKLOG_TOO_LARGE);
     lines.push(...story.lines);
     if (story.isBehind) catchingUp.push(ingest.chain);
     unproved.push(...story.unproved);
@@ -171,7 +170,7 @@ class Story {
     this.snapshot();
   }
 
-  /** For a newcomer: the tip, with the blocks below it whose proofs are still to come. */
+  /** For a newcomer: the tip, with all blocks below it whose proofs are still to come: the ingest bounds how many (`maxUnproved`). */
   snapshot(): void {
     if (!this.#ingest.isLive) return;
     const { tree } = this.#ingest;
@@ -184,8 +183,8 @@ class Story {
   }
 
   #snapshotFrom(): TreeNode {
-    const { tree, tip, provedHeight } = this.#ingest;
-    return tree.at(Math.max(provedHeight + 1, tip.height - MAX_SNAPSHOT)) ?? tree.tip;
+    const { tree, provedHeight } = this.#ingest;
+    return tree.at(provedHeight + 1) ?? tree.tip;
   }
 
   /** The newest block is not known here: goes back to the newest proved one, where that is. False: started over. */

@@ -187,6 +187,15 @@ describe("resume without a usable cursor", () => {
     );
   });
 
+  it("begins with all blocks whose proofs are still to come, however far those are behind", () => {
+    const { run, blocks } = grown(400, 300, { maxEvents: 100 });
+    const client = new ChainClient();
+    for (const event of run.resume(null).backlog) client.take(event);
+    run.onEvent = (event) => client.take(event);
+    run.prove(...blocks);
+    assert.deepEqual([client.blocks.length, client.blocks.at(-1)?.proved, client.gaps], [300, true, []]);
+  });
+
   it("tells a gap from nowhere for one that is damaged", () => {
     const { run } = grown(3);
     const cursor = run.log.cursor();
