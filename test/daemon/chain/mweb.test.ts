@@ -108,7 +108,13 @@ describe("MWEB extension", () => {
     tampered[40] = 1;
     assert.equal(code(block([coinbase(HEIGHT), hogEx(hash)], tampered)), "SPRINT_BLOCK_MWEB_HASH_MISMATCH!");
     const elsewhere = hogEx(hash, { outputs: [{ value: 1n }, { script: program(0x58, hash) }] });
-    assert.equal(code(block([coinbase(HEIGHT), elsewhere], bytes)), "SPRINT_BLOCK_BAD_HOGEX");
+    assert.equal(code(block([coinbase(HEIGHT), elsewhere], bytes)), "SPRINT_BLOCK_BAD_HOGEX!");
+    const marked = block([coinbase(HEIGHT), spend(1, { hogEx: true })], bytes);
+    assert.equal(
+      code(marked),
+      "SPRINT_BLOCK_BAD_HOGEX!",
+      "no transaction id covers the mark: another copy may lack it",
+    );
   });
 
   it("has the height of its block", () => {
