@@ -14,7 +14,8 @@ import { SprintError } from "../../shared/errors.ts";
 export const FRAME_BYTES = 24;
 const COMMAND_BYTES = 12;
 
-/** Core's MAX_PROTOCOL_MESSAGE_LENGTH: 4 MB hold the largest block that any of the three chains allows. */
+/** Core's MAX_PROTOCOL_MESSAGE_LENGTH: 4 MB hold the largest block that Bitcoin and Dogecoin allow; with its MWEB one of
+ *  Litecoin may need more. */
 export const MAX_PAYLOAD_BYTES = 4_000_000;
 
 /** First allocation for a payload that comes in pieces; from here the buffer doubles as bytes arrive. */
