@@ -27,7 +27,7 @@ export function hasAuxPowVersion(version: number): boolean {
 }
 
 /** The chain that a merged-mining header version names. */
-export function chainIdOf(version: number): number {
+function chainIdOf(version: number): number {
   return version >> 16;
 }
 
@@ -193,7 +193,7 @@ function lcg(value: number): number {
 }
 
 /** The root that a merkle branch leads to from `leaf` at `index`. */
-export function followBranch(leaf: Uint8Array, branch: readonly Uint8Array[], index: number): Buffer {
+function followBranch(leaf: Uint8Array, branch: readonly Uint8Array[], index: number): Buffer {
   const pair = Buffer.allocUnsafe(64);
   let node: Uint8Array = leaf;
   let position = index;

@@ -24,7 +24,7 @@ export interface HubOptions {
   readonly tiers: Readonly<Record<Tier, Pick<TierRow, "pacingMs" | "eventsPerSecond">>>;
 }
 
-export const HUB_DEFAULTS: HubOptions = {
+const HUB_DEFAULTS: HubOptions = {
   outboxBytes: 1024 * 1024,
   joinEvents: 64,
   joinBytes: 64 * 1024,

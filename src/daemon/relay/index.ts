@@ -2,8 +2,8 @@
 export { type Cursor, decodeCursor, encodeCursor } from "./cursor.ts";
 export { GAP, type GapReason } from "./gap.ts";
 export { type Arrival, ChainIngest, type IngestOptions, type InvalidOutcome, type ProvedFacts } from "./ingest.ts";
-export { EventLog, LOG_DEFAULTS, type LogOptions } from "./log.ts";
-export { type Drop, Hub, HUB_DEFAULTS, type HubModules, type HubOptions, type HubStats, type Opening } from "./hub.ts";
+export { EventLog, type LogOptions } from "./log.ts";
+export { type Drop, Hub, type HubModules, type HubOptions, type HubStats, type Opening } from "./hub.ts";
 export {
   type RaceArrival,
   type RaceBlock,
@@ -13,6 +13,6 @@ export {
   type RaceStanding,
   type RaceWrong,
 } from "./race.ts";
-export { type AddOutcome, ForkTree, TREE_DEFAULTS, type TreeOptions, type TreeRoot } from "./tree.ts";
+export { type AddOutcome, ForkTree, type TreeOptions, type TreeRoot } from "./tree.ts";
 export type { Filter, StreamDraft, StreamEvent, Subscriber, TreeNode } from "./types.ts";
 export { resume, RESUME_DEFAULTS, type Resumed, type ResumeModules, type ResumeOptions } from "./resume.ts";

@@ -3,7 +3,7 @@ import type { Block } from "../../shared/block.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { BlockData, Phase, RefData, Validation } from "../../shared/events.ts";
 import { GAP } from "./gap.ts";
-import { type AddOutcome, ForkTree, type Path, type TreeOptions, type TreeRoot } from "./tree.ts";
+import { type AddOutcome, ForkTree, type Path, TREE_DEFAULTS, type TreeOptions, type TreeRoot } from "./tree.ts";
 import type { StreamDraft, StreamFact, TreeNode } from "./types.ts";
 
 export interface IngestOptions extends Partial<TreeOptions> {
@@ -64,7 +64,7 @@ export class ChainIngest {
   #provedHeight: number;
 
   constructor(options: IngestOptions, modules: IngestModules, root: TreeRoot) {
-    this.#options = { keepHeaders: 4_100, maxSideNodes: 10_000, validation: "full", maxUnproved: 2_000, ...options };
+    this.#options = { ...TREE_DEFAULTS, validation: "full", maxUnproved: 2_000, ...options };
     this.chain = options.chain;
     this.network = options.network;
     this.#publish = modules.publish;

@@ -9,7 +9,7 @@ export interface LogOptions {
   readonly maxBytes: number;
 }
 
-export const LOG_DEFAULTS: LogOptions = { maxEvents: 10_000, maxBytes: 16 * 1024 * 1024 };
+const LOG_DEFAULTS: LogOptions = { maxEvents: 10_000, maxBytes: 16 * 1024 * 1024 };
 
 export class EventLog {
   readonly #options: LogOptions;

@@ -9,7 +9,7 @@
  */
 import { ByteReader, ByteWriter, malformed } from "./bytes.ts";
 
-export const MAX_ADDRESSES = 1_000;
+const MAX_ADDRESSES = 1_000;
 
 /** BIP 155: longer ones must be refused. */
 const MAX_ADDRESS_BYTES = 512;

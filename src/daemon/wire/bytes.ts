@@ -14,7 +14,7 @@ export function malformed(what: string, expected: string, got: unknown): SprintE
 }
 
 /** Display order (reversed hex) of a hash that stands at `offset`. */
-export function hashAt(bytes: Uint8Array, offset: number): string {
+function hashAt(bytes: Uint8Array, offset: number): string {
   return Buffer.from(bytes.subarray(offset, offset + HASH_BYTES))
     .reverse()
     .toString("hex");

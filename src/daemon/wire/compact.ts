@@ -20,7 +20,7 @@ import { transactionEnd } from "./transaction.ts";
 const SHORT_ID_BYTES = 6;
 
 /** Core refuses a compact block of more transactions: indexes are 16 bits. */
-export const MAX_COMPACT_TRANSACTIONS = 65_535;
+const MAX_COMPACT_TRANSACTIONS = 65_535;
 
 export interface Prefilled {
   /** Place in the block. */

@@ -1,6 +1,6 @@
 /** The P2P message grammar of the Bitcoin family: bytes to messages and back. Owns framing, encodings and their bounds;
  *  does not own sockets, chain rules, or what to do about a message. */
-export { ByteReader, ByteWriter, HASH_BYTES, hashAt, hashBytes } from "./bytes.ts";
+export { ByteReader, ByteWriter, HASH_BYTES, hashBytes } from "./bytes.ts";
 export { FRAME_BYTES, MAX_PAYLOAD_BYTES, MessageReader, encodeMessage, sha256d } from "./frame.ts";
 export type { MessageReaderModules, MessageReaderOptions } from "./frame.ts";
 export {
@@ -17,7 +17,6 @@ export type { SendCompact, Version } from "./handshake.ts";
 export {
   INV,
   MAX_HEADERS,
-  MAX_INVENTORY,
   MAX_LOCATOR,
   NO_STOP,
   decodeGetHeaders,
@@ -29,7 +28,6 @@ export {
 } from "./inventory.ts";
 export type { Decode, GetHeaders, InventoryEntry } from "./inventory.ts";
 export {
-  MAX_COMPACT_TRANSACTIONS,
   decodeBlockTransactions,
   decodeCompactBlock,
   decodeGetBlockTransactions,
@@ -44,5 +42,5 @@ export type { BlockTransactions, CompactBlock, CompactHead, GetBlockTransactions
 export { sipHash24, sipHash24Low48 } from "./siphash.ts";
 export type { SipKey } from "./siphash.ts";
 export { transactionEnd, transactionIdOf, witnessIdOf } from "./transaction.ts";
-export { MAX_ADDRESSES, decodeAddresses, decodeAddressesV2, encodeAddresses, encodeAddressesV2 } from "./address.ts";
+export { decodeAddresses, decodeAddressesV2, encodeAddresses, encodeAddressesV2 } from "./address.ts";
 export type { AddressNetwork, NodeAddress } from "./address.ts";

@@ -14,7 +14,7 @@
 import { ByteReader, ByteWriter, HASH_BYTES, malformed } from "./bytes.ts";
 
 export const MAX_HEADERS = 2_000;
-export const MAX_INVENTORY = 50_000;
+const MAX_INVENTORY = 50_000;
 export const MAX_LOCATOR = 101;
 
 /** Types of inventory entries. https://github.com/bitcoin/bitcoin/blob/v27.0/src/protocol.h#L460 */
