@@ -69,16 +69,10 @@ export class Prover {
   /**
    * Proves one serialised block as `ChainCodec.checkBody` does. A verdict is about the block that the header names: one that is
    * known is given again for another copy of the same length; a refusal that may be the copy's own fault (`data.mutated`) is
-   * not kept. `give` hands the bytes over: `raw` is empty afterwards. Rejects with SPRINT_PROVE_OVERLOADED,
-   * SPRINT_PROVE_TIMEOUT, SPRINT_PROVE_CRASHED, SPRINT_PROVE_CLOSED, or what the codec has against the network.
+   * not kept. Rejects with SPRINT_PROVE_OVERLOADED, SPRINT_PROVE_TIMEOUT, SPRINT_PROVE_CRASHED, SPRINT_PROVE_CLOSED, or
+   * what the codec has against the network.
    */
-  async check(
-    chain: Chain,
-    network: string,
-    raw: Uint8Array,
-    height: number | null,
-    give = false,
-  ): Promise<BodyVerdict> {
+  async check(chain: Chain, network: string, raw: Uint8Array, height: number | null): Promise<BodyVerdict> {
     const { threads, maxQueued } = this.#options;
     if (this.#pending >= threads + maxQueued) {
       throw new SprintError(
@@ -97,7 +91,8 @@ export class Prover {
       }
       const known = this.#recall(key);
       if (known !== undefined) return known;
-      const verdict = this.#submit({ chain, network, raw: ownBytes(raw, give), height });
+      // the copy goes to the thread; what it was made of may be part of a larger buffer, or not be ours to give
+      const verdict = this.#submit({ chain, network, raw: new Uint8Array(raw), height });
       this.#running.set(key, verdict);
       try {
         this.#remember(key, await verdict);
@@ -202,12 +197,6 @@ export class Prover {
     if (!this.#closed) this.#dispatch();
     await thread.worker.terminate();
   }
-}
-
-/** The bytes in a buffer of their own, which can be transferred: those given, if they fill theirs, else a copy. */
-function ownBytes(raw: Uint8Array, give: boolean): Uint8Array<ArrayBuffer> {
-  const whole = raw.buffer instanceof ArrayBuffer && raw.byteLength === raw.buffer.byteLength;
-  return give && whole ? (raw as Uint8Array<ArrayBuffer>) : new Uint8Array(raw);
 }
 
 function crashed(detail: string): SprintError {

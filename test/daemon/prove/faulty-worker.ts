@@ -1,4 +1,4 @@
-/** A worker that does what the first byte of the "block" says: 1 dies, 2 never answers, else it says how many bytes it got. */
+/** A worker that does what the first byte of the "block" says: 1 dies, 2 never answers, 3 calls it mutated, 4 throws, else it says how many bytes it got. */
 import { parentPort } from "node:worker_threads";
 
 parentPort?.on("message", ({ raw }: { raw: Uint8Array }) => {
