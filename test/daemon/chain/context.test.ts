@@ -161,6 +161,8 @@ describe("retargets", () => {
       bits: 0x1b499dfd,
     };
     assert.equal(after(DOGECOIN, shield), "1b671062");
+    assert.equal(after(DOGECOIN, { ...shield, height: 144_999 }), "1b671062", "the first of its kind");
+    assert.equal(after(DOGECOIN, { ...shield, height: 144_998 }), "1b499dfd", "the last that keeps its parent's");
     const upper = { ...shield, height: 145_107, firstTime: 1_395_100_835, lastTime: 1_395_101_360, bits: 0x1b3439cd };
     assert.equal(after(DOGECOIN, upper), "1b4e56b3");
     const lower = { ...shield, height: 149_423, firstTime: 1_395_380_517, lastTime: 1_395_380_447, bits: 0x1b446f21 };

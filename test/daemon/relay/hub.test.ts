@@ -224,6 +224,33 @@ describe("Hub, bounds", () => {
     assert.deepEqual([hub.stats().dropped, hub.stats().subscribers.ENTERPRISE], [1, 1]);
   });
 
+  it("counts what waits, in the socket and behind it, and not what has gone", () => {
+    const { clock, join, publish, endTurn, drops } = setUp({ outboxBytes: 4_000 });
+    const reader = join("reader", "FREE");
+    for (let round = 0; round < 20; round++) {
+      publish();
+      endTurn();
+      clock.advance(100);
+    }
+    assert.deepEqual([cursors(reader.messages()).length, drops], [20, []]);
+    reader.buffered = 3_500;
+    publish(2);
+    endTurn();
+    assert.equal(reader.closed?.code, 4008, "before its turn: the two together are too much");
+  });
+
+  it("cuts a replay to what the socket may hold", () => {
+    const { clock, join, next, drops } = setUp({ outboxBytes: 4_000 });
+    const backlog = Array.from({ length: 50 }, () => next());
+    const subscriber = join("a", "ENTERPRISE", {}, backlog);
+    clock.advance(100);
+    assert.deepEqual(
+      cursors(subscriber.messages()),
+      backlog.map(({ cursor }) => cursor),
+    );
+    assert.deepEqual(drops, []);
+  });
+
   it("removes a subscriber whose socket throws", () => {
     const { join, publish, endTurn, drops } = setUp();
     join("broken").fails = true;

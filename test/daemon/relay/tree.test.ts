@@ -108,6 +108,16 @@ describe("ForkTree", () => {
     assert.equal(tree.add(childOf(root), 1n), "full");
   });
 
+  it("takes a new best block whatever the forks weigh", () => {
+    const { tree, root, blocks } = grown(2, { maxSideNodes: 1 });
+    const fork = childOf(root);
+    assert.equal(tree.add(fork, 1n), "side");
+    const best = childOf(fork);
+    assert.equal(tree.add(best, 9n), "reorged");
+    assert.equal(tree.tip.block.hash, best.hash);
+    assert.ok(tree.has((blocks[1] as Block).hash), "the way back is kept");
+  });
+
   it("makes a locator: ten in a row, then ever farther, the oldest last", () => {
     const { tree, root, blocks } = grown(100);
     const locator = tree.locator();
