@@ -175,7 +175,7 @@ class Inspector {
   async #checkHeader(header: Header): Promise<Fault | null> {
     const refusal = await this.#codec.checkWork(header);
     if (refusal !== null) return refusal;
-    const now = this.#clock.wall() / 1000;
+    const now = Math.floor(this.#clock.wall() / 1000);
     const parent = this.#nodes.get(header.parentHash);
     if (parent !== undefined) return this.#codec.checkContext(header, parent, now);
     // the one rule by context that needs no ancestors

@@ -37,7 +37,7 @@ async function run(files: readonly (Uint8Array | string)[], options: Partial<Ins
         return typeof file === "string" ? Buffer.from(file) : file;
       },
       write: (line) => void lines.push(JSON.parse(line) as Inspection),
-      clock: new FakeClock(),
+      clock: new FakeClock(1_000, 1_750_000_000_400),
     },
   );
   return { code, lines };
@@ -109,7 +109,9 @@ describe("inspect", () => {
     const elsewhere = mine(two, 4);
     assert.deepEqual(codes(await run([one, two, elsewhere])), [null, null, "SPRINT_BLOCK_BAD_COINBASE_HEIGHT"]);
     const future = mine(two, 3, { time: 4_000_000_000 });
-    assert.deepEqual(codes(await run([future])), ["SPRINT_HEADER_TIME_TOO_NEW"], "needs no ancestors");
+    const refused = await run([future]);
+    assert.deepEqual(codes(refused), ["SPRINT_HEADER_TIME_TOO_NEW"], "needs no ancestors");
+    assert.equal(refused.lines[0]?.error?.message, "time: expected at most 1750007200, got 4000000000");
   });
 
   it("goes as far as the level says", async () => {
