@@ -188,6 +188,8 @@ describe("bodies", () => {
     assert.equal(code(raw, { network: "mainnet" }), "SPRINT_BLOCK_UNEXPECTED_WITNESS!");
     assert.equal(code(raw, { chain: "dogecoin" }), "SPRINT_BLOCK_UNEXPECTED_WITNESS!");
     assert.equal(code(raw, { chain: "litecoin" }), "holds");
+    const at = (height: number): string => code(block(committed(height, [segwit(1)])), { network: "mainnet", height });
+    assert.deepEqual([at(481_823), at(481_824)], ["SPRINT_BLOCK_UNEXPECTED_WITNESS!", "holds"]);
     // a commitment by miners who were ready early means nothing yet
     const [first] = committed(HEIGHT, []) as [TransactionParts];
     const early = { ...first, inputs: first.inputs.map(withoutWitness) };
@@ -201,6 +203,8 @@ describe("bodies", () => {
     assert.deepEqual(facts(locked, { height: null }).skipped, ["lock times", "coinbase height"]);
     const carried = block([coinbase(HEIGHT), spend(1, { lockTime: HEIGHT, inputs: [{ sequence: 1 }] })]);
     assert.equal(code(carried, { height: null }), "SPRINT_BLOCK_NONFINAL_TX", "the coinbase tells the height");
+    const chance = facts(carried, { height: null, network: "mainnet" });
+    assert.deepEqual(chance.skipped, ["lock times", "coinbase height"], "no coinbase of mainnet tells a height so low");
     const signet = facts(block([coinbase(HEIGHT)]), { network: "signet" });
     assert.deepEqual(signet.skipped, ["signet solution"]);
   });
