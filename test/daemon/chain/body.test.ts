@@ -151,6 +151,8 @@ describe("bodies", () => {
     assert.equal(code(locked(HEIGHT)), "SPRINT_BLOCK_NONFINAL_TX");
     assert.equal(code(locked(BLOCK_TIME)), "SPRINT_BLOCK_NONFINAL_TX");
     assert.deepEqual(facts(locked(BLOCK_TIME - 1)).skipped, ["lock times against the median time past"]);
+    assert.equal(code(locked(499_999_999)), "SPRINT_BLOCK_NONFINAL_TX", "a height");
+    assert.equal(code(locked(500_000_000)), "holds", "a time");
   });
 
   it("proves witnesses by the commitment in the coinbase (BIP141)", () => {
