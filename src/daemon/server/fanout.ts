@@ -5,12 +5,11 @@
  * live. A child that dies takes its sockets with it: the clients come back with their cursors, and a new child is started.
  */
 import { type ChildProcess, fork, type SendHandle } from "node:child_process";
-import { once } from "node:events";
 import type { Socket } from "node:net";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Cancel, Clock } from "../../shared/clock.ts";
-import { SprintError } from "../../shared/errors.ts";
+import { SprintError, messageOf } from "../../shared/errors.ts";
 import type { Tier } from "../../shared/tier.ts";
 import type { HubOptions, HubStats, StreamEvent } from "../relay/index.ts";
 import type { ServerModules } from "./modules.ts";
@@ -66,7 +65,7 @@ interface Held {
 interface Child {
   readonly process: ChildProcess;
   readonly seats: Map<string, Held>;
-  readonly exited: Promise<unknown>;
+  readonly exited: Promise<void>;
   isReady: boolean;
   stats: HubStats | null;
   /** Messages that the channel has not taken yet. */
@@ -130,7 +129,7 @@ export class Fanout {
     this.#isClosing = true;
     this.#cancel();
     const children = [...this.#children];
-    for (const child of children) child.process.disconnect();
+    for (const { process } of children) if (process.connected) process.disconnect();
     const kill = this.#modules.clock.after(EXIT_TIMEOUT_MS, () =>
       children.forEach((child) => child.process.kill("SIGKILL")),
     );
@@ -181,10 +180,11 @@ export class Fanout {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
       execArgv: [],
     });
+    const { promise: exited, resolve } = Promise.withResolvers<void>();
     const child: Child = {
       process,
       seats: new Map(),
-      exited: once(process, "exit"),
+      exited,
       isReady: false,
       stats: null,
       inFlight: 0,
@@ -192,8 +192,16 @@ export class Fanout {
     };
     this.#children.add(child);
     process.on("message", (message: FromChild) => this.#told(child, message));
-    process.on("error", (error) => this.#modules.server.onFault(error, "fan-out process"));
-    process.once("exit", (code, signal) => this.#ended(child, signal ?? `code ${code}`));
+    const ended = (how: string): void => {
+      resolve();
+      this.#ended(child, how);
+    };
+    process.on("error", (error) => {
+      // One that could not be started, for want of processes or descriptors, has no exit.
+      if (process.pid === undefined) ended(messageOf(error));
+      else this.#modules.server.onFault(error, "fan-out process");
+    });
+    process.once("exit", (code, signal) => ended(signal ?? `code ${code}`));
     const { hub, sockets } = this.#modules;
     this.#send(child, { type: "start", clockShiftMs: clockShift(), hub, sockets });
   }

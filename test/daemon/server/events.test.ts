@@ -313,6 +313,16 @@ test("a fan-out process that dies: its clients come back with their cursors and 
   await again.close();
 });
 
+test("a fan-out process that cannot be started costs its client the connection, and the daemon nothing", async (t) => {
+  await using daemon = await startFake({ fanout: { threshold: 0, processes: 1 } });
+  const { execPath } = process;
+  t.after(() => (process.execPath = execPath));
+  process.execPath = "/nowhere/node";
+  await assert.rejects(subscribe(daemon.tier), { code: "ECONNRESET" });
+  assert.equal((daemon.faults[0] as { code?: string }).code, "SPRINT_SERVER_FANOUT_ENDED");
+  assert.deepEqual(daemon.server.processes(), []);
+});
+
 test("a client ahead of the daemon waits until that has caught up, then gets its stream without a gap", async () => {
   const asked: string[] = [];
   const caughtUp = Promise.withResolvers<void>();
