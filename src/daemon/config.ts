@@ -15,6 +15,7 @@ import { type ChainConfig, overallNetwork, readWrittenChains, resolveChains } fr
 import {
   type FileValues,
   type LogFormat,
+  type Place,
   type Read,
   COMMAND_LINE,
   ENVIRONMENT,
@@ -102,7 +103,11 @@ export function loadConfig(sources: ConfigSources): Config {
   const tier = pick("tier", tierName);
   const tiers = TIERS.filter((name) => (tier === undefined ? fileTiers(values, file).includes(name) : name === tier));
   const onePort = pick("port", port);
-  const rows = tierRows(values, tiers, onePort, file);
+  const portPlace =
+    flags.port === undefined
+      ? { source: ENVIRONMENT, key: variableOf("port") }
+      : { source: COMMAND_LINE, key: "--port" };
+  const rows = tierRows(values, tiers, { onePort, portPlace }, file);
   const host = pick("host", text) ?? values.host ?? DEFAULTS.host;
   const control = {
     host: values.control_host ?? DEFAULTS.controlHost,
@@ -238,13 +243,12 @@ function fileTiers(values: FileValues, file: string | null): readonly Tier[] {
 function tierRows(
   values: FileValues,
   tiers: readonly Tier[],
-  onePort: number | undefined,
+  { onePort, portPlace }: { readonly onePort: number | undefined; readonly portPlace: Place },
   file: string | null,
 ): Record<Tier, TierRow> {
   if (onePort !== undefined && onePort !== 0 && tiers.length > 1) {
-    const place = { source: COMMAND_LINE, key: "--port" };
     throw conflict(
-      place,
+      portPlace,
       `--tier beside one port (or --port 0 for any free ones): ${tiers.length} tiers are open`,
       onePort,
     );

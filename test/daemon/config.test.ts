@@ -257,6 +257,7 @@ test("each mistake has its code, its place and a way out", () => {
       "SPRINT_CONFIG_CONFLICT",
       /regtest/,
     ],
+    [{ env: { SPRINT_PORT: "9999" } }, "SPRINT_CONFIG_CONFLICT", /^the environment: SPRINT_PORT/],
     [{ env: { SPRINT_PORT: "tcp://10.0.0.1:80" } }, "SPRINT_CONFIG_VALUE", /SPRINT_PORT/],
     [{ toml: '[chains.bitcoin]\nzmq_endpoint = "node:1"' }, "SPRINT_CONFIG_VALUE", /tcp:\/\/HOST:PORT/],
     [{ toml: '[chains.bitcoin]\nrpc_user = "u"' }, "SPRINT_CONFIG_CONFLICT", /rpc_url/],
