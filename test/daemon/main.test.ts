@@ -73,6 +73,10 @@ test("wrong usage is exit code 2, with what was meant, on standard error", async
     [["race", "--chain", "ethereum"], /bitcoin, litecoin, dogecoin/],
     [["race", "--chain", "litecoin", "--last", "0"], /1 to 1000/],
     [["stop", "--timeout", "5"], /unit/],
+    [
+      ["inspect", "--json", "--quiet", "--no-color", "--chain", "bitcoin", "--network", "moon", "-"],
+      /SPRINT_CLI_NETWORK/,
+    ],
     [["config", "validate", "nowhere.toml"], /nowhere\.toml/],
   ];
   const outcomes = await Promise.all(cases.map(([args]) => run(...args)));

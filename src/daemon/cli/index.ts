@@ -155,8 +155,7 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .addHelpText("after", example("sprint doctor", "sprint doctor --config sprint.toml --json"))
     .action(async (options) => done((await import("./doctor.ts")).doctor(options, io)));
 
-  program
-    .command("inspect <file...>")
+  common(program.command("inspect <file...>"), "one JSON document a block, as without it")
     .description("decode and validate blocks or headers; raw, hex or block-file bytes; - reads standard input")
     .addOption(new Option("--chain <chain>", "the chain").choices(CHAINS).makeOptionMandatory())
     .option("--network <name>", "the chain's network", "mainnet")
@@ -174,7 +173,10 @@ function addLocal(program: Command, io: Io, done: Done): void {
         "sprint inspect --chain bitcoin --headers --level header headers.bin",
       ),
     )
-    .action(async (files, options) => done((await import("../inspect.ts")).inspect({ ...options, files })));
+    .action(async (files, options) => {
+      const silent = options.quiet === true ? { write: () => {} } : {};
+      return done((await import("../inspect.ts")).inspect({ ...options, files }, silent));
+    });
 
   common(program.command("version"))
     .description("print versions")
@@ -195,9 +197,9 @@ function addLocal(program: Command, io: Io, done: Done): void {
 
 // --- small things
 
-function common(command: Command): Command {
+function common(command: Command, json = "one JSON document on standard output"): Command {
   return command
-    .option("--json", "one JSON document on standard output")
+    .option("--json", json)
     .option("--quiet", "no output but errors")
     .option("--no-color", "no colour (also NO_COLOR)");
 }
