@@ -25,7 +25,7 @@ export interface ControlFile {
 export interface DataDir {
   readonly path: string;
   readonly token: string;
-  /** Tells the world where this sprint listens. */
+  /** Tells the world where this sprint listens. Throws SPRINT_DATA_DIR_UNUSABLE. */
   announce(control: ControlFile): void;
   /** Removes control.json, token and lock; a second call does nothing. */
   release(): void;
@@ -55,7 +55,13 @@ export function openDataDir(path: string): DataDir {
   return {
     path,
     token,
-    announce: (content) => replaceFile(control, `${JSON.stringify(content)}\n`, 0o644),
+    announce(content) {
+      try {
+        replaceFile(control, `${JSON.stringify(content)}\n`, 0o644);
+      } catch (error) {
+        throw unusable(path, error);
+      }
+    },
     release() {
       if (released) return;
       released = true;

@@ -193,6 +193,15 @@ test("a data directory that is none is told with its path", async () => {
   assert.match(err, /a-file\/below.*SPRINT_DATA_DIR_UNUSABLE/);
 });
 
+test("a data directory that goes away during the start ends it: no daemon is left that nobody can find", async () => {
+  const started = begin(["start", ...FREE_PORTS]);
+  while (!existsSync(join(started.dataDir, ".cookie"))) await new Promise((resolve) => setTimeout(resolve, 5));
+  rmSync(started.dataDir, { recursive: true });
+  const { code, err } = await outcomeOf(started);
+  assert.equal(code, 1);
+  assert.match(err, /SPRINT_DATA_DIR_UNUSABLE/);
+});
+
 /** Resolves once the daemon says where it listens. */
 async function controlFile(dataDir: string, child: ChildProcess): Promise<void> {
   const path = join(dataDir, "control.json");

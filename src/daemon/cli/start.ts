@@ -58,19 +58,17 @@ async function run(parts: Parts): Promise<number> {
   const startedAt = new Date().toISOString();
   const onStop = (): void => stopping.request(STOP_BY_ORDER);
   const daemon = await startDaemon(config, { log, token: dataDir.token, onStop });
-  dataDir.announce({
-    url: daemon.addresses.control,
-    pid: process.pid,
-    version: VERSION,
-    started_at: startedAt,
-    tiers: daemon.addresses.tiers,
-  });
-  log.info(
-    { network: config.network, tiers: daemon.addresses.tiers, control: daemon.addresses.control },
-    banner(config),
-  );
-
-  const closeOutput = await openOutput(daemon, parts);
+  let closeOutput: () => Promise<void>;
+  try {
+    const { control, tiers } = daemon.addresses;
+    dataDir.announce({ url: control, pid: process.pid, version: VERSION, started_at: startedAt, tiers });
+    log.info({ network: config.network, tiers, control }, banner(config));
+    closeOutput = await openOutput(daemon, parts);
+  } catch (error) {
+    // Its listeners would keep the process alive, with a data directory that another one may take.
+    await daemon.close();
+    throw error;
+  }
   const reason = await stopping.requested;
   await closeOutput();
   log.info({ deadlineMs: config.shutdownTimeoutMs }, `stopping: ${reason.text}`);
