@@ -147,7 +147,8 @@ class ZmqLink implements Link {
     try {
       await this.#identify(signal);
       const socket = await this.#open();
-      signal.throwIfAborted();
+      // Closed while the package was loading: this socket is not known to `close`.
+      if (signal.aborted) return socket.close();
       await this.#handshake(socket);
       this.#events.up();
       // What came between the RPC's tip and now, and once more when the subscription is surely there.

@@ -258,6 +258,32 @@ test("where the optional package is missing, a sentence says what to do", { skip
   assert.match(lastError?.message ?? "", /optional package "zeromq".*p2p:\/\//);
 });
 
+test("a feed that is closed while the package loads leaves no socket behind", { skip }, async (t) => {
+  const zmq = await import("zeromq");
+  const opened: { readonly closed: boolean }[] = [];
+  class Subscriber extends zmq.Subscriber {
+    constructor(options?: ConstructorParameters<typeof zmq.Subscriber>[0]) {
+      super(options);
+      opened.push(this);
+    }
+  }
+  const loading = Promise.withResolvers<void>();
+  const loaded = Promise.withResolvers<Awaited<ReturnType<NonNullable<ZmqFeedModules["load"]>>>>();
+  const load = () => {
+    loading.resolve();
+    return loaded.promise;
+  };
+  const heard = follow(t, 1, null, { load });
+  await loading.promise;
+  const closed = heard.feed.close();
+  loaded.resolve({ ...zmq, Subscriber });
+  await closed;
+  assert.deepEqual(
+    opened.map((socket) => socket.closed),
+    [true],
+  );
+});
+
 test("sequence numbers: next, lost, restarted, and the turn of the counter", () => {
   const tracker = new SequenceTracker();
   assert.equal(tracker.seen("rawblock", 41), null, "the first that is heard may be any");
