@@ -29,6 +29,7 @@ import { breakerBody, chainBodies, raceBody, timeOf, upstreamBody } from "./view
 
 /** Companions keep a few sockets each; this is far above what an operator needs. */
 const MAX_CONNECTIONS = 256;
+const ADVICE = "this is the control API, under /control/v1; blocks and events are on the tiers' ports";
 
 export interface ControlListenerOptions extends ControlOptions {
   readonly version: string;
@@ -63,7 +64,7 @@ export function createControlListener(
 
   app.addHook("onRequest", async (request) => allow(request.headers.authorization));
   app.setNotFoundHandler((request) => {
-    throw notFound(request);
+    throw notFound(request, ADVICE);
   });
   addRoutes(app, options, modules);
 
@@ -72,7 +73,7 @@ export function createControlListener(
     try {
       allow(request.headers.authorization);
       if (request.url?.split("?")[0] !== CONTROL_ROUTES.stream)
-        throw notFound({ method: "WS", url: request.url ?? "" });
+        throw notFound({ method: "WS", url: request.url ?? "" }, ADVICE);
       stream.open(request, socket, head);
     } catch (error) {
       if (failureOf(error).status === 500) server.onFault(error, CONTROL_ROUTES.stream);

@@ -58,17 +58,16 @@ export function createApp(limits: HttpLimits, onFault: (error: unknown, where: s
   return app;
 }
 
-/** For requests that no route takes. */
-export function notFound(request: { readonly method: string; readonly url: string }): SprintError {
+/** For requests that no route takes; `advice` says where to look. */
+export function notFound(
+  request: { readonly method: string; readonly url: string },
+  advice = "/openapi.json lists what does",
+): SprintError {
   const path = request.url.split("?")[0] ?? "";
-  return new SprintError(
-    "SPRINT_API_NOT_FOUND",
-    `nothing answers to ${request.method} ${path}; /openapi.json lists what does`,
-    {
-      method: request.method,
-      path,
-    },
-  );
+  return new SprintError("SPRINT_API_NOT_FOUND", `nothing answers to ${request.method} ${path}; ${advice}`, {
+    method: request.method,
+    path,
+  });
 }
 
 /** Listens and returns the origin, with the port that was chosen. Throws SPRINT_SERVER_PORT_IN_USE, SPRINT_SERVER_LISTEN. */

@@ -127,6 +127,7 @@ test("bad input of the control API names the field", async () => {
     undefined,
   ]);
   assert.deepEqual(await told(ask(`${control}/api/v1/version`)), [404, "SPRINT_API_NOT_FOUND", undefined]);
+  assert.match((await ask(`${control}/api/v1/version`)).body.error.message, /tiers' ports/, "no /openapi.json here");
   assert.deepEqual(daemon.cordons, []);
 });
 
