@@ -52,7 +52,3 @@ export const TIER: Readonly<Record<Tier, TierRow>> = {
 
 /** The order in which an event goes out. */
 export const TIER_ORDER: readonly Tier[] = ["ENTERPRISE", "BUSINESS", "FREE"];
-
-export function isTier(value: unknown): value is Tier {
-  return typeof value === "string" && (TIERS as readonly string[]).includes(value);
-}

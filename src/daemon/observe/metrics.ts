@@ -37,7 +37,6 @@ export interface Metrics {
   onScrape(refresh: () => void): void;
   /** Prometheus text exposition. */
   text(): Promise<string>;
-  readonly contentType: string;
 }
 
 /** `processMetrics: false` leaves out the process's own (their event loop monitor is a timer that tests do not want). */
@@ -112,7 +111,6 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
       for (const refresh of refreshers) refresh();
       return registry.metrics();
     },
-    contentType: registry.contentType,
   };
 }
 
