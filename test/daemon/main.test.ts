@@ -1,7 +1,7 @@
 /** The program as a user starts it: exit codes, what stands on which stream, signals. */
 import test from "node:test";
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -200,6 +200,26 @@ test("a data directory that goes away during the start ends it: no daemon is lef
   const { code, err } = await outcomeOf(started);
   assert.equal(code, 1);
   assert.match(err, /SPRINT_DATA_DIR_UNUSABLE/);
+});
+
+const noScript = spawnSync("script", ["--version"]).status !== 0 && "no script(1) to make a terminal with";
+
+test("a terminal that is closed under the live view ends the daemon cleanly", { skip: noScript }, async () => {
+  const dataDir = join(directory, String(++runs));
+  const command = [process.execPath, MAIN, "start", ...FREE_PORTS, "--data-dir", dataDir].join(" ");
+  const env = { ...process.env, TERM: "xterm" };
+  const terminal = spawn("script", ["-qfc", command, "/dev/null"], {
+    env,
+    cwd: directory,
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  await controlFile(dataDir, terminal);
+  const { pid } = JSON.parse(readFileSync(join(dataDir, "control.json"), "utf8")) as { pid: number };
+  // The live view has drawn its first frame.
+  for await (const chunk of terminal.stdout) if (String(chunk).includes("UPSTREAM")) break;
+  terminal.kill("SIGKILL");
+  while (existsSync(`/proc/${pid}`)) await new Promise((resolve) => setTimeout(resolve, 50));
+  for (const name of ["control.json", ".cookie", "lock"]) assert.equal(existsSync(join(dataDir, name)), false, name);
 });
 
 /** Resolves once the daemon says where it listens. */

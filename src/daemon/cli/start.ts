@@ -95,7 +95,9 @@ async function openOutput(
   { config, options, io, outlet, stopping }: Parts,
 ): Promise<() => Promise<void>> {
   if (options.quiet === true) return async () => {};
-  const { stdout, env } = io;
+  const { stdin, stdout, env } = io;
+  // A terminal that was closed fails like a pipe that was, in both directions.
+  for (const stream of [stdin, stdout]) stream.on("error", () => stopping.request(STOP_BY_READER));
   if (stdout.isTTY === true && config.log.format !== "json" && options.json !== true && env["TERM"] !== "dumb") {
     const { openScreen } = await import("./screen.ts");
     const screen = await openScreen(
@@ -115,7 +117,6 @@ async function openOutput(
       await screen.close();
     };
   }
-  stdout.on("error", () => stopping.request(STOP_BY_READER));
   const printer = linePrinter(stdout, () => performance.now());
   const cancel = daemon.onEvent((event) => printer.print(event));
   return async () => cancel();
