@@ -59,6 +59,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
   const metrics = createMetrics();
   const relayed = createHistogram();
   const counts = new Map<Chain, StreamCount>();
+  /** Grows with each event and each proof. */
+  let progress = 0;
   /** When a state of an upstream was logged last: as many entries as upstreams have states and error codes. */
   const statesTold = new Map<string, number>();
   const closers: (() => Promise<void> | void)[] = [];
@@ -95,6 +97,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     closers.push(() => prover.close());
 
     const publish = (draft: Parameters<EventLog["append"]>[0]): void => {
+      progress++;
       const event = events.append(draft);
       hub.publish(event);
       // Counted and told to others after the fan-out, which the hub has put at the end of this turn.
@@ -112,7 +115,10 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         publish,
         flush: () => hub.flush(),
         breakerPolicy: TIER[TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE"].breaker,
-        onBodyProved: metrics.bodyProved,
+        onBodyProved(chain, milliseconds) {
+          progress++;
+          metrics.bodyProved(chain, milliseconds);
+        },
         onAnnounced(feed, announcements) {
           for (const { via } of announcements) metrics.announced(feed.chain, feed.name, via);
         },
@@ -154,12 +160,16 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       hub,
       relayLatency: () => latency(),
       caughtUp(cursor, filter) {
-        const ask = (): readonly ChainLine[] => {
+        let askedAt = progress;
+        const isCaughtUp = (): boolean => {
+          askedAt = progress;
           const { catchingUp, unproved } = resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });
           for (const line of lines) line.pipeline.prove(unproved.filter(({ chain }) => chain === line.chain));
-          return lines.filter(({ chain }) => catchingUp.includes(chain));
+          return catchingUp.length === 0;
         };
-        return ask().length === 0 ? null : until(() => ask().length === 0, RESUME_PATIENCE_MS);
+        if (isCaughtUp()) return null;
+        // The answer is another one only after a block or a proof: a thousand who wait do not ask all the time.
+        return until(() => askedAt !== progress && isCaughtUp(), RESUME_PATIENCE_MS);
       },
       resume(cursor, filter) {
         return resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });

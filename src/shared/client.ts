@@ -159,8 +159,18 @@ export class ControlClient {
   ): Promise<{ close(): void }> {
     const url = new URL(CONTROL_ROUTES.stream, this.#address.url);
     url.protocol = url.protocol.replace("http", "ws");
-    const take = (text: string): void => onMessage(JSON.parse(text) as ControlMessage);
-    const socket = await openSocket(url, take, { authorization: `Bearer ${this.#address.token}` });
+    let socket: WebSocket | null = null;
+    const take = (text: string): void => {
+      let message: ControlMessage;
+      try {
+        message = JSON.parse(text) as ControlMessage;
+      } catch {
+        socket?.close(1008, "expected JSON");
+        return;
+      }
+      onMessage(message);
+    };
+    socket = await openSocket(url, take, { authorization: `Bearer ${this.#address.token}` });
     socket.on("close", (code, reason) => onEnd(`${code} ${String(reason)}`.trim()));
     return { close: () => socket.close(1000) };
   }

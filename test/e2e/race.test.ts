@@ -143,6 +143,7 @@ describe("a race, as its operator sees it", () => {
   test("sprint stop ends it with code 0, and its subscribers know where they were", async () => {
     const { code, stdout } = await runSprint(["stop", "--data-dir", sprint.dataDir]);
     assert.deepEqual([code, stdout.trim()], [0, "stopped"]);
+    assert.throws(() => process.kill(sprint.pid, 0), { code: "ESRCH" }, "it returns when the process is gone");
     assert.equal(await sprint.exited, 0);
     const goodbye = client.events.at(-1);
     assert.equal(goodbye?.type, "goodbye");

@@ -13,6 +13,7 @@ export interface AskOptions extends CommonOptions {
   readonly dataDir?: string;
 }
 
+const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const STOP_POLL_MS = 100;
 
 export async function status(options: AskOptions, io: Io): Promise<number> {
@@ -53,13 +54,15 @@ function statusText(answer: StatusBody, options: AskOptions, io: Io): string {
 
 export async function stop(options: AskOptions & { readonly timeout: number }, io: Io): Promise<number> {
   const { client, address } = await connect(options, io);
+  const { pid } = await client.status();
+  const isHere = LOOPBACK.has(new URL(address.url).hostname);
   await client.stop();
   const deadline = performance.now() + options.timeout;
-  while (await answers(client)) {
+  while ((await answers(client)) || (isHere && isRunning(pid))) {
     if (performance.now() >= deadline) {
       throw new SprintError(
         "SPRINT_CLI_STOP_TIMEOUT",
-        `expected the daemon at ${address.url} to stop within ${formatDuration(options.timeout)}, it still answers; see its log`,
+        `expected the daemon at ${address.url} to stop within ${formatDuration(options.timeout)}, it is still there; see its log`,
         { url: address.url, timeout_ms: options.timeout },
       );
     }
@@ -67,6 +70,16 @@ export async function stop(options: AskOptions & { readonly timeout: number }, i
   }
   printResult(io, options, { stopped: true }, () => "stopped");
   return EXIT.DONE;
+}
+
+/** On this machine the process itself is waited for: until it is gone, its data directory and ports are not free. */
+function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
 }
 
 async function answers(client: ControlClient): Promise<boolean> {
