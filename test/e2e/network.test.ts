@@ -65,7 +65,10 @@ describe("starts with something wrong", { concurrency: 3 }, () => {
       }),
     );
     assert.ok(!sprint.output().includes("a-secret"));
-    assert.match(sprint.output(), /"upstream":"ltc-1"[^\n]*SPRINT_UPSTREAM_WRONG_NETWORK[^\n]*another chain or network/);
+    assert.match(
+      sprint.output(),
+      /"upstream":"ltc-1"[^\n]*SPRINT_UPSTREAM_WRONG_NETWORK[^\n]*another chain or network/,
+    );
 
     await bitcoin.mine(2);
     while (client.checker.tip("bitcoin") !== bitcoin.tip.hash) await client.next();

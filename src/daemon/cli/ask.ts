@@ -55,10 +55,10 @@ function statusText(answer: StatusBody, options: AskOptions, io: Io): string {
 export async function stop(options: AskOptions & { readonly timeout: number }, io: Io): Promise<number> {
   const { client, address } = await connect(options, io);
   const { pid } = await client.status();
-  const isHere = LOOPBACK.has(new URL(address.url).hostname);
+  const isThere = LOOPBACK.has(new URL(address.url).hostname) ? isRunning : () => false;
   await client.stop();
   const deadline = performance.now() + options.timeout;
-  while ((await answers(client)) || (isHere && isRunning(pid))) {
+  while ((await answers(client)) || isThere(pid)) {
     if (performance.now() >= deadline) {
       throw new SprintError(
         "SPRINT_CLI_STOP_TIMEOUT",
