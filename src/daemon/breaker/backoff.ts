@@ -2,8 +2,8 @@
  * Algorithm 1, exponential backoff of the open period, with decorrelated jitter:
  *
  *     floor  = max(firstOpenMs, 3 / rate)                    at least some three callers are spared, or opening was for nothing
- *     period = uniform(floor, m · 2 · previous)              the first one with previous = floor; m = 1.5-2 by tier
- *     period = min(period, spacing · uniform(0.6, 1.4), resetTimeoutMs)     never below floor, except where the cap is
+ *     period = uniform(max(floor, 0.7 · previous), m · 2 · previous)     the first one with previous = floor, and 1.5; m = 1.5-2 by tier
+ *     period = min(period, spacing · uniform(0.7, 1.3), resetTimeoutMs)     never below floor, except where the cap is
  *
  * Reason: growth spares a dead upstream, chance keeps a thousand clients, that all saw it die in the same moment, from asking in the same 100 ms.
  * "Decorrelated" (each period is drawn from the one before, not from a counter) spreads them further with every round. `spacing` comes from
@@ -35,8 +35,9 @@ export function nextOpenMs(
   const floor = floorMs(policy, ratePerSecond);
   const previous = Math.max(previousMs, floor);
   const most = policy.backoffMultiplier * (previousMs === 0 ? 1.5 : 2) * previous;
-  const drawn = floor + random() * (most - floor);
-  const bounded = Math.min(drawn, Math.max(floor, spacingMs) * (0.6 + 0.8 * random()));
+  const least = Math.max(floor, 0.7 * previous);
+  const drawn = least + random() * (most - least);
+  const bounded = Math.min(drawn, Math.max(floor, spacingMs) * (0.7 + 0.6 * random()));
   return Math.min(policy.resetTimeoutMs, Math.max(policy.firstOpenMs, bounded));
 }
 

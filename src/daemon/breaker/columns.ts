@@ -1,72 +1,105 @@
-/** One row per breaker in columns of numbers: no object, no timer, about 190 bytes a row, and the collector has nothing to walk. */
+/**
+ * The numbers of all breakers of a pool: no object and no timer per breaker, under 200 bytes each, and nothing for the collector to walk.
+ *
+ * What each call touches lies together, one cache line of whole numbers and one of doubles per breaker; what is rare has columns of its own.
+ */
 
-const SHAPE = {
-  tag: Int32Array,
-  policy: Uint16Array,
-  state: Uint8Array,
-  /** 0 lets callers through without a question. */
-  gate: Uint8Array,
-  ramp: Uint8Array,
-  generation: Int32Array,
-  inFlight: Int32Array,
-  tail: Int32Array,
-  /** The oldest call that is not counted as overdue; -1 without. */
-  cursor: Int32Array,
-  probes: Int32Array,
-  successes: Int32Array,
-  setbacks: Int32Array,
-  openings: Int32Array,
-  recent: Int32Array,
-  overdueAt: Float64Array,
-  holdUntil: Float64Array,
-  seenAt: Float64Array,
-  tickAt: Float64Array,
-  since: Float64Array,
-  probeAt: Float64Array,
-  onsetAt: Float64Array,
-  failedAt: Float64Array,
-  slowFromMs: Float32Array,
-  backoffMs: Float32Array,
-  rate: Float32Array,
-  health: Float32Array,
-  admitted: Float32Array,
-  failureEvidence: Float64Array,
-  badEvidence: Float64Array,
-  threshold: Float64Array,
-  asked: Uint32Array,
-  requests: Uint32Array,
-  successesTotal: Uint32Array,
-  failures: Uint32Array,
-  ignored: Uint32Array,
-  slow: Uint32Array,
-  overdue: Uint32Array,
-  rejected: Uint32Array,
-  late: Uint32Array,
-} as const;
+/** Whole numbers of a row, `counts`. */
+export const COUNTS = 16;
+export const TAG = 0;
+export const STATE = 1;
+/** The number of the present epoch, of no other breaker and no other time in this pool. */
+export const EPOCH = 2;
+export const IN_FLIGHT = 3;
+/** The last eight calls as bits, newest lowest: 1 is bad. */
+export const RECENT = 4;
+export const SUCCEEDED = 5;
+export const FAILED = 6;
+export const REJECTED = 7;
+export const SLOW = 8;
+export const LATE = 9;
+export const IGNORED_CALLS = 10;
+/** The running number of the census's quantum, and the calls that started in it and in the three before and are still out. */
+export const QUANTUM = 11;
+export const OUT = 12;
 
-export type Columns = { [K in keyof typeof SHAPE]: InstanceType<(typeof SHAPE)[K]> };
-type Column = Columns[keyof Columns];
+/** Doubles of a row, `times`. */
+export const TIMES = 8;
+/** When time alone changes something: the quantum ends, or, while open, a probe is due. */
+export const WAKE_AT = 0;
+export const TICK_AT = 1;
+export const SEEN_AT = 2;
+export const SLOW_FROM = 3;
+/** S of failures, S of all that was bad, H and w of `evidence.ts`. */
+export const FAILURE_EVIDENCE = 4;
+export const BAD_EVIDENCE = 5;
+export const THRESHOLD = 6;
+export const RELIEF = 7;
 
-const NAMES = Object.keys(SHAPE) as (keyof Columns)[];
+type Column = Uint8Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array;
 
-/** Bytes of one row. */
-export const ROW_BYTES = NAMES.reduce((sum, name) => sum + SHAPE[name].BYTES_PER_ELEMENT, 0);
+const WIDTH: Readonly<Record<string, number>> = { counts: COUNTS, times: TIMES };
 
-export function createColumns(rows: number): Columns {
-  const columns: Partial<Record<keyof Columns, Column>> = {};
-  for (const name of NAMES) columns[name] = new SHAPE[name](rows);
-  return columns as Columns;
-}
+/** Fields are set one by one: an object whose properties are added in a loop is a dictionary, and slow to read. */
+export class Columns {
+  counts: Int32Array;
+  times: Float64Array;
+  policy: Uint16Array;
+  ramp: Uint8Array;
+  /** Of half-open: probes out, good ones and bad ones of this round. */
+  probes: Uint16Array;
+  successes: Uint16Array;
+  setbacks: Uint16Array;
+  openings: Uint16Array;
+  overdue: Uint32Array;
+  abandoned: Uint32Array;
+  since: Float64Array;
+  onsetAt: Float64Array;
+  openMs: Float32Array;
+  rate: Float32Array;
+  health: Float32Array;
+  admitted: Float32Array;
 
-/** The same object with longer columns: who holds it sees them. */
-export function growColumns(columns: Columns, rows: number): void {
-  for (const name of NAMES) {
-    const longer = new SHAPE[name](rows);
-    longer.set(columns[name]);
-    (columns as Record<keyof Columns, Column>)[name] = longer;
+  constructor(rows: number) {
+    this.counts = new Int32Array(rows * COUNTS);
+    this.times = new Float64Array(rows * TIMES);
+    this.policy = new Uint16Array(rows);
+    this.ramp = new Uint8Array(rows);
+    this.probes = new Uint16Array(rows);
+    this.successes = new Uint16Array(rows);
+    this.setbacks = new Uint16Array(rows);
+    this.openings = new Uint16Array(rows);
+    this.overdue = new Uint32Array(rows);
+    this.abandoned = new Uint32Array(rows);
+    this.since = new Float64Array(rows);
+    this.onsetAt = new Float64Array(rows);
+    this.openMs = new Float32Array(rows);
+    this.rate = new Float32Array(rows);
+    this.health = new Float32Array(rows);
+    this.admitted = new Float32Array(rows);
   }
-}
 
-export function clearRow(columns: Columns, row: number): void {
-  for (const name of NAMES) columns[name][row] = 0;
+  get rows(): number {
+    return this.policy.length;
+  }
+
+  /** Longer columns in the same object: who holds it sees them. */
+  grow(rows: number): void {
+    for (const [name, column] of this.#all()) {
+      const longer = new (column.constructor as new (length: number) => Column)(rows * (WIDTH[name] ?? 1));
+      longer.set(column);
+      (this as unknown as Record<string, Column>)[name] = longer;
+    }
+  }
+
+  clear(row: number): void {
+    for (const [name, column] of this.#all()) {
+      const width = WIDTH[name] ?? 1;
+      column.fill(0, row * width, (row + 1) * width);
+    }
+  }
+
+  #all(): [string, Column][] {
+    return Object.entries(this as unknown as Record<string, Column>);
+  }
 }

@@ -10,11 +10,12 @@ import { quantileOf } from "./histogram.ts";
 const RECENT_MS = 1_000;
 const USUAL_MS = 60_000;
 
+const NOTHING: Counts = { completed: 0, failures: 0, slow: 0, rejected: 0 };
+
 export interface Look {
   readonly now: number;
   readonly elapsedMs: number;
   readonly counts: Counts;
-  readonly bad: number;
   readonly asked: number;
   readonly inFlight: number;
   /** Evidence over threshold. */
@@ -26,6 +27,8 @@ export interface Look {
 
 export class Detail {
   readonly window: SlidingWindow;
+  /** Where the call path counts latencies. */
+  latencies: Uint32Array;
   readonly adaptive = new AdaptiveThreshold();
   readonly predictor: FailurePredictor | null;
   baseline = new LatencyBaseline();
@@ -43,8 +46,9 @@ export class Detail {
   #inFlightBefore = 0;
   readonly #features = new Float32Array(FEATURES);
 
-  constructor(now: number, counts: Counts, predictive: boolean) {
-    this.window = new SlidingWindow(now, counts);
+  constructor(now: number, predictive: boolean) {
+    this.window = new SlidingWindow(now, NOTHING);
+    this.latencies = this.window.current;
     this.predictor = predictive ? new FailurePredictor() : null;
   }
 
@@ -58,10 +62,11 @@ export class Detail {
     };
     this.#seen = look;
     this.window.advance(look.now, look.counts, (slot) => this.baseline.close(slot));
+    this.latencies = this.window.current;
     this.baseline.look(this.window.current);
     const completed = look.counts.completed - before.counts.completed;
-    const bad = Math.min(completed, look.bad - before.bad);
-    if (completed > 0 && judging) this.adaptive.add(bad, completed, look.toleratedRate);
+    const bad = look.counts.failures - before.counts.failures + look.counts.slow - before.counts.slow;
+    if (completed > 0 && judging) this.adaptive.add(bad, completed, look.toleratedRate, this.#rate);
     this.#blend(look, before, completed);
     this.health = healthScore(this.#factors(look));
     if (judging && this.predictor !== null) this.predictor.look(this.#featuresOf(look));
@@ -69,7 +74,7 @@ export class Detail {
 
   /** Callers a second, of the last seconds; `asked` is cumulative. A young breaker weighs all its life alike. */
   rate(asked: number, elapsedMs: number, memoryMs: number): number {
-    const more = (asked - this.#askedSeen) >>> 0;
+    const more = Math.max(0, asked - this.#askedSeen);
     this.#askedSeen = asked;
     if (elapsedMs <= 0) return this.#rate;
     this.#age += elapsedMs;

@@ -4,13 +4,38 @@
  */
 import type { Random } from "../../shared/clock.ts";
 import { decayed, nextOpenMs } from "./backoff.ts";
-import { Calls } from "./calls.ts";
-import { type Columns, clearRow, createColumns, growColumns } from "./columns.ts";
+import { CALL_EPOCH, CALL_QUANTUM, Calls, HANDLE, PLACE, TOKEN } from "./calls.ts";
+import {
+  BAD_EVIDENCE,
+  COUNTS,
+  Columns,
+  EPOCH,
+  FAILED,
+  FAILURE_EVIDENCE,
+  IGNORED_CALLS,
+  IN_FLIGHT,
+  LATE,
+  OUT,
+  QUANTUM,
+  RECENT,
+  REJECTED,
+  RELIEF,
+  SEEN_AT,
+  SLOW,
+  SLOW_FROM,
+  STATE,
+  SUCCEEDED,
+  TAG,
+  THRESHOLD,
+  TICK_AT,
+  TIMES,
+  WAKE_AT,
+} from "./columns.ts";
 import { Detail } from "./detail.ts";
 import type { EvidenceRule } from "./evidence.ts";
 import { EARLY_SHARE, UNHEALTHY } from "./health.ts";
 import { binOf } from "./histogram.ts";
-import { LatencyBaseline, NO_CALLS, consensus, pushRecent, slowFromMs } from "./latency.ts";
+import { LatencyBaseline, consensus, slowFromMs } from "./latency.ts";
 import {
   CLOSED,
   CONDITIONS,
@@ -46,15 +71,21 @@ export const REJECT_CLOCK = -7;
 export const ROW_BITS = 17;
 const ROW_MASK = (1 << ROW_BITS) - 1;
 const TICK_MS = 100;
-/** How long an answer may wait in a socket while our own process stood still. */
-const STANDSTILL_MS = 10;
 const RATE_MS = 3_000;
-const SEEN_OVERDUE = 1;
-const COUNTED = 2;
+/** Quanta of the census that make "slow", and how many of them pass at most while nobody looked. */
+const QUANTA = 3;
+const UNSEEN_QUANTA = 2;
 /** A probe may take longer: caches are cold. */
 const PROBE_PATIENCE = 2;
 const RAMP = [0.5, 0.75];
 const RAMP_CALLS = 8;
+/** Where traffic is thin a round of probes takes long; so fewer, of the permits, end it. */
+const THIN_SHARE = 0.3;
+/**
+ * Probes that may fail, of one more than succeeded: none as the first; 30 % of failures, which a closed breaker bears, pass a round of ten in half of
+ * the cases, 60 % in one of forty.
+ */
+const SETBACK_SHARE = 0.7;
 /** After a recovery the evidence starts here, of the threshold: good calls take it away, bad ones find it half done. */
 const PROBATION = 0.5;
 /** After so long an outage what was usual before it says nothing. */
@@ -75,262 +106,247 @@ export class Engine {
   readonly calls = new Calls();
   readonly details: (Detail | null)[] = [];
   readonly #modules: EngineModules;
+  #epochs = 0;
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(rows: number, modules: EngineModules) {
-    this.columns = createColumns(rows);
+    this.columns = new Columns(rows);
     this.#modules = modules;
   }
 
   // --- rows
 
-  grow(rows: number): void {
-    growColumns(this.columns, rows);
-  }
-
   begin(row: number, tag: number, policy: number, now: number): void {
     const c = this.columns;
-    const generation = c.generation[row] as number;
-    clearRow(c, row);
-    c.generation[row] = generation + 1;
-    c.tag[row] = tag;
+    c.clear(row);
+    c.counts[row * COUNTS + TAG] = tag;
     c.policy[row] = policy;
-    c.since[row] = now;
-    c.seenAt[row] = now;
-    c.tickAt[row] = now;
-    c.failedAt[row] = now;
+    c.times[row * TIMES + SEEN_AT] = now;
+    c.times[row * TIMES + TICK_AT] = now;
     c.health[row] = 1;
     this.details[row] = null;
-    this.#enter(row, CLOSED, now);
     this.adopt(row);
+    this.#begin(row, CLOSED, now);
   }
 
   /** Takes on a new policy: thresholds from now on, counts and state as they are. */
   adopt(row: number): void {
-    const c = this.columns;
-    c.slowFromMs[row] = this.#slowFrom(row);
-    c.threshold[row] = this.#thresholdOf(row);
+    const { times } = this.columns;
+    times[row * TIMES + RELIEF] = this.#modules.ruleOf(row).relief;
+    times[row * TIMES + SLOW_FROM] = this.#slowFrom(row);
+    times[row * TIMES + THRESHOLD] = this.#thresholdOf(row);
   }
 
   end(row: number): void {
-    const c = this.columns;
-    c.generation[row] = (c.generation[row] as number) + 1;
-    c.tag[row] = 0;
+    this.columns.counts[row * COUNTS + TAG] = 0;
+    this.columns.counts[row * COUNTS + EPOCH] = 0;
     this.details[row] = null;
   }
 
   // --- the call path
 
   tryAcquire(handle: number, now: number): number {
-    const c = this.columns;
+    const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
-    if (c.tag[row] !== handle || handle === 0) return REJECT_UNKNOWN;
+    const i = row * COUNTS;
+    if (counts[i + TAG] !== handle || handle === 0) return REJECT_UNKNOWN;
     if (now - now !== 0) return REJECT_CLOCK;
-    (c.asked[row] as number)++;
-    if (now >= (c.overdueAt[row] as number)) this.#census(row, now);
-    if (c.gate[row] !== CLOSED) {
-      const refusal = this.#gated(row, now);
+    const t = row * TIMES;
+    if (now >= (times[t + WAKE_AT] as number)) this.#wake(row, now);
+    if (counts[i + STATE] !== CLOSED) {
+      const refusal = counts[i + STATE] === OPEN ? REJECT_OPEN : this.#gated(row, now);
       if (refusal < 0) {
-        (c.rejected[row] as number)++;
-        c.seenAt[row] = now;
+        counts[i + REJECTED] = (counts[i + REJECTED] as number) + 1;
         return refusal;
       }
     }
+    times[t + SEEN_AT] = now;
     const calls = this.calls;
-    let slot = calls.take();
-    if (slot < 0) {
-      slot = this.#takeAfterSweep(now);
-      if (slot < 0) {
-        (c.rejected[row] as number)++;
-        return REJECT_FULL;
-      }
-    }
-    if (c.gate[row] === HALF_OPEN) (c.probes[row] as number)++;
-    calls.owner[slot] = row;
-    calls.startedAt[slot] = now;
-    calls.generation[slot] = c.generation[row] as number;
-    calls.marks[slot] = 0;
-    calls.next[slot] = -1;
-    const tail = c.tail[row] as number;
-    calls.previous[slot] = tail;
-    if (tail >= 0) calls.next[tail] = slot;
-    c.tail[row] = slot;
-    if ((c.cursor[row] as number) < 0) this.#watch(row, slot);
-    (c.inFlight[row] as number)++;
-    (c.requests[row] as number)++;
-    c.seenAt[row] = now;
-    return calls.tokenOf(slot);
+    const token = calls.take();
+    if (token === 0) return this.#full(handle, now);
+    const place = token & calls.mask;
+    const { places } = calls;
+    const p = place * PLACE;
+    const quantum = counts[i + QUANTUM] as number;
+    const out = i + OUT + (quantum & 3);
+    places[p + TOKEN] = token;
+    places[p + CALL_EPOCH] = counts[i + EPOCH] as number;
+    places[p + HANDLE] = handle;
+    places[p + CALL_QUANTUM] = quantum;
+    calls.startedAt[place] = now;
+    counts[out] = (counts[out] as number) + 1;
+    counts[i + IN_FLIGHT] = (counts[i + IN_FLIGHT] as number) + 1;
+    return token;
   }
 
   /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
   onResult(handle: number, token: number, outcome: number, latencyMs: number, at: number): boolean {
-    const c = this.columns;
+    const { counts, times } = this.columns;
+    const { places, mask } = this.calls;
+    const p = (token & mask) * PLACE;
+    if (places[p + TOKEN] !== token || places[p + HANDLE] !== handle || token <= 0) return false;
     const row = handle & ROW_MASK;
-    const calls = this.calls;
-    const slot = calls.slotOf(token);
-    if (slot < 0 || calls.owner[slot] !== row || c.tag[row] !== handle) return false;
-    const now = at - at === 0 ? at : (c.seenAt[row] as number);
-    const current = calls.generation[slot] === c.generation[row];
-    const counted = ((calls.marks[slot] as number) & COUNTED) !== 0;
-    if (current) this.#unlink(row, slot);
-    calls.give(slot);
-    (c.inFlight[row] as number)--;
-    c.seenAt[row] = now;
-    if (!current) {
-      (c.late[row] as number)++;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    places[p + TOKEN] = 0;
+    counts[i + IN_FLIGHT] = (counts[i + IN_FLIGHT] as number) - 1;
+    if (places[p + CALL_EPOCH] !== counts[i + EPOCH]) {
+      counts[i + LATE] = (counts[i + LATE] as number) + 1;
       return true;
     }
-    const state = c.state[row] as number;
+    const now = at - at === 0 ? at : (times[t + SEEN_AT] as number);
+    times[t + SEEN_AT] = now;
+    const quantum = places[p + CALL_QUANTUM] as number;
+    const counted = (counts[i + QUANTUM] as number) - quantum > QUANTA;
+    if (!counted) {
+      const out = i + OUT + (quantum & 3);
+      counts[out] = (counts[out] as number) - 1;
+    }
+    if (outcome === SUCCESS && counts[i + STATE] === CLOSED && latencyMs < (times[t + SLOW_FROM] as number)) {
+      counts[i + SUCCEEDED] = (counts[i + SUCCEEDED] as number) + 1;
+      counts[i + RECENT] = ((counts[i + RECENT] as number) << 1) & 0xff;
+      const bad = times[t + BAD_EVIDENCE] as number;
+      const failures = times[t + FAILURE_EVIDENCE] as number;
+      const relief = times[t + RELIEF] as number;
+      if (bad > 0) times[t + BAD_EVIDENCE] = bad > relief ? bad - relief : 0;
+      if (failures > 0) times[t + FAILURE_EVIDENCE] = failures > relief ? failures - relief : 0;
+    } else this.#unusual(row, outcome, latencyMs, now, counted);
+    const detail = this.details[row] as Detail | null;
+    if (detail !== null && outcome !== IGNORED) {
+      const { latencies } = detail;
+      const bin = binOf(latencyMs);
+      latencies[bin] = (latencies[bin] as number) + 1;
+    }
+    if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
+    return true;
+  }
+
+  /** All results but the quick success of a closed breaker. */
+  #unusual(row: number, outcome: number, latencyMs: number, now: number, counted: boolean): void {
+    const c = this.columns;
+    const { counts, times } = c;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    const state = counts[i + STATE] as number;
     if (state === HALF_OPEN) (c.probes[row] as number)--;
-    if (outcome === IGNORED) {
-      (c.ignored[row] as number)++;
-      return true;
-    }
-    const detail = this.details[row];
-    if (detail !== null && detail !== undefined) (detail.window.current[binOf(latencyMs)] as number)++;
-    if (outcome === SUCCESS) {
-      (c.successesTotal[row] as number)++;
-      const slow = latencyMs >= (c.slowFromMs[row] as number);
-      if (slow) (c.slow[row] as number)++;
+    if (outcome !== SUCCESS && outcome !== FAILURE) {
+      (counts[i + IGNORED_CALLS] as number)++;
+    } else if (outcome === SUCCESS) {
+      (counts[i + SUCCEEDED] as number)++;
+      const slowFrom = times[t + SLOW_FROM] as number;
+      const slow = !(latencyMs < slowFrom);
+      if (slow) (counts[i + SLOW] as number)++;
       if (state === CLOSED) {
-        const relief = this.#relief(row);
-        const failures = (c.failureEvidence[row] as number) - relief;
-        c.failureEvidence[row] = failures > 0 ? failures : 0;
-        if (slow) {
-          if (!counted) this.#note(row, now);
-          this.#weigh(row, now);
-        } else {
-          const bad = (c.badEvidence[row] as number) - relief;
-          c.badEvidence[row] = bad > 0 ? bad : 0;
-          c.recent[row] = pushRecent(c.recent[row] as number, 0);
-        }
-      } else if (state === HALF_OPEN) {
-        this.#probed(row, latencyMs < PROBE_PATIENCE * (c.slowFromMs[row] as number), now);
-      }
+        times[t + FAILURE_EVIDENCE] = Math.max(
+          0,
+          (times[t + FAILURE_EVIDENCE] as number) - (times[t + RELIEF] as number),
+        );
+        if (!counted) this.#note(row, now);
+        this.#weigh(row, now);
+      } else if (state === HALF_OPEN) this.#probed(row, latencyMs < PROBE_PATIENCE * slowFrom, now);
     } else {
-      (c.failures[row] as number)++;
-      c.failedAt[row] = now;
+      (counts[i + FAILED] as number)++;
       if (state === CLOSED) {
         if (!counted) this.#note(row, now);
-        (c.failureEvidence[row] as number)++;
-        if ((c.failureEvidence[row] as number) >= (c.threshold[row] as number)) this.#trip(row, now, "evidence");
+        (times[t + FAILURE_EVIDENCE] as number)++;
+        if ((times[t + FAILURE_EVIDENCE] as number) >= (times[t + THRESHOLD] as number))
+          this.#trip(row, now, "evidence");
         else this.#weigh(row, now);
       } else if (state === HALF_OPEN) this.#probed(row, false, now);
     }
-    if (now >= (c.tickAt[row] as number)) this.tick(row, now);
-    return true;
+  }
+
+  #full(handle: number, now: number): number {
+    if (now - this.#sweptAt >= 1_000 && this.sweep(now) > 0) return this.tryAcquire(handle, now);
+    const row = handle & ROW_MASK;
+    (this.columns.counts[row * COUNTS + REJECTED] as number)++;
+    if (this.columns.counts[row * COUNTS + STATE] === HALF_OPEN) (this.columns.probes[row] as number)--;
+    return REJECT_FULL;
   }
 
   // --- evidence
 
-  #relief(row: number): number {
-    return this.#modules.ruleOf(row).relief;
-  }
-
   #note(row: number, now: number): void {
-    const c = this.columns;
-    const before = c.badEvidence[row] as number;
-    if (before === 0) c.onsetAt[row] = now;
-    c.badEvidence[row] = Math.min(c.threshold[row] as number, before + 1);
-    c.recent[row] = pushRecent(c.recent[row] as number, 1);
+    const { counts, times, onsetAt } = this.columns;
+    const t = row * TIMES;
+    const before = times[t + BAD_EVIDENCE] as number;
+    if (before === 0) onsetAt[row] = now;
+    times[t + BAD_EVIDENCE] = Math.min(times[t + THRESHOLD] as number, before + 1);
+    counts[row * COUNTS + RECENT] = (((counts[row * COUNTS + RECENT] as number) << 1) | 1) & 0xff;
   }
 
   #weigh(row: number, now: number): void {
-    const c = this.columns;
-    if ((c.badEvidence[row] as number) < (c.threshold[row] as number)) return;
-    if (consensus(c.recent[row] as number)) this.#trip(row, now, "latency");
+    const { counts, times } = this.columns;
+    if ((times[row * TIMES + BAD_EVIDENCE] as number) < (times[row * TIMES + THRESHOLD] as number)) return;
+    if (consensus(counts[row * COUNTS + RECENT] as number)) this.#trip(row, now, "latency");
   }
 
   #trip(row: number, now: number, cause: "evidence" | "latency"): void {
-    const c = this.columns;
-    const most = Math.max(c.failureEvidence[row] as number, c.badEvidence[row] as number);
-    const early = (c.health[row] as number) < UNHEALTHY && most < this.#fullThreshold(row);
+    const { times, health } = this.columns;
+    const most = Math.max(times[row * TIMES + FAILURE_EVIDENCE] as number, times[row * TIMES + BAD_EVIDENCE] as number);
+    const early = (health[row] as number) < UNHEALTHY && most < this.#fullThreshold(row);
     this.details[row]?.predictor?.opened();
     this.transit(row, early ? "health" : cause, now);
   }
 
-  /** Counts the calls that are overdue. In half-open an overdue probe ends the round. */
-  #census(row: number, now: number): void {
-    const c = this.columns;
-    const calls = this.calls;
-    const state = c.state[row] as number;
-    const limit = this.#overdueAfter(row);
-    const stoodStill = now - (c.seenAt[row] as number) > Math.max(STANDSTILL_MS, limit / 2);
-    let held = false;
-    let slot = c.cursor[row] as number;
-    while (slot >= 0 && (calls.startedAt[slot] as number) + limit <= now) {
-      if (stoodStill && ((calls.marks[slot] as number) & SEEN_OVERDUE) === 0) {
-        held = true;
-        for (let at = slot; at >= 0; at = calls.next[at] as number) {
-          if ((calls.startedAt[at] as number) + limit > now) break;
-          calls.marks[at] = (calls.marks[at] as number) | SEEN_OVERDUE;
-        }
-        break;
-      }
-      calls.marks[slot] = (calls.marks[slot] as number) | COUNTED;
-      (c.overdue[row] as number)++;
-      slot = calls.next[slot] as number;
-      c.cursor[row] = slot;
-      if (state === HALF_OPEN) return this.transit(row, "probe_overdue", now);
-      if (state !== CLOSED) continue;
-      this.#note(row, now);
-      this.#weigh(row, now);
-      if (c.state[row] !== CLOSED) return;
+  /** What time alone changes: the quanta of the census go on, an open period ends. */
+  #wake(row: number, now: number): void {
+    const { counts, times } = this.columns;
+    const state = counts[row * COUNTS + STATE] as number;
+    if (state === OPEN) return this.transit(row, "period_over", now);
+    const t = row * TIMES;
+    const quantumMs = this.#overdueAfter(row) / QUANTA;
+    const due = Math.floor((now - (times[t + WAKE_AT] as number)) / quantumMs) + 1;
+    const steps = Math.min(due, UNSEEN_QUANTA);
+    times[t + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[t + WAKE_AT] as number) + steps * quantumMs;
+    for (let step = 0; step < steps; step++) {
+      const i = row * COUNTS;
+      const quantum = (counts[i + QUANTUM] as number) + 1;
+      counts[i + QUANTUM] = quantum;
+      const out = i + OUT + (quantum & 3);
+      const overdue = counts[out] as number;
+      counts[out] = 0;
+      if (overdue > 0 && this.#overdue(row, overdue, now)) return;
     }
-    c.holdUntil[row] = held ? now + STANDSTILL_MS : Number.NEGATIVE_INFINITY;
-    this.#watch(row, slot);
   }
 
-  #watch(row: number, slot: number): void {
-    const c = this.columns;
-    c.cursor[row] = slot;
-    if (slot < 0) {
-      c.overdueAt[row] = Number.POSITIVE_INFINITY;
-      return;
+  /** True where it changed the state. */
+  #overdue(row: number, calls: number, now: number): boolean {
+    const { counts, overdue } = this.columns;
+    overdue[row] = (overdue[row] as number) + calls;
+    const state = counts[row * COUNTS + STATE] as number;
+    if (state === HALF_OPEN) this.transit(row, "probe_overdue", now);
+    for (let call = 0; call < calls && counts[row * COUNTS + STATE] === CLOSED; call++) {
+      this.#note(row, now);
+      this.#weigh(row, now);
     }
-    const due = (this.calls.startedAt[slot] as number) + this.#overdueAfter(row);
-    const hold = c.holdUntil[row] as number;
-    c.overdueAt[row] = due > hold ? due : hold;
+    return counts[row * COUNTS + STATE] !== state;
   }
 
   #overdueAfter(row: number): number {
-    const c = this.columns;
-    const slowFrom = c.slowFromMs[row] as number;
-    return c.state[row] === HALF_OPEN ? PROBE_PATIENCE * slowFrom : slowFrom;
-  }
-
-  #unlink(row: number, slot: number): void {
-    const { next, previous } = this.calls;
-    const after = next[slot] as number;
-    const before = previous[slot] as number;
-    if (before >= 0) next[before] = after;
-    if (after >= 0) previous[after] = before;
-    else this.columns.tail[row] = before;
-    if (this.columns.cursor[row] === slot) this.#watch(row, after);
+    const slowFrom = this.columns.times[row * TIMES + SLOW_FROM] as number;
+    return this.columns.counts[row * COUNTS + STATE] === HALF_OPEN ? PROBE_PATIENCE * slowFrom : slowFrom;
   }
 
   // --- half-open
 
-  /** 0: passes. */
+  /** 0: passes. For all states but closed and open. */
   #gated(row: number, now: number): number {
     const c = this.columns;
-    if (now >= (c.tickAt[row] as number)) this.tick(row, now);
-    const forced = c.state[row] as number;
+    const forced = c.counts[row * COUNTS + STATE] as number;
     if (forced === FORCE_OPEN || forced === FORCE_CLOSE) this.#modules.expire(row, now);
-    if (c.state[row] === OPEN) {
-      const wait = (c.probeAt[row] as number) - now;
-      // A clock that went back must not keep it shut: no open period is longer than three caps.
-      if (wait > 3 * this.#modules.policyOf(row).resetTimeoutMs) c.probeAt[row] = now;
-      else if (wait > 0) return REJECT_OPEN;
-      this.transit(row, "period_over", now);
-    }
-    const state = c.state[row] as number;
+    const state = c.counts[row * COUNTS + STATE] as number;
     if (state === FORCE_OPEN) return REJECT_FORCED;
     if (state !== HALF_OPEN) return 0;
-    if (c.ramp[row] === 0) return (c.probes[row] as number) < this.permits(row) ? 0 : REJECT_PROBES;
-    const admitted = (c.admitted[row] as number) + (RAMP[(c.ramp[row] as number) - 1] ?? 1);
-    c.admitted[row] = admitted >= 1 ? admitted - 1 : admitted;
-    return admitted >= 1 ? 0 : REJECT_RAMP;
+    if (c.ramp[row] === 0) {
+      if ((c.probes[row] as number) >= this.permits(row)) return REJECT_PROBES;
+    } else {
+      const admitted = (c.admitted[row] as number) + (RAMP[(c.ramp[row] as number) - 1] ?? 1);
+      c.admitted[row] = admitted >= 1 ? admitted - 1 : admitted;
+      if (admitted < 1) return REJECT_RAMP;
+    }
+    (c.probes[row] as number)++;
+    return 0;
   }
 
   /** Probes that may be out: one, and one more for each that was good. */
@@ -350,14 +366,15 @@ export class Engine {
     const ramp = c.ramp[row] as number;
     if (!good) {
       (c.setbacks[row] as number)++;
-      const allowed = ramp === 0 ? (c.successes[row] as number) >> 2 : 1 + ((c.successes[row] as number) >> 2);
+      const allowed = Math.floor(SETBACK_SHARE * ((ramp === 0 ? 1 : 3) + (c.successes[row] as number)));
       if ((c.setbacks[row] as number) > allowed) this.transit(row, ramp === 0 ? "probe_failed" : "ramp_failed", now);
       return;
     }
     (c.successes[row] as number)++;
-    const needed = ramp === 0 ? this.#modules.policyOf(row).halfOpenCalls : RAMP_CALLS;
-    if ((c.successes[row] as number) < needed) return;
-    const dense = (c.rate[row] as number) >= this.#modules.policyOf(row).rampFromPerSecond;
+    const { halfOpenCalls, rampFromPerSecond } = this.#modules.policyOf(row);
+    const dense = (c.rate[row] as number) >= rampFromPerSecond;
+    const probes = dense ? halfOpenCalls : Math.ceil(halfOpenCalls * THIN_SHARE);
+    if ((c.successes[row] as number) < (ramp === 0 ? probes : RAMP_CALLS)) return;
     if (dense && ramp < RAMP.length) {
       c.ramp[row] = ramp + 1;
       c.successes[row] = 0;
@@ -372,62 +389,64 @@ export class Engine {
   /** Takes the way that the table has for `cause`, if it has one. */
   transit(row: number, cause: TransitionCause, now: number): void {
     const c = this.columns;
-    const from = c.state[row] as number;
+    const from = c.counts[row * COUNTS + STATE] as number;
     const name = TRANSITIONS[CONDITIONS[from] ?? "closed"][cause];
     if (name === undefined) return;
     const to = CONDITIONS.indexOf(name);
-    const closedFor = now - (c.since[row] as number);
-    if (to === OPEN) this.#planProbe(row, from === CLOSED ? closedFor : 0, now);
+    if (this.details[row]) this.tick(row, now);
+    if (to === OPEN) this.#planProbe(row, from === CLOSED ? now - (c.since[row] as number) : 0, now);
     this.#modules.onTransition(row, from, to, cause, now);
   }
 
   /** The state's own data, and a new epoch. Called by the owner once it took the evidence down, so that events tell what was before. */
   enter(row: number, to: number, from: number, now: number): void {
     const c = this.columns;
-    if (from === HALF_OPEN && to === OPEN) (c.openings[row] as number)++;
+    if (from === HALF_OPEN && to === OPEN) c.openings[row] = Math.min(0xffff, (c.openings[row] as number) + 1);
     else if (to === OPEN) c.openings[row] = 1;
     if (to === HALF_OPEN && now - (c.onsetAt[row] as number) > FORGET_BASELINE_MS) {
       const detail = this.details[row];
       if (detail) detail.baseline = new LatencyBaseline();
-      c.slowFromMs[row] = this.#slowFrom(row);
+      c.times[row * TIMES + SLOW_FROM] = this.#slowFrom(row);
     }
-    this.#enter(row, to, now);
+    this.#begin(row, to, now);
     if (from === HALF_OPEN && to === CLOSED) {
-      c.failureEvidence[row] = PROBATION * (c.threshold[row] as number);
-      c.badEvidence[row] = PROBATION * (c.threshold[row] as number);
+      const t = row * TIMES;
+      c.times[t + FAILURE_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
+      c.times[t + BAD_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
       c.onsetAt[row] = now;
     }
   }
 
-  #enter(row: number, to: number, now: number): void {
+  #begin(row: number, to: number, now: number): void {
     const c = this.columns;
-    c.state[row] = to;
-    c.gate[row] = to;
-    c.generation[row] = (c.generation[row] as number) + 1;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    this.#epochs = (this.#epochs + 1) | 0 || 1;
+    c.counts[i + STATE] = to;
+    c.counts[i + EPOCH] = this.#epochs;
+    c.counts[i + RECENT] = 0;
+    c.counts.fill(0, i + OUT, i + OUT + 4);
     c.since[row] = now;
-    c.tail[row] = -1;
     c.probes[row] = 0;
     c.successes[row] = 0;
     c.setbacks[row] = 0;
     c.ramp[row] = 0;
     c.admitted[row] = 0;
-    c.failureEvidence[row] = 0;
-    c.badEvidence[row] = 0;
-    c.recent[row] = NO_CALLS;
-    c.holdUntil[row] = Number.NEGATIVE_INFINITY;
-    this.#watch(row, -1);
+    c.times[t + FAILURE_EVIDENCE] = 0;
+    c.times[t + BAD_EVIDENCE] = 0;
+    c.times[t + WAKE_AT] = now + (to === OPEN ? (c.openMs[row] as number) : this.#overdueAfter(row) / QUANTA);
   }
 
   #planProbe(row: number, closedForMs: number, now: number): void {
     const c = this.columns;
     const policy = this.#modules.policyOf(row);
-    const left = decayed(c.backoffMs[row] as number, closedForMs);
+    const left = decayed(c.openMs[row] as number, closedForMs);
     const previous = left >= policy.firstOpenMs ? left : 0;
     const rate = c.rate[row] as number;
     const spacing = probeSpacingMs(now - (c.onsetAt[row] as number), rate);
     const period = nextOpenMs(policy, previous, rate, spacing, this.#modules.random);
-    c.backoffMs[row] = period;
-    c.probeAt[row] = now + probeAfterMs(c.threshold[row] as number, c.health[row] as number, period);
+    const threshold = c.times[row * TIMES + THRESHOLD] as number;
+    c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
   }
 
   // --- each 100 ms, when there is traffic
@@ -435,47 +454,52 @@ export class Engine {
   /** What is learnt from the window: rate, baseline, normal rate of errors, health, prediction. */
   tick(row: number, now: number): void {
     const c = this.columns;
-    const lastAt = (c.tickAt[row] as number) - TICK_MS;
-    c.tickAt[row] = now + TICK_MS;
+    const { counts, times } = c;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    const lastAt = (times[t + TICK_AT] as number) - TICK_MS;
+    times[t + TICK_AT] = now + TICK_MS;
     const policy = this.#modules.policyOf(row);
-    const completed = (c.successesTotal[row] as number) + (c.failures[row] as number);
-    const counts = {
-      completed,
-      failures: c.failures[row] as number,
-      slow: c.slow[row] as number,
-      rejected: c.rejected[row] as number,
-    };
-    let detail = this.details[row];
-    const made = detail === null || detail === undefined;
-    if (made) {
-      if (completed === 0) return;
-      detail = new Detail(now, { completed: 0, failures: 0, slow: 0, rejected: 0 }, policy.predictive);
+    const failures = (counts[i + FAILED] as number) >>> 0;
+    const completed = ((counts[i + SUCCEEDED] as number) >>> 0) + failures;
+    const slow = (counts[i + SLOW] as number) >>> 0;
+    const rejected = (counts[i + REJECTED] as number) >>> 0;
+    let detail = this.details[row] ?? null;
+    const elapsedMs = detail === null ? 0 : Math.max(1, now - lastAt);
+    if (detail === null) {
+      detail = new Detail(now, policy.predictive);
       this.details[row] = detail;
     }
-    if (detail === null || detail === undefined) return;
-    const asked = c.asked[row] as number;
-    const elapsedMs = made ? TICK_MS : Math.max(1, now - lastAt);
-    if (!made) c.rate[row] = detail.rate(asked, elapsedMs, RATE_MS);
-    else detail.rate(asked, 0, RATE_MS);
-    const state = c.state[row] as number;
+    c.rate[row] = detail.rate(this.asked(row), elapsedMs, RATE_MS);
+    const state = counts[i + STATE] as number;
+    const share = Math.min(1, (times[t + BAD_EVIDENCE] as number) / (times[t + THRESHOLD] as number));
     detail.look(
       {
         now,
-        elapsedMs,
-        counts,
-        bad: (c.failures[row] as number) + (c.slow[row] as number),
-        asked,
-        inFlight: c.inFlight[row] as number,
-        evidenceShare:
-          state === CLOSED ? (c.badEvidence[row] as number) / (c.threshold[row] as number) : state === OPEN ? 1 : 0,
+        elapsedMs: elapsedMs || TICK_MS,
+        counts: { completed, failures, slow, rejected },
+        asked: this.asked(row),
+        inFlight: counts[i + IN_FLIGHT] as number,
+        evidenceShare: state === OPEN ? 1 : share,
         toleratedRate: this.#modules.ruleOf(row).toleratedRate,
         allFactors: policy.health,
       },
       state === CLOSED,
     );
     c.health[row] = detail.health;
-    c.slowFromMs[row] = this.#slowFrom(row);
-    c.threshold[row] = this.#thresholdOf(row);
+    times[t + SLOW_FROM] = this.#slowFrom(row);
+    times[t + THRESHOLD] = this.#thresholdOf(row);
+  }
+
+  /** Calls that were let through, ever. */
+  requests(row: number): number {
+    const { counts, abandoned } = this.columns;
+    const sum = (at: number): number => (counts[row * COUNTS + at] as number) >>> 0;
+    return sum(SUCCEEDED) + sum(FAILED) + sum(IGNORED_CALLS) + sum(LATE) + sum(IN_FLIGHT) + (abandoned[row] as number);
+  }
+
+  asked(row: number): number {
+    return this.requests(row) + ((this.columns.counts[row * COUNTS + REJECTED] as number) >>> 0);
   }
 
   #slowFrom(row: number): number {
@@ -501,26 +525,24 @@ export class Engine {
   /** Takes back what is out for longer than its policy's `abandonMs`. Returns how many. */
   sweep(now: number): number {
     this.#sweptAt = now;
-    const { owner, startedAt, generation } = this.calls;
+    const { places, startedAt } = this.calls;
     const c = this.columns;
     let given = 0;
-    for (let slot = 0; slot < owner.length; slot++) {
-      const row = owner[slot] as number;
-      if (row < 0 || now - (startedAt[slot] as number) < this.#modules.policyOf(row).abandonMs) continue;
-      if (generation[slot] === c.generation[row]) {
-        this.#unlink(row, slot);
-        if (c.state[row] === HALF_OPEN) (c.probes[row] as number)--;
-      }
-      (c.inFlight[row] as number)--;
-      this.calls.give(slot);
+    for (let place = 0; place < startedAt.length; place++) {
+      const p = place * PLACE;
+      if (places[p + TOKEN] === 0) continue;
+      const row = (places[p + HANDLE] as number) & ROW_MASK;
+      if (now - (startedAt[place] as number) < this.#modules.policyOf(row).abandonMs) continue;
+      const i = row * COUNTS;
+      places[p + TOKEN] = 0;
+      (c.counts[i + IN_FLIGHT] as number)--;
+      (c.abandoned[row] as number)++;
       given++;
+      if (places[p + CALL_EPOCH] !== c.counts[i + EPOCH]) continue;
+      const quantum = places[p + CALL_QUANTUM] as number;
+      if ((c.counts[i + QUANTUM] as number) - quantum <= QUANTA) (c.counts[i + OUT + (quantum & 3)] as number)--;
+      if (c.counts[i + STATE] === HALF_OPEN) (c.probes[row] as number)--;
     }
     return given;
-  }
-
-  #takeAfterSweep(now: number): number {
-    if (now - this.#sweptAt < 1_000) return -1;
-    this.sweep(now);
-    return this.calls.take();
   }
 }

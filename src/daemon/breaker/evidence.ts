@@ -82,8 +82,13 @@ export function wilson(hits: number, calls: number, z = 1.96): Interval {
 export const HISTORY_POINTS = 100;
 /** Calls that one point stands for. */
 export const CALLS_PER_POINT = 16;
-/** What a healthy history asks for, of the base. Below it the step from no errors to the tolerated rate would open. */
-const LEAST_SCALE = 0.65;
+/** The newest points: 320 calls. What has been so for half of them is no incident, or it would have been found. */
+const NEWEST_POINTS = 20;
+/** What a healthy history asks for, of the base, where callers are few (each call that teaches is one of theirs), and where they are many. */
+const LEAST_SCALE = 0.5;
+const LEAST_SCALE_DENSE = 0.6;
+const FEW_PER_SECOND = 15;
+const MANY_PER_SECOND = 50;
 const MOST_SCALE = 2;
 
 /** The history of one breaker and the scale that follows from it. 100 points of a byte. */
@@ -107,7 +112,7 @@ export class AdaptiveThreshold {
   }
 
   /** Adds completed calls; a large batch is several points, so that history is counted in calls and not in time. */
-  add(bad: number, calls: number, toleratedRate: number): void {
+  add(bad: number, calls: number, toleratedRate: number, ratePerSecond: number): void {
     this.#bad += bad;
     this.#calls += calls;
     if (this.#calls < CALLS_PER_POINT) return;
@@ -116,15 +121,26 @@ export class AdaptiveThreshold {
     for (let i = 0; i < copies; i++) this.#push(value);
     this.#bad = 0;
     this.#calls = 0;
-    this.#scale = scaleOf(this.normalRate(), toleratedRate);
+    this.#scale = scaleOf(this.normalRate(), toleratedRate, ratePerSecond);
   }
 
-  /** The median of the history: the rate of bad calls that is normal here. */
+  /** The rate of bad calls that is normal here: the median of the history, or of its newest fifth where that is more. */
   normalRate(): number {
+    const newest = Math.min(NEWEST_POINTS, this.#length);
+    const points = [];
+    for (let back = 1; back <= newest; back++) {
+      points.push(this.#points[(this.#next - back + HISTORY_POINTS) % HISTORY_POINTS] ?? 0);
+    }
+    points.sort((a, b) => a - b);
+    const ofNewest = newest < NEWEST_POINTS ? 0 : (points[newest >> 1] ?? 0);
+    return Math.max(this.#median(), ofNewest) / 64;
+  }
+
+  #median(): number {
     let seen = 0;
     for (let value = 0; value <= 64; value++) {
       seen += this.#counts[value] ?? 0;
-      if (seen * 2 > this.#length) return value / 64;
+      if (seen * 2 > this.#length) return value;
     }
     return 0;
   }
@@ -154,9 +170,11 @@ export class AdaptiveThreshold {
   }
 }
 
-/** 0.65 where almost nothing is bad, 1 at half of the tolerated rate, 2 from the tolerated rate on. */
-export function scaleOf(normalRate: number, toleratedRate: number): number {
+/** 0.5 to 0.6 where almost nothing is bad, 1 at half of the tolerated rate, 2 from the tolerated rate on. */
+export function scaleOf(normalRate: number, toleratedRate: number, ratePerSecond: number): number {
   const share = toleratedRate === 0 ? 1 : normalRate / toleratedRate;
-  const scale = share < 0.5 ? LEAST_SCALE + (1 - LEAST_SCALE) * 2 * share : 1 + 2 * (share - 0.5);
+  const density = (ratePerSecond - FEW_PER_SECOND) / (MANY_PER_SECOND - FEW_PER_SECOND);
+  const least = LEAST_SCALE + (LEAST_SCALE_DENSE - LEAST_SCALE) * Math.min(1, Math.max(0, density));
+  const scale = share < 0.5 ? least + (1 - least) * 2 * share : 1 + 2 * (share - 0.5);
   return Math.min(MOST_SCALE, scale);
 }

@@ -3,15 +3,16 @@
  *
  *     baseline = the least of the medians of 30 s windows over 10 minutes
  *     slow     = latency ≥ min(slowCallMs, max(slowFloorMs, slowMultiplier · baseline))
- *     slow calls open when S (all bad calls, `evidence.ts`) reaches H and 7 of the last 10 calls were bad
+ *     slow calls open when S (all bad calls, `evidence.ts`) reaches H and 6 of the last 8 calls were bad
  *
  * Reason: a moving average as baseline learns a drift and never fires; the least median of ten minutes cannot be pulled up by an incident that is
  * younger. The consensus of 70 % keeps a slow tenth of otherwise good calls from opening: a slow upstream is worse than none only when it is slow
  * for almost everybody. `slowCallMs` (2 s, 5 s, 10 s by tier) holds whatever is usual.
  *
  * In-flight census: a call that is out for longer than "slow" is counted as bad there and then, once, not when its time-out ends: a hang is seen after the
- * baseline's multiple plus H calls. Two guards: the call must still be out a moment after it fell due when nobody looked in between (our own
- * process may have stood still, and its answer wait in the socket), and it is never counted twice.
+ * baseline's multiple plus H calls. Nothing is kept per call but the quantum it started in, a third of "slow"; each breaker counts what is still out
+ * of the last four quanta, and what is left of the oldest when a new one begins is overdue. While nobody looked, at most two quanta pass: our own
+ * process may have stood still, with the answers waiting in its sockets.
  */
 import type { BreakerPolicy } from "./policy.ts";
 import { quantileOf } from "./histogram.ts";
@@ -58,26 +59,11 @@ export function slowFromMs(policy: BreakerPolicy, baselineMs: number | null): nu
   return Math.min(policy.slowCallMs, Math.max(policy.slowFloorMs, policy.slowMultiplier * baselineMs));
 }
 
-/** The last ten calls as bits under a sentinel, newest lowest: 1 is bad. */
-export const NO_CALLS = 1;
-const RECENT = 10;
-const SENTINEL = 1 << RECENT;
-
-export function pushRecent(bits: number, bad: 0 | 1): number {
-  const next = (bits << 1) | bad;
-  return next >= SENTINEL << 1 ? (next & (SENTINEL - 1)) | SENTINEL : next;
-}
-
-/** True where at least 70 % of the last ten calls were bad; false of fewer than ten. */
+/** True where at least 70 % of the last eight calls were bad, of their bits. */
 export function consensus(bits: number): boolean {
-  if (bits < SENTINEL) return false;
-  let left = bits & (SENTINEL - 1);
   let bad = 0;
-  while (left !== 0) {
-    left &= left - 1;
-    bad++;
-  }
-  return bad >= 7;
+  for (let left = bits; left !== 0; left &= left - 1) bad++;
+  return bad >= 0.7 * 8;
 }
 
 function callsIn(slot: Uint32Array): number {

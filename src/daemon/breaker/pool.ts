@@ -6,6 +6,26 @@
  */
 import type { Clock, Random } from "../../shared/clock.ts";
 import { SprintError } from "../../shared/errors.ts";
+import {
+  BAD_EVIDENCE,
+  COUNTS,
+  FAILED,
+  FAILURE_EVIDENCE,
+  IGNORED_CALLS,
+  IN_FLIGHT,
+  LATE,
+  REJECTED,
+  SEEN_AT,
+  SLOW,
+  SLOW_FROM,
+  STATE,
+  SUCCEEDED,
+  TAG,
+  THRESHOLD,
+  TICK_AT,
+  TIMES,
+  WAKE_AT,
+} from "./columns.ts";
 import { Engine, REJECT_UNKNOWN, ROW_BITS, type OutcomeCode } from "./engine.ts";
 import { type EvidenceRule, callsPerFalseOpen, evidenceRule, wilson } from "./evidence.ts";
 import { Forces } from "./force.ts";
@@ -57,6 +77,7 @@ export class BreakerPool {
   readonly #rules: EvidenceRule[] = [];
   #spare: number[] = [];
   #seq = 0;
+  #tags = 0;
   #listenerErrors = 0;
   #stale = 0;
 
@@ -78,19 +99,19 @@ export class BreakerPool {
   open(key: string, policy: BreakerPolicy, now: number): number {
     checkTime(now);
     const known = this.#rows.get(key);
-    if (known !== undefined) return this.#engine.columns.tag[known] as number;
+    if (known !== undefined) return this.#count(known, TAG);
     const number = this.#policyNumber(policy);
     const row = this.#row();
-    const tag = ((this.#engine.columns.generation[row] as number) % MOST_TAGS) + 1;
+    const tag = (this.#tags++ % MOST_TAGS) + 1;
     this.#rows.set(key, row);
     this.#keys[row] = key;
     this.#engine.begin(row, (tag << ROW_BITS) | row, number, now);
-    return this.#engine.columns.tag[row] as number;
+    return this.#count(row, TAG);
   }
 
   handleOf(key: string): number | null {
     const row = this.#rows.get(key);
-    return row === undefined ? null : (this.#engine.columns.tag[row] as number);
+    return row === undefined ? null : this.#count(row, TAG);
   }
 
   keys(): readonly string[] {
@@ -128,7 +149,7 @@ export class BreakerPool {
     const abandoned = this.#engine.sweep(now);
     let evicted = 0;
     for (const [key, row] of this.#rows) {
-      if (now - (this.#engine.columns.seenAt[row] as number) >= this.#options.idleMs && this.evict(key)) evicted++;
+      if (now - this.#time(row, SEEN_AT) >= this.#options.idleMs && this.evict(key)) evicted++;
     }
     return { evicted, abandoned };
   }
@@ -155,7 +176,7 @@ export class BreakerPool {
 
   /** The state without a report, and without what time would change. */
   stateOf(handle: number): BreakerCondition {
-    return CONDITIONS[this.#engine.columns.state[this.#rowOf(handle)] as number] ?? "closed";
+    return CONDITIONS[this.#count(this.#rowOf(handle), STATE)] ?? "closed";
   }
 
   // --- operators
@@ -164,21 +185,21 @@ export class BreakerPool {
   forceOpen(handle: number, by: { owner: string; reason: string; forMs?: number }, now: number): void {
     const row = this.#rowOf(handle);
     this.#forces.hold(row, "open", by, now);
-    if (this.#engine.columns.state[row] !== FORCE_OPEN) this.#engine.transit(row, "force_open", now);
+    if (this.#count(row, STATE) !== FORCE_OPEN) this.#engine.transit(row, "force_open", now);
   }
 
   /** Everything passes until it is released, `forMs` is over, or `reset`. */
   forceClose(handle: number, by: { owner: string; reason: string; forMs?: number }, now: number): void {
     const row = this.#rowOf(handle);
     this.#forces.hold(row, "close", by, now);
-    const state = this.#engine.columns.state[row];
+    const state = this.#count(row, STATE);
     if (state !== FORCE_OPEN && state !== FORCE_CLOSE) this.#engine.transit(row, "force_close", now);
   }
 
   /** Ends what force holds it now. False where none does. */
   release(handle: number, now: number): boolean {
     const row = this.#rowOf(handle);
-    const state = this.#engine.columns.state[row];
+    const state = this.#count(row, STATE);
     if (state !== FORCE_OPEN && state !== FORCE_CLOSE) return false;
     this.#forces.release(row, state === FORCE_OPEN ? "open" : "close");
     this.#fall(row, now);
@@ -189,8 +210,8 @@ export class BreakerPool {
   reset(handle: number, now: number): void {
     const row = this.#rowOf(handle);
     this.#forces.clear(row);
-    this.#engine.columns.backoffMs[row] = 0;
-    if (this.#engine.columns.state[row] === CLOSED) this.#engine.enter(row, CLOSED, CLOSED, now);
+    this.#engine.columns.openMs[row] = 0;
+    if (this.#count(row, STATE) === CLOSED) this.#engine.enter(row, CLOSED, CLOSED, now);
     else this.#engine.transit(row, "reset", now);
   }
 
@@ -213,15 +234,15 @@ export class BreakerPool {
   report(handle: number, now: number): BreakerReport {
     const row = this.#rowOf(handle);
     this.#expire(row, now);
-    if (now >= (this.#engine.columns.tickAt[row] as number)) this.#engine.tick(row, now);
+    if (now >= this.#time(row, TICK_AT)) this.#engine.tick(row, now);
     const c = this.#engine.columns;
     const detail = this.#engine.details[row] ?? null;
     const rule = this.#rules[c.policy[row] as number] as EvidenceRule;
     const stats = detail?.window.stats() ?? null;
-    const open = c.state[row] === OPEN;
+    const open = this.#count(row, STATE) === OPEN;
     const normalRate = detail?.adaptive.normalRate() ?? 0;
     const health = c.health[row] as number;
-    const chance = open || c.state[row] === FORCE_OPEN ? this.#chance(row, now) : 1;
+    const chance = open || this.#count(row, STATE) === FORCE_OPEN ? this.#chance(row, now) : 1;
     return {
       name: this.#keys[row] as string,
       handle,
@@ -230,26 +251,26 @@ export class BreakerPool {
       health,
       failureRate: stats?.failureRate ?? null,
       failureRateRange: wilson((stats?.failureRate ?? 0) * (stats?.requests ?? 0), stats?.requests ?? 0),
-      failureThreshold: c.threshold[row] as number,
-      callsPerFalseOpen: callsPerFalseOpen(Math.max(normalRate, 0.01), c.threshold[row] as number, rule.relief),
+      failureThreshold: this.#time(row, THRESHOLD),
+      callsPerFalseOpen: callsPerFalseOpen(Math.max(normalRate, 0.01), this.#time(row, THRESHOLD), rule.relief),
       toleratedRate: rule.toleratedRate,
       slowRate: stats?.slowRate ?? null,
-      slowFromMs: c.slowFromMs[row] as number,
+      slowFromMs: this.#time(row, SLOW_FROM),
       rejectionRate: stats?.rejectionRate ?? null,
       latencyMs: stats?.latencyMs ?? { p50: null, p95: null, p99: null },
       trend: stats?.trend ?? 0,
       ratePerSecond: c.rate[row] as number,
-      requests: c.requests[row] as number,
-      successes: c.successesTotal[row] as number,
-      failures: c.failures[row] as number,
-      ignored: c.ignored[row] as number,
-      slow: c.slow[row] as number,
+      requests: this.#engine.requests(row),
+      successes: this.#total(row, SUCCEEDED),
+      failures: this.#total(row, FAILED),
+      ignored: this.#total(row, IGNORED_CALLS),
+      slow: this.#total(row, SLOW),
       overdue: c.overdue[row] as number,
-      rejected: c.rejected[row] as number,
-      late: c.late[row] as number,
-      inFlight: c.inFlight[row] as number,
+      rejected: this.#total(row, REJECTED),
+      late: this.#total(row, LATE),
+      inFlight: this.#count(row, IN_FLIGHT),
       recoveryProbability: chance,
-      nextAttemptAt: open ? (c.probeAt[row] as number) : null,
+      nextAttemptAt: open ? this.#time(row, WAKE_AT) : null,
       lastError: detail?.lastError ?? null,
       predictor: detail?.predictor?.record() ?? null,
     };
@@ -262,13 +283,13 @@ export class BreakerPool {
     const row = this.#rowOf(handle);
     this.#expire(row, now);
     const c = this.#engine.columns;
-    const state = c.state[row] as number;
+    const state = this.#count(row, STATE);
     return {
       version: 1,
       key: this.#keys[row] as string,
       state: state === OPEN || state === HALF_OPEN ? (CONDITIONS[state] as "open" | "half_open") : "closed",
-      probeInMs: state === OPEN ? Math.max(0, (c.probeAt[row] as number) - now) : 0,
-      backoffMs: c.backoffMs[row] as number,
+      probeInMs: state === OPEN ? Math.max(0, this.#time(row, WAKE_AT) - now) : 0,
+      backoffMs: c.openMs[row] as number,
       outageMs: state === CLOSED ? 0 : Math.max(0, now - (c.onsetAt[row] as number)),
       openings: c.openings[row] as number,
       forceOpen: this.#forces.remaining(row, "open", now),
@@ -286,9 +307,9 @@ export class BreakerPool {
     c.onsetAt[row] = now - state.outageMs;
     if (state.state !== "closed")
       this.#engine.transit(row, state.state === "open" ? "restored_open" : "restored_half_open", now);
-    c.openings[row] = state.openings;
-    c.backoffMs[row] = state.backoffMs;
-    if (state.state === "open") c.probeAt[row] = now + Math.min(state.probeInMs, policy.resetTimeoutMs);
+    c.openings[row] = Math.min(0xffff, state.openings);
+    c.openMs[row] = state.backoffMs;
+    if (state.state === "open") c.times[row * TIMES + WAKE_AT] = now + Math.min(state.probeInMs, policy.resetTimeoutMs);
     if (state.forceClose !== null) this.forceClose(handle, { ...state.forceClose }, now);
     if (state.forceOpen !== null) this.forceOpen(handle, { ...state.forceOpen }, now);
     return handle;
@@ -296,9 +317,21 @@ export class BreakerPool {
 
   // --- inside
 
+  #count(row: number, which: number): number {
+    return this.#engine.columns.counts[row * COUNTS + which] as number;
+  }
+
+  #total(row: number, which: number): number {
+    return this.#count(row, which) >>> 0;
+  }
+
+  #time(row: number, which: number): number {
+    return this.#engine.columns.times[row * TIMES + which] as number;
+  }
+
   #rowOf(handle: number): number {
     const row = handle & ((1 << ROW_BITS) - 1);
-    if (handle !== 0 && this.#engine.columns.tag[row] === handle) return row;
+    if (handle !== 0 && this.#count(row, TAG) === handle) return row;
     throw new SprintError(
       "SPRINT_BREAKER_UNKNOWN",
       `breaker: expected a handle that open() gave and that was not evicted, got ${handle}; open its key again`,
@@ -308,14 +341,14 @@ export class BreakerPool {
 
   #status(row: number, now: number): BreakerReport["status"] {
     const c = this.#engine.columns;
-    const state = CONDITIONS[c.state[row] as number] ?? "closed";
+    const state = CONDITIONS[this.#count(row, STATE)] ?? "closed";
     switch (state) {
       case "closed":
-        return { state, evidence: c.badEvidence[row] as number, threshold: c.threshold[row] as number };
+        return { state, evidence: this.#time(row, BAD_EVIDENCE), threshold: this.#time(row, THRESHOLD) };
       case "open":
         return {
           state,
-          probeAt: c.probeAt[row] as number,
+          probeAt: this.#time(row, WAKE_AT),
           openings: c.openings[row] as number,
           recoveryProbability: this.#chance(row, now),
         };
@@ -338,14 +371,14 @@ export class BreakerPool {
     const c = this.#engine.columns;
     return recoveryProbability({
       sinceMs: now - (c.since[row] as number),
-      failures: c.threshold[row] as number,
+      failures: this.#time(row, THRESHOLD),
       health: c.health[row] as number,
-      periodMs: Math.max(1, c.backoffMs[row] as number),
+      periodMs: Math.max(1, c.openMs[row] as number),
     });
   }
 
   #expire(row: number, now: number): void {
-    const state = this.#engine.columns.state[row];
+    const state = this.#count(row, STATE);
     if (state !== FORCE_OPEN && state !== FORCE_CLOSE) return;
     this.#forces.expire(row, now);
     this.#fall(row, now);
@@ -353,7 +386,7 @@ export class BreakerPool {
 
   /** To what the forces that are left ask for. */
   #fall(row: number, now: number): void {
-    const state = this.#engine.columns.state[row];
+    const state = this.#count(row, STATE);
     const close = this.#forces.of(row, "close") !== null;
     if (state === FORCE_OPEN && this.#forces.of(row, "open") === null) {
       this.#engine.transit(row, close ? "released_to_force_close" : "released", now);
@@ -367,7 +400,7 @@ export class BreakerPool {
     const transition: BreakerTransition = {
       seq: ++this.#seq,
       breaker: this.#keys[row] as string,
-      handle: c.tag[row] as number,
+      handle: this.#count(row, TAG),
       from: state(from),
       to: state(to),
       at: now,
@@ -376,15 +409,15 @@ export class BreakerPool {
       forced:
         to === FORCE_OPEN ? this.#forces.of(row, "open") : to === FORCE_CLOSE ? this.#forces.of(row, "close") : null,
       evidence: {
-        failures: c.failureEvidence[row] as number,
-        bad: c.badEvidence[row] as number,
-        threshold: c.threshold[row] as number,
-        slowFromMs: c.slowFromMs[row] as number,
-        inFlight: c.inFlight[row] as number,
+        failures: this.#time(row, FAILURE_EVIDENCE),
+        bad: this.#time(row, BAD_EVIDENCE),
+        threshold: this.#time(row, THRESHOLD),
+        slowFromMs: this.#time(row, SLOW_FROM),
+        inFlight: this.#count(row, IN_FLIGHT),
         ratePerSecond: c.rate[row] as number,
         health: c.health[row] as number,
         outageMs: to === OPEN ? now - (c.onsetAt[row] as number) : 0,
-        probeInMs: to === OPEN ? (c.probeAt[row] as number) - now : 0,
+        probeInMs: to === OPEN ? (c.openMs[row] as number) : 0,
       },
     };
     this.#engine.enter(row, to, from, now);
@@ -413,18 +446,17 @@ export class BreakerPool {
     const { capacity } = this.#options;
     const row = this.#keys.length;
     if (row < capacity) {
-      const rows = this.#engine.columns.tag.length;
-      if (row >= rows) this.#engine.grow(Math.min(capacity, rows + Math.min(GROWTH, rows)));
+      const rows = this.#engine.columns.rows;
+      if (row >= rows) this.#engine.columns.grow(Math.min(capacity, rows + Math.min(GROWTH, rows)));
       this.#keys.push(null);
       return row;
     }
-    const { seenAt } = this.#engine.columns;
     let oldest: string | null = null;
     let at = Number.POSITIVE_INFINITY;
     for (const [key, candidate] of this.#rows) {
-      if ((seenAt[candidate] as number) >= at || !this.#idle(candidate)) continue;
+      if (this.#time(candidate, SEEN_AT) >= at || !this.#idle(candidate)) continue;
       oldest = key;
-      at = seenAt[candidate] as number;
+      at = this.#time(candidate, SEEN_AT);
     }
     if (oldest !== null) this.evict(oldest);
     const freed = this.#spare.pop();
@@ -437,8 +469,7 @@ export class BreakerPool {
   }
 
   #idle(row: number): boolean {
-    const c = this.#engine.columns;
-    return c.state[row] === CLOSED && c.inFlight[row] === 0;
+    return this.#count(row, STATE) === CLOSED && this.#count(row, IN_FLIGHT) === 0;
   }
 }
 

@@ -16,6 +16,8 @@
  */
 const MOST_FAILURES = 20;
 const PROBE_FROM = 0.5;
+/** What is taken for the age of an outage that has just begun. */
+const YOUNG_MS = 5_000;
 
 export interface RecoveryInput {
   /** Since the last failure. */
@@ -48,5 +50,5 @@ export function probeAfterMs(failures: number, health: number, periodMs: number)
 /** Infinity where nobody asks: then the backoff alone decides. */
 export function probeSpacingMs(outageMs: number, ratePerSecond: number): number {
   if (ratePerSecond <= 0) return Number.POSITIVE_INFINITY;
-  return 1_000 * Math.sqrt((2 * Math.max(0, outageMs)) / 1_000 / ratePerSecond);
+  return 1_000 * Math.sqrt((2 * (YOUNG_MS + Math.max(0, outageMs))) / 1_000 / ratePerSecond);
 }
