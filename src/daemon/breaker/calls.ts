@@ -12,26 +12,20 @@ const TRIES = 64;
 /** Whole numbers of a place. */
 export const PLACE = 4;
 export const TOKEN = 0;
-export const CALL_EPOCH = 1;
-export const HANDLE = 2;
-export const CALL_QUANTUM = 3;
+export const HANDLE = 1;
+export const CALL_QUANTUM = 2;
 
 export class Calls {
   places = new Int32Array(FIRST_CALLS * PLACE);
   startedAt = new Float64Array(FIRST_CALLS);
   mask = FIRST_CALLS - 1;
   #last = 0;
-  #tries = 0;
 
   /** A token whose place is free, or 0 where too many calls are out. The caller fills the place. */
   take(): number {
     const token = this.#last === MOST_TOKEN ? 1 : this.#last + 1;
     this.#last = token;
-    if (this.places[(token & this.mask) * PLACE] === 0) {
-      this.#tries = 0;
-      return token;
-    }
-    return this.#takeNext();
+    return this.places[(token & this.mask) * PLACE] === 0 ? token : this.#takeNext();
   }
 
   /** How many are out. A count, for reports. */
@@ -42,18 +36,14 @@ export class Calls {
   }
 
   #takeNext(): number {
-    this.#tries++;
-    if (this.#tries < TRIES) return this.take();
-    this.#tries = 0;
-    if (this.mask + 1 < MOST_CALLS) {
+    for (let size = this.mask + 1; ; size = this.mask + 1) {
+      for (let tries = size < MOST_CALLS ? TRIES : size; tries > 0; tries--) {
+        this.#last = this.#last === MOST_TOKEN ? 1 : this.#last + 1;
+        if (this.places[(this.#last & this.mask) * PLACE] === 0) return this.#last;
+      }
+      if (size === MOST_CALLS) return 0;
       this.#grow();
-      return this.take();
     }
-    for (let places = 0; places <= this.mask; places++) {
-      this.#last = this.#last === MOST_TOKEN ? 1 : this.#last + 1;
-      if (this.places[(this.#last & this.mask) * PLACE] === 0) return this.#last;
-    }
-    return 0;
   }
 
   /** Tokens that had places of their own have so in twice the table. */

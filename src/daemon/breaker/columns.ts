@@ -6,35 +6,39 @@
 
 /** Whole numbers of a row, `counts`. */
 export const COUNTS = 16;
+/** The handle; -1 in a row without breaker. */
 export const TAG = 0;
 export const STATE = 1;
-/** The number of the present epoch, of no other breaker and no other time in this pool. */
-export const EPOCH = 2;
-export const IN_FLIGHT = 3;
+/** The running number of the census's quantum. Calls of earlier epochs have numbers below `EPOCH_START`. */
+export const QUANTUM = 2;
+export const EPOCH_START = 3;
+/** Calls that started in the present quantum and the three before and are still out. */
+export const OUT = 4;
+/** Calls that are out for longer, or since an earlier epoch. */
+export const LINGERING = 8;
 /** The last eight calls as bits, newest lowest: 1 is bad. */
-export const RECENT = 4;
-export const SUCCEEDED = 5;
-export const FAILED = 6;
-export const REJECTED = 7;
-export const SLOW = 8;
-export const LATE = 9;
-export const IGNORED_CALLS = 10;
-/** The running number of the census's quantum, and the calls that started in it and in the three before and are still out. */
-export const QUANTUM = 11;
-export const OUT = 12;
+export const RECENT = 9;
+export const SUCCEEDED = 10;
+export const FAILED = 11;
+export const REJECTED = 12;
+export const SLOW = 13;
+export const LATE = 14;
+export const IGNORED_CALLS = 15;
 
 /** Doubles of a row, `times`. */
 export const TIMES = 8;
 /** When time alone changes something: the quantum ends, or, while open, a probe is due. */
 export const WAKE_AT = 0;
+/** When the window is looked at next: not long after the last call. */
 export const TICK_AT = 1;
-export const SEEN_AT = 2;
-export const SLOW_FROM = 3;
+export const SLOW_FROM = 2;
 /** S of failures, S of all that was bad, H and w of `evidence.ts`. */
-export const FAILURE_EVIDENCE = 4;
-export const BAD_EVIDENCE = 5;
-export const THRESHOLD = 6;
-export const RELIEF = 7;
+export const FAILURE_EVIDENCE = 3;
+export const BAD_EVIDENCE = 4;
+export const THRESHOLD = 5;
+export const RELIEF = 6;
+/** `SLOW_FROM` while closed, below all latencies otherwise: a success that is quicker takes the short way. */
+export const QUICK_BELOW = 7;
 
 type Column = Uint8Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array;
 

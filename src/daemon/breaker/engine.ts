@@ -4,23 +4,23 @@
  */
 import type { Random } from "../../shared/clock.ts";
 import { decayed, nextOpenMs } from "./backoff.ts";
-import { CALL_EPOCH, CALL_QUANTUM, Calls, HANDLE, PLACE, TOKEN } from "./calls.ts";
+import { CALL_QUANTUM, Calls, HANDLE, PLACE, TOKEN } from "./calls.ts";
 import {
   BAD_EVIDENCE,
   COUNTS,
   Columns,
-  EPOCH,
+  EPOCH_START,
   FAILED,
   FAILURE_EVIDENCE,
   IGNORED_CALLS,
-  IN_FLIGHT,
   LATE,
+  LINGERING,
   OUT,
   QUANTUM,
+  QUICK_BELOW,
   RECENT,
   REJECTED,
   RELIEF,
-  SEEN_AT,
   SLOW,
   SLOW_FROM,
   STATE,
@@ -75,6 +75,8 @@ const RATE_MS = 3_000;
 /** Quanta of the census that make "slow", and how many of them pass at most while nobody looked. */
 const QUANTA = 3;
 const UNSEEN_QUANTA = 2;
+/** Beside the eight bits of `RECENT`. */
+const EVIDENCE_LEFT = 0x100;
 /** A probe may take longer: caches are cold. */
 const PROBE_PATIENCE = 2;
 const RAMP = [0.5, 0.75];
@@ -106,7 +108,6 @@ export class Engine {
   readonly calls = new Calls();
   readonly details: (Detail | null)[] = [];
   readonly #modules: EngineModules;
-  #epochs = 0;
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   constructor(rows: number, modules: EngineModules) {
@@ -121,7 +122,6 @@ export class Engine {
     c.clear(row);
     c.counts[row * COUNTS + TAG] = tag;
     c.policy[row] = policy;
-    c.times[row * TIMES + SEEN_AT] = now;
     c.times[row * TIMES + TICK_AT] = now;
     c.health[row] = 1;
     this.details[row] = null;
@@ -133,13 +133,12 @@ export class Engine {
   adopt(row: number): void {
     const { times } = this.columns;
     times[row * TIMES + RELIEF] = this.#modules.ruleOf(row).relief;
-    times[row * TIMES + SLOW_FROM] = this.#slowFrom(row);
+    this.#setSlowFrom(row);
     times[row * TIMES + THRESHOLD] = this.#thresholdOf(row);
   }
 
   end(row: number): void {
-    this.columns.counts[row * COUNTS + TAG] = 0;
-    this.columns.counts[row * COUNTS + EPOCH] = 0;
+    this.columns.counts[row * COUNTS + TAG] = -1;
     this.details[row] = null;
   }
 
@@ -149,99 +148,126 @@ export class Engine {
     const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
     const i = row * COUNTS;
-    if (counts[i + TAG] !== handle || handle === 0) return REJECT_UNKNOWN;
-    if (now - now !== 0) return REJECT_CLOCK;
-    const t = row * TIMES;
-    if (now >= (times[t + WAKE_AT] as number)) this.#wake(row, now);
-    if (counts[i + STATE] !== CLOSED) {
-      const refusal = counts[i + STATE] === OPEN ? REJECT_OPEN : this.#gated(row, now);
-      if (refusal < 0) {
+    if (counts[i + TAG] !== handle) return REJECT_UNKNOWN;
+    if (now < (times[row * TIMES + WAKE_AT] as number)) {
+      const state = counts[i + STATE];
+      if (state === CLOSED) return this.#admit(handle, now);
+      if (state === OPEN) {
         counts[i + REJECTED] = (counts[i + REJECTED] as number) + 1;
-        return refusal;
+        return REJECT_OPEN;
       }
     }
-    times[t + SEEN_AT] = now;
-    const calls = this.calls;
+    return this.#ask(handle, now);
+  }
+
+  /** The same where time changed something, or the state is neither closed nor open. */
+  #ask(handle: number, now: number): number {
+    if (now - now !== 0) return REJECT_CLOCK;
+    const { counts, times } = this.columns;
+    const row = handle & ROW_MASK;
+    if (now >= (times[row * TIMES + WAKE_AT] as number)) this.#wake(row, now);
+    const refusal = this.#gated(row, now);
+    if (refusal === 0) return this.#admit(handle, now);
+    (counts[row * COUNTS + REJECTED] as number)++;
+    return refusal;
+  }
+
+  #admit(handle: number, now: number): number {
+    if (now - now !== 0) return REJECT_CLOCK;
+    const { counts } = this.columns;
+    const { calls } = this;
     const token = calls.take();
     if (token === 0) return this.#full(handle, now);
-    const place = token & calls.mask;
     const { places } = calls;
+    const place = token & calls.mask;
     const p = place * PLACE;
+    const i = (handle & ROW_MASK) * COUNTS;
     const quantum = counts[i + QUANTUM] as number;
-    const out = i + OUT + (quantum & 3);
     places[p + TOKEN] = token;
-    places[p + CALL_EPOCH] = counts[i + EPOCH] as number;
     places[p + HANDLE] = handle;
     places[p + CALL_QUANTUM] = quantum;
     calls.startedAt[place] = now;
+    const out = i + OUT + (quantum & 3);
     counts[out] = (counts[out] as number) + 1;
-    counts[i + IN_FLIGHT] = (counts[i + IN_FLIGHT] as number) + 1;
     return token;
   }
 
   /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
-  onResult(handle: number, token: number, outcome: number, latencyMs: number, at: number): boolean {
+  onResult(handle: number, token: number, outcome: number, latencyMs: number, now: number): boolean {
     const { counts, times } = this.columns;
     const { places, mask } = this.calls;
     const p = (token & mask) * PLACE;
-    if (places[p + TOKEN] !== token || places[p + HANDLE] !== handle || token <= 0) return false;
+    if (places[p + TOKEN] !== token || places[p + HANDLE] !== handle || token === 0) return false;
     const row = handle & ROW_MASK;
     const i = row * COUNTS;
     const t = row * TIMES;
-    places[p + TOKEN] = 0;
-    counts[i + IN_FLIGHT] = (counts[i + IN_FLIGHT] as number) - 1;
-    if (places[p + CALL_EPOCH] !== counts[i + EPOCH]) {
-      counts[i + LATE] = (counts[i + LATE] as number) + 1;
-      return true;
-    }
-    const now = at - at === 0 ? at : (times[t + SEEN_AT] as number);
-    times[t + SEEN_AT] = now;
     const quantum = places[p + CALL_QUANTUM] as number;
-    const counted = (counts[i + QUANTUM] as number) - quantum > QUANTA;
-    if (!counted) {
+    const age = ((counts[i + QUANTUM] as number) - quantum) | 0;
+    places[p + TOKEN] = 0;
+    if (outcome === SUCCESS && latencyMs < (times[t + QUICK_BELOW] as number) && age <= QUANTA) {
       const out = i + OUT + (quantum & 3);
       counts[out] = (counts[out] as number) - 1;
-    }
-    if (outcome === SUCCESS && counts[i + STATE] === CLOSED && latencyMs < (times[t + SLOW_FROM] as number)) {
       counts[i + SUCCEEDED] = (counts[i + SUCCEEDED] as number) + 1;
-      counts[i + RECENT] = ((counts[i + RECENT] as number) << 1) & 0xff;
-      const bad = times[t + BAD_EVIDENCE] as number;
-      const failures = times[t + FAILURE_EVIDENCE] as number;
-      const relief = times[t + RELIEF] as number;
-      if (bad > 0) times[t + BAD_EVIDENCE] = bad > relief ? bad - relief : 0;
-      if (failures > 0) times[t + FAILURE_EVIDENCE] = failures > relief ? failures - relief : 0;
-    } else this.#unusual(row, outcome, latencyMs, now, counted);
-    const detail = this.details[row] as Detail | null;
-    if (detail !== null && outcome !== IGNORED) {
-      const { latencies } = detail;
+      if (counts[i + RECENT] !== 0) this.#good(row);
+    } else if (!this.#unusual(row, outcome, latencyMs, now, quantum)) return true;
+    const detail = this.details[row];
+    if (detail) {
       const bin = binOf(latencyMs);
-      latencies[bin] = (latencies[bin] as number) + 1;
+      detail.latencies[bin] = (detail.latencies[bin] as number) + 1;
     }
     if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
     return true;
   }
 
-  /** All results but the quick success of a closed breaker. */
-  #unusual(row: number, outcome: number, latencyMs: number, now: number, counted: boolean): void {
+  /** A good call among bad ones. */
+  #good(row: number): void {
+    const { counts, times } = this.columns;
+    const before = counts[row * COUNTS + RECENT] as number;
+    const still = (times[row * TIMES + BAD_EVIDENCE] as number) > 0;
+    // The bits keep a mark while evidence is left, so that they alone tell whether there is anything to do.
+    counts[row * COUNTS + RECENT] = ((before << 1) & 0xff) | (still ? EVIDENCE_LEFT : 0);
+    if (still) this.#relieve(row * TIMES);
+  }
+
+  #relieve(t: number): void {
+    const { times } = this.columns;
+    const relief = times[t + RELIEF] as number;
+    times[t + BAD_EVIDENCE] = Math.max(0, (times[t + BAD_EVIDENCE] as number) - relief);
+    times[t + FAILURE_EVIDENCE] = Math.max(0, (times[t + FAILURE_EVIDENCE] as number) - relief);
+  }
+
+  /** All results but the quick success of a closed breaker. False where there is nothing to learn from it. */
+  #unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean {
     const c = this.columns;
     const { counts, times } = c;
     const i = row * COUNTS;
     const t = row * TIMES;
+    const now = at - at === 0 ? at : (times[t + TICK_AT] as number) - TICK_MS;
+    const late = (((counts[i + EPOCH_START] as number) - quantum) | 0) > 0;
+    const counted = (((counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA;
+    const cell = i + (counted ? LINGERING : OUT + (quantum & 3));
+    (counts[cell] as number)--;
+    if (late) {
+      (counts[i + LATE] as number)++;
+      return false;
+    }
     const state = counts[i + STATE] as number;
     if (state === HALF_OPEN) (c.probes[row] as number)--;
     if (outcome !== SUCCESS && outcome !== FAILURE) {
       (counts[i + IGNORED_CALLS] as number)++;
-    } else if (outcome === SUCCESS) {
+      return false;
+    }
+    if (outcome === SUCCESS) {
       (counts[i + SUCCEEDED] as number)++;
       const slowFrom = times[t + SLOW_FROM] as number;
       const slow = !(latencyMs < slowFrom);
       if (slow) (counts[i + SLOW] as number)++;
       if (state === CLOSED) {
-        times[t + FAILURE_EVIDENCE] = Math.max(
-          0,
-          (times[t + FAILURE_EVIDENCE] as number) - (times[t + RELIEF] as number),
-        );
-        if (!counted) this.#note(row, now);
+        const bad = times[t + BAD_EVIDENCE] as number;
+        this.#relieve(t);
+        if (slow) times[t + BAD_EVIDENCE] = bad;
+        else counts[i + RECENT] = (((counts[i + RECENT] as number) << 1) & 0xff) | EVIDENCE_LEFT;
+        if (slow && !counted) this.#note(row, now);
         this.#weigh(row, now);
       } else if (state === HALF_OPEN) this.#probed(row, latencyMs < PROBE_PATIENCE * slowFrom, now);
     } else {
@@ -254,6 +280,7 @@ export class Engine {
         else this.#weigh(row, now);
       } else if (state === HALF_OPEN) this.#probed(row, false, now);
     }
+    return true;
   }
 
   #full(handle: number, now: number): number {
@@ -272,13 +299,13 @@ export class Engine {
     const before = times[t + BAD_EVIDENCE] as number;
     if (before === 0) onsetAt[row] = now;
     times[t + BAD_EVIDENCE] = Math.min(times[t + THRESHOLD] as number, before + 1);
-    counts[row * COUNTS + RECENT] = (((counts[row * COUNTS + RECENT] as number) << 1) | 1) & 0xff;
+    counts[row * COUNTS + RECENT] = ((((counts[row * COUNTS + RECENT] as number) << 1) | 1) & 0xff) | EVIDENCE_LEFT;
   }
 
   #weigh(row: number, now: number): void {
     const { counts, times } = this.columns;
     if ((times[row * TIMES + BAD_EVIDENCE] as number) < (times[row * TIMES + THRESHOLD] as number)) return;
-    if (consensus(counts[row * COUNTS + RECENT] as number)) this.#trip(row, now, "latency");
+    if (consensus((counts[row * COUNTS + RECENT] as number) & 0xff)) this.#trip(row, now, "latency");
   }
 
   #trip(row: number, now: number, cause: "evidence" | "latency"): void {
@@ -295,17 +322,18 @@ export class Engine {
     const state = counts[row * COUNTS + STATE] as number;
     if (state === OPEN) return this.transit(row, "period_over", now);
     const t = row * TIMES;
-    const quantumMs = this.#overdueAfter(row) / QUANTA;
+    const quantumMs = this.#quantumMs(row);
     const due = Math.floor((now - (times[t + WAKE_AT] as number)) / quantumMs) + 1;
     const steps = Math.min(due, UNSEEN_QUANTA);
     times[t + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[t + WAKE_AT] as number) + steps * quantumMs;
     for (let step = 0; step < steps; step++) {
       const i = row * COUNTS;
-      const quantum = (counts[i + QUANTUM] as number) + 1;
+      const quantum = ((counts[i + QUANTUM] as number) + 1) | 0;
       counts[i + QUANTUM] = quantum;
       const out = i + OUT + (quantum & 3);
       const overdue = counts[out] as number;
       counts[out] = 0;
+      counts[i + LINGERING] = (counts[i + LINGERING] as number) + overdue;
       if (overdue > 0 && this.#overdue(row, overdue, now)) return;
     }
   }
@@ -323,9 +351,10 @@ export class Engine {
     return counts[row * COUNTS + STATE] !== state;
   }
 
-  #overdueAfter(row: number): number {
+  #quantumMs(row: number): number {
     const slowFrom = this.columns.times[row * TIMES + SLOW_FROM] as number;
-    return this.columns.counts[row * COUNTS + STATE] === HALF_OPEN ? PROBE_PATIENCE * slowFrom : slowFrom;
+    const half = this.columns.counts[row * COUNTS + STATE] === HALF_OPEN;
+    return Math.max(1, ((half ? PROBE_PATIENCE : 1) * slowFrom) / QUANTA);
   }
 
   // --- half-open
@@ -406,13 +435,14 @@ export class Engine {
     if (to === HALF_OPEN && now - (c.onsetAt[row] as number) > FORGET_BASELINE_MS) {
       const detail = this.details[row];
       if (detail) detail.baseline = new LatencyBaseline();
-      c.times[row * TIMES + SLOW_FROM] = this.#slowFrom(row);
+      this.#setSlowFrom(row);
     }
     this.#begin(row, to, now);
     if (from === HALF_OPEN && to === CLOSED) {
       const t = row * TIMES;
       c.times[t + FAILURE_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
       c.times[t + BAD_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
+      c.counts[row * COUNTS + RECENT] = EVIDENCE_LEFT;
       c.onsetAt[row] = now;
     }
   }
@@ -421,11 +451,13 @@ export class Engine {
     const c = this.columns;
     const i = row * COUNTS;
     const t = row * TIMES;
-    this.#epochs = (this.#epochs + 1) | 0 || 1;
     c.counts[i + STATE] = to;
-    c.counts[i + EPOCH] = this.#epochs;
+    // All that is out belongs to an earlier epoch now, and lingers.
+    c.counts[i + LINGERING] = this.inFlight(row);
+    c.counts.fill(0, i + OUT, i + OUT + QUANTA + 1);
+    c.counts[i + QUANTUM] = ((c.counts[i + QUANTUM] as number) + QUANTA + 1) | 0;
+    c.counts[i + EPOCH_START] = c.counts[i + QUANTUM] as number;
     c.counts[i + RECENT] = 0;
-    c.counts.fill(0, i + OUT, i + OUT + 4);
     c.since[row] = now;
     c.probes[row] = 0;
     c.successes[row] = 0;
@@ -434,7 +466,8 @@ export class Engine {
     c.admitted[row] = 0;
     c.times[t + FAILURE_EVIDENCE] = 0;
     c.times[t + BAD_EVIDENCE] = 0;
-    c.times[t + WAKE_AT] = now + (to === OPEN ? (c.openMs[row] as number) : this.#overdueAfter(row) / QUANTA);
+    this.#setSlowFrom(row);
+    c.times[t + WAKE_AT] = now + (to === OPEN ? (c.openMs[row] as number) : this.#quantumMs(row));
   }
 
   #planProbe(row: number, closedForMs: number, now: number): void {
@@ -479,7 +512,7 @@ export class Engine {
         elapsedMs: elapsedMs || TICK_MS,
         counts: { completed, failures, slow, rejected },
         asked: this.asked(row),
-        inFlight: counts[i + IN_FLIGHT] as number,
+        inFlight: this.inFlight(row),
         evidenceShare: state === OPEN ? 1 : share,
         toleratedRate: this.#modules.ruleOf(row).toleratedRate,
         allFactors: policy.health,
@@ -487,24 +520,37 @@ export class Engine {
       state === CLOSED,
     );
     c.health[row] = detail.health;
-    times[t + SLOW_FROM] = this.#slowFrom(row);
+    this.#setSlowFrom(row);
     times[t + THRESHOLD] = this.#thresholdOf(row);
+  }
+
+  inFlight(row: number): number {
+    const { counts } = this.columns;
+    let sum = counts[row * COUNTS + LINGERING] as number;
+    for (let at = 0; at <= QUANTA; at++) sum += counts[row * COUNTS + OUT + at] as number;
+    return sum;
   }
 
   /** Calls that were let through, ever. */
   requests(row: number): number {
     const { counts, abandoned } = this.columns;
     const sum = (at: number): number => (counts[row * COUNTS + at] as number) >>> 0;
-    return sum(SUCCEEDED) + sum(FAILED) + sum(IGNORED_CALLS) + sum(LATE) + sum(IN_FLIGHT) + (abandoned[row] as number);
+    return (
+      sum(SUCCEEDED) + sum(FAILED) + sum(IGNORED_CALLS) + sum(LATE) + this.inFlight(row) + (abandoned[row] as number)
+    );
   }
 
   asked(row: number): number {
     return this.requests(row) + ((this.columns.counts[row * COUNTS + REJECTED] as number) >>> 0);
   }
 
-  #slowFrom(row: number): number {
+  #setSlowFrom(row: number): void {
+    const { times, counts } = this.columns;
     const policy = this.#modules.policyOf(row);
-    return policy.latency ? slowFromMs(policy, this.details[row]?.baseline.value() ?? null) : policy.slowCallMs;
+    const learnt = policy.latency ? (this.details[row]?.baseline.value() ?? null) : null;
+    const from = slowFromMs(policy, learnt);
+    times[row * TIMES + SLOW_FROM] = from;
+    times[row * TIMES + QUICK_BELOW] = counts[row * COUNTS + STATE] === CLOSED ? from : Number.NEGATIVE_INFINITY;
   }
 
   #fullThreshold(row: number): number {
@@ -535,13 +581,13 @@ export class Engine {
       if (now - (startedAt[place] as number) < this.#modules.policyOf(row).abandonMs) continue;
       const i = row * COUNTS;
       places[p + TOKEN] = 0;
-      (c.counts[i + IN_FLIGHT] as number)--;
       (c.abandoned[row] as number)++;
       given++;
-      if (places[p + CALL_EPOCH] !== c.counts[i + EPOCH]) continue;
       const quantum = places[p + CALL_QUANTUM] as number;
-      if ((c.counts[i + QUANTUM] as number) - quantum <= QUANTA) (c.counts[i + OUT + (quantum & 3)] as number)--;
-      if (c.counts[i + STATE] === HALF_OPEN) (c.probes[row] as number)--;
+      const lingers = (((c.counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA;
+      (c.counts[i + (lingers ? LINGERING : OUT + (quantum & 3))] as number)--;
+      const late = (((c.counts[i + EPOCH_START] as number) - quantum) | 0) > 0;
+      if (!late && c.counts[i + STATE] === HALF_OPEN) (c.probes[row] as number)--;
     }
     return given;
   }

@@ -12,10 +12,8 @@ import {
   FAILED,
   FAILURE_EVIDENCE,
   IGNORED_CALLS,
-  IN_FLIGHT,
   LATE,
   REJECTED,
-  SEEN_AT,
   SLOW,
   SLOW_FROM,
   STATE,
@@ -149,7 +147,7 @@ export class BreakerPool {
     const abandoned = this.#engine.sweep(now);
     let evicted = 0;
     for (const [key, row] of this.#rows) {
-      if (now - this.#time(row, SEEN_AT) >= this.#options.idleMs && this.evict(key)) evicted++;
+      if (now - this.#time(row, TICK_AT) >= this.#options.idleMs && this.evict(key)) evicted++;
     }
     return { evicted, abandoned };
   }
@@ -177,6 +175,12 @@ export class BreakerPool {
   /** The state without a report, and without what time would change. */
   stateOf(handle: number): BreakerCondition {
     return CONDITIONS[this.#count(this.#rowOf(handle), STATE)] ?? "closed";
+  }
+
+  /** When a probe is let through, monotonic ms; null unless it is open. */
+  probeAt(handle: number): number | null {
+    const row = this.#rowOf(handle);
+    return this.#count(row, STATE) === OPEN ? this.#time(row, WAKE_AT) : null;
   }
 
   // --- operators
@@ -268,7 +272,7 @@ export class BreakerPool {
       overdue: c.overdue[row] as number,
       rejected: this.#total(row, REJECTED),
       late: this.#total(row, LATE),
-      inFlight: this.#count(row, IN_FLIGHT),
+      inFlight: this.#engine.inFlight(row),
       recoveryProbability: chance,
       nextAttemptAt: open ? this.#time(row, WAKE_AT) : null,
       lastError: detail?.lastError ?? null,
@@ -331,7 +335,7 @@ export class BreakerPool {
 
   #rowOf(handle: number): number {
     const row = handle & ((1 << ROW_BITS) - 1);
-    if (handle !== 0 && this.#count(row, TAG) === handle) return row;
+    if (this.#count(row, TAG) === handle) return row;
     throw new SprintError(
       "SPRINT_BREAKER_UNKNOWN",
       `breaker: expected a handle that open() gave and that was not evicted, got ${handle}; open its key again`,
@@ -413,7 +417,7 @@ export class BreakerPool {
         bad: this.#time(row, BAD_EVIDENCE),
         threshold: this.#time(row, THRESHOLD),
         slowFromMs: this.#time(row, SLOW_FROM),
-        inFlight: this.#count(row, IN_FLIGHT),
+        inFlight: this.#engine.inFlight(row),
         ratePerSecond: c.rate[row] as number,
         health: c.health[row] as number,
         outageMs: to === OPEN ? now - (c.onsetAt[row] as number) : 0,
@@ -454,9 +458,9 @@ export class BreakerPool {
     let oldest: string | null = null;
     let at = Number.POSITIVE_INFINITY;
     for (const [key, candidate] of this.#rows) {
-      if (this.#time(candidate, SEEN_AT) >= at || !this.#idle(candidate)) continue;
+      if (this.#time(candidate, TICK_AT) >= at || !this.#idle(candidate)) continue;
       oldest = key;
-      at = this.#time(candidate, SEEN_AT);
+      at = this.#time(candidate, TICK_AT);
     }
     if (oldest !== null) this.evict(oldest);
     const freed = this.#spare.pop();
@@ -469,7 +473,7 @@ export class BreakerPool {
   }
 
   #idle(row: number): boolean {
-    return this.#count(row, STATE) === CLOSED && this.#count(row, IN_FLIGHT) === 0;
+    return this.#count(row, STATE) === CLOSED && this.#engine.inFlight(row) === 0;
   }
 }
 
