@@ -8,7 +8,7 @@ import { type Tier } from "../../src/shared/tier.ts";
 import { seededRandom } from "../../src/shared/clock.ts";
 import { policyOf, type BreakerPolicy } from "../../src/daemon/breaker/policy.ts";
 import { BreakerPool } from "../../src/daemon/breaker/pool.ts";
-import { FAILURE, SUCCESS } from "../../src/daemon/breaker/engine.ts";
+import { FAILURE, SUCCESS } from "../../src/daemon/breaker/codes.ts";
 
 export interface Subject {
   /** Runs `fn` or rejects. */

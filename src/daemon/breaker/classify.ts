@@ -2,7 +2,7 @@
  * What an error says about the one who was asked. The breaker has no opinion; these are for its callers. FAILURE: it did not do its work. SUCCESS: it
  * did, and the answer is that the question was wrong. IGNORED: it says nothing about it.
  */
-import { FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "./engine.ts";
+import { FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "./codes.ts";
 
 /** Every rejection is a failure, only an abort by the caller is nobody's fault. */
 export function failureOutcome(error: unknown): OutcomeCode {

@@ -2,13 +2,21 @@
  * The core: admission and result of every breaker of a pool, over columns of numbers. No timers: what time changes is computed when somebody asks.
  * No allocation on the way through; what is rare (a look at the window each 100 ms, a transition) is in methods of its own.
  */
-import type { Random } from "../../shared/clock.ts";
-import { decayed, nextOpenMs } from "./backoff.ts";
 import { CALL_QUANTUM, Calls, HANDLE, PLACE, TOKEN } from "./calls.ts";
+import {
+  SUCCESS,
+  FAILURE,
+  REJECT_OPEN,
+  REJECT_PROBES,
+  REJECT_RAMP,
+  REJECT_FORCED,
+  REJECT_FULL,
+  REJECT_UNKNOWN,
+  REJECT_CLOCK,
+} from "./codes.ts";
 import {
   BAD_EVIDENCE,
   COUNTS,
-  Columns,
   EPOCH_START,
   FAILED,
   FAILURE_EVIDENCE,
@@ -31,54 +39,16 @@ import {
   TIMES,
   WAKE_AT,
 } from "./columns.ts";
-import { Detail } from "./detail.ts";
-import type { EvidenceRule } from "./evidence.ts";
-import { EARLY_SHARE, UNHEALTHY } from "./health.ts";
+import { EVIDENCE_LEFT, Epochs, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
+import { UNHEALTHY } from "./health.ts";
 import { binOf } from "./histogram.ts";
-import { LatencyBaseline, consensus, slowFromMs } from "./latency.ts";
-import {
-  CLOSED,
-  CONDITIONS,
-  FORCE_CLOSE,
-  FORCE_OPEN,
-  HALF_OPEN,
-  OPEN,
-  TRANSITIONS,
-  type TransitionCause,
-} from "./machine.ts";
-import type { BreakerPolicy } from "./policy.ts";
-import { PREDICTOR_SHARE } from "./predictor.ts";
-import { probeAfterMs, probeSpacingMs } from "./recovery.ts";
-
-export const SUCCESS = 0;
-export const FAILURE = 1;
-export const IGNORED = 2;
-export type OutcomeCode = typeof SUCCESS | typeof FAILURE | typeof IGNORED;
-
-export const REJECT_OPEN = -1;
-/** Half-open, and its permits are out. */
-export const REJECT_PROBES = -2;
-/** Half-open, and not of the share that is admitted. */
-export const REJECT_RAMP = -3;
-export const REJECT_FORCED = -4;
-/** As many calls are out as a pool can hold. */
-export const REJECT_FULL = -5;
-/** No such breaker, or one that was evicted. */
-export const REJECT_UNKNOWN = -6;
-/** `now` is no finite number. */
-export const REJECT_CLOCK = -7;
+import { consensus } from "./latency.ts";
+import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
 
 export const ROW_BITS = 17;
 const ROW_MASK = (1 << ROW_BITS) - 1;
-const TICK_MS = 100;
-const RATE_MS = 3_000;
-/** Quanta of the census that make "slow", and how many of them pass at most while nobody looked. */
-const QUANTA = 3;
+/** Quanta that pass at most while nobody looked. */
 const UNSEEN_QUANTA = 2;
-/** Beside the eight bits of `RECENT`. */
-const EVIDENCE_LEFT = 0x100;
-/** A probe may take longer: caches are cold. */
-const PROBE_PATIENCE = 2;
 const RAMP = [0.5, 0.75];
 const RAMP_CALLS = 8;
 /** Where traffic is thin a round of probes takes long; so fewer, of the permits, end it. */
@@ -88,59 +58,10 @@ const THIN_SHARE = 0.3;
  * the cases, 60 % in one of forty.
  */
 const SETBACK_SHARE = 0.7;
-/** After a recovery the evidence starts here, of the threshold: good calls take it away, bad ones find it half done. */
-const PROBATION = 0.5;
-/** After so long an outage what was usual before it says nothing. */
-const FORGET_BASELINE_MS = 600_000;
 
-export interface EngineModules {
-  readonly random: Random;
-  /** State has changed already. May throw: the owner guards it. */
-  readonly onTransition: (row: number, from: number, to: number, cause: TransitionCause, now: number) => void;
-  readonly policyOf: (row: number) => BreakerPolicy;
-  readonly ruleOf: (row: number) => EvidenceRule;
-  /** Ends forced states whose time is over; called only in forced states. */
-  readonly expire: (row: number, now: number) => void;
-}
-
-export class Engine {
-  readonly columns: Columns;
+export class Engine extends Epochs {
   readonly calls = new Calls();
-  readonly details: (Detail | null)[] = [];
-  readonly #modules: EngineModules;
   #sweptAt = Number.NEGATIVE_INFINITY;
-
-  constructor(rows: number, modules: EngineModules) {
-    this.columns = new Columns(rows);
-    this.#modules = modules;
-  }
-
-  // --- rows
-
-  begin(row: number, tag: number, policy: number, now: number): void {
-    const c = this.columns;
-    c.clear(row);
-    c.counts[row * COUNTS + TAG] = tag;
-    c.policy[row] = policy;
-    c.times[row * TIMES + TICK_AT] = now;
-    c.health[row] = 1;
-    this.details[row] = null;
-    this.adopt(row);
-    this.#begin(row, CLOSED, now);
-  }
-
-  /** Takes on a new policy: thresholds from now on, counts and state as they are. */
-  adopt(row: number): void {
-    const { times } = this.columns;
-    times[row * TIMES + RELIEF] = this.#modules.ruleOf(row).relief;
-    this.#setSlowFrom(row);
-    times[row * TIMES + THRESHOLD] = this.#thresholdOf(row);
-  }
-
-  end(row: number): void {
-    this.columns.counts[row * COUNTS + TAG] = -1;
-    this.details[row] = null;
-  }
 
   // --- the call path
 
@@ -311,7 +232,7 @@ export class Engine {
   #trip(row: number, now: number, cause: "evidence" | "latency"): void {
     const { times, health } = this.columns;
     const most = Math.max(times[row * TIMES + FAILURE_EVIDENCE] as number, times[row * TIMES + BAD_EVIDENCE] as number);
-    const early = (health[row] as number) < UNHEALTHY && most < this.#fullThreshold(row);
+    const early = (health[row] as number) < UNHEALTHY && most < this.fullThreshold(row);
     this.details[row]?.predictor?.opened();
     this.transit(row, early ? "health" : cause, now);
   }
@@ -322,7 +243,7 @@ export class Engine {
     const state = counts[row * COUNTS + STATE] as number;
     if (state === OPEN) return this.transit(row, "period_over", now);
     const t = row * TIMES;
-    const quantumMs = this.#quantumMs(row);
+    const quantumMs = this.quantumMs(row);
     const due = Math.floor((now - (times[t + WAKE_AT] as number)) / quantumMs) + 1;
     const steps = Math.min(due, UNSEEN_QUANTA);
     times[t + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[t + WAKE_AT] as number) + steps * quantumMs;
@@ -351,19 +272,13 @@ export class Engine {
     return counts[row * COUNTS + STATE] !== state;
   }
 
-  #quantumMs(row: number): number {
-    const slowFrom = this.columns.times[row * TIMES + SLOW_FROM] as number;
-    const half = this.columns.counts[row * COUNTS + STATE] === HALF_OPEN;
-    return Math.max(1, ((half ? PROBE_PATIENCE : 1) * slowFrom) / QUANTA);
-  }
-
   // --- half-open
 
   /** 0: passes. For all states but closed and open. */
   #gated(row: number, now: number): number {
     const c = this.columns;
     const forced = c.counts[row * COUNTS + STATE] as number;
-    if (forced === FORCE_OPEN || forced === FORCE_CLOSE) this.#modules.expire(row, now);
+    if (forced === FORCE_OPEN || forced === FORCE_CLOSE) this.modules.expire(row, now);
     const state = c.counts[row * COUNTS + STATE] as number;
     if (state === FORCE_OPEN) return REJECT_FORCED;
     if (state !== HALF_OPEN) return 0;
@@ -380,7 +295,7 @@ export class Engine {
 
   /** Probes that may be out: one, and one more for each that was good. */
   permits(row: number): number {
-    const most = this.#modules.policyOf(row).halfOpenCalls;
+    const most = this.modules.policyOf(row).halfOpenCalls;
     return Math.min(most, 1 + (this.columns.successes[row] as number));
   }
 
@@ -400,7 +315,7 @@ export class Engine {
       return;
     }
     (c.successes[row] as number)++;
-    const { halfOpenCalls, rampFromPerSecond } = this.#modules.policyOf(row);
+    const { halfOpenCalls, rampFromPerSecond } = this.modules.policyOf(row);
     const dense = (c.rate[row] as number) >= rampFromPerSecond;
     const probes = dense ? halfOpenCalls : Math.ceil(halfOpenCalls * THIN_SHARE);
     if ((c.successes[row] as number) < (ramp === 0 ? probes : RAMP_CALLS)) return;
@@ -411,159 +326,6 @@ export class Engine {
       return;
     }
     this.transit(row, "recovered", now);
-  }
-
-  // --- transitions
-
-  /** Takes the way that the table has for `cause`, if it has one. */
-  transit(row: number, cause: TransitionCause, now: number): void {
-    const c = this.columns;
-    const from = c.counts[row * COUNTS + STATE] as number;
-    const name = TRANSITIONS[CONDITIONS[from] ?? "closed"][cause];
-    if (name === undefined) return;
-    const to = CONDITIONS.indexOf(name);
-    if (this.details[row]) this.tick(row, now);
-    if (to === OPEN) this.#planProbe(row, from === CLOSED ? now - (c.since[row] as number) : 0, now);
-    this.#modules.onTransition(row, from, to, cause, now);
-  }
-
-  /** The state's own data, and a new epoch. Called by the owner once it took the evidence down, so that events tell what was before. */
-  enter(row: number, to: number, from: number, now: number): void {
-    const c = this.columns;
-    if (from === HALF_OPEN && to === OPEN) c.openings[row] = Math.min(0xffff, (c.openings[row] as number) + 1);
-    else if (to === OPEN) c.openings[row] = 1;
-    if (to === HALF_OPEN && now - (c.onsetAt[row] as number) > FORGET_BASELINE_MS) {
-      const detail = this.details[row];
-      if (detail) detail.baseline = new LatencyBaseline();
-      this.#setSlowFrom(row);
-    }
-    this.#begin(row, to, now);
-    if (from === HALF_OPEN && to === CLOSED) {
-      const t = row * TIMES;
-      c.times[t + FAILURE_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
-      c.times[t + BAD_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
-      c.counts[row * COUNTS + RECENT] = EVIDENCE_LEFT;
-      c.onsetAt[row] = now;
-    }
-  }
-
-  #begin(row: number, to: number, now: number): void {
-    const c = this.columns;
-    const i = row * COUNTS;
-    const t = row * TIMES;
-    c.counts[i + STATE] = to;
-    // All that is out belongs to an earlier epoch now, and lingers.
-    c.counts[i + LINGERING] = this.inFlight(row);
-    c.counts.fill(0, i + OUT, i + OUT + QUANTA + 1);
-    c.counts[i + QUANTUM] = ((c.counts[i + QUANTUM] as number) + QUANTA + 1) | 0;
-    c.counts[i + EPOCH_START] = c.counts[i + QUANTUM] as number;
-    c.counts[i + RECENT] = 0;
-    c.since[row] = now;
-    c.probes[row] = 0;
-    c.successes[row] = 0;
-    c.setbacks[row] = 0;
-    c.ramp[row] = 0;
-    c.admitted[row] = 0;
-    c.times[t + FAILURE_EVIDENCE] = 0;
-    c.times[t + BAD_EVIDENCE] = 0;
-    this.#setSlowFrom(row);
-    c.times[t + WAKE_AT] = now + (to === OPEN ? (c.openMs[row] as number) : this.#quantumMs(row));
-  }
-
-  #planProbe(row: number, closedForMs: number, now: number): void {
-    const c = this.columns;
-    const policy = this.#modules.policyOf(row);
-    const left = decayed(c.openMs[row] as number, closedForMs);
-    const previous = left >= policy.firstOpenMs ? left : 0;
-    const rate = c.rate[row] as number;
-    const spacing = probeSpacingMs(now - (c.onsetAt[row] as number), rate);
-    const period = nextOpenMs(policy, previous, rate, spacing, this.#modules.random);
-    const threshold = c.times[row * TIMES + THRESHOLD] as number;
-    c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
-  }
-
-  // --- each 100 ms, when there is traffic
-
-  /** What is learnt from the window: rate, baseline, normal rate of errors, health, prediction. */
-  tick(row: number, now: number): void {
-    const c = this.columns;
-    const { counts, times } = c;
-    const i = row * COUNTS;
-    const t = row * TIMES;
-    const lastAt = (times[t + TICK_AT] as number) - TICK_MS;
-    times[t + TICK_AT] = now + TICK_MS;
-    const policy = this.#modules.policyOf(row);
-    const failures = (counts[i + FAILED] as number) >>> 0;
-    const completed = ((counts[i + SUCCEEDED] as number) >>> 0) + failures;
-    const slow = (counts[i + SLOW] as number) >>> 0;
-    const rejected = (counts[i + REJECTED] as number) >>> 0;
-    let detail = this.details[row] ?? null;
-    const elapsedMs = detail === null ? 0 : Math.max(1, now - lastAt);
-    if (detail === null) {
-      detail = new Detail(now, policy.predictive);
-      this.details[row] = detail;
-    }
-    c.rate[row] = detail.rate(this.asked(row), elapsedMs, RATE_MS);
-    const state = counts[i + STATE] as number;
-    const share = Math.min(1, (times[t + BAD_EVIDENCE] as number) / (times[t + THRESHOLD] as number));
-    detail.look(
-      {
-        now,
-        elapsedMs: elapsedMs || TICK_MS,
-        counts: { completed, failures, slow, rejected },
-        asked: this.asked(row),
-        inFlight: this.inFlight(row),
-        evidenceShare: state === OPEN ? 1 : share,
-        toleratedRate: this.#modules.ruleOf(row).toleratedRate,
-        allFactors: policy.health,
-      },
-      state === CLOSED,
-    );
-    c.health[row] = detail.health;
-    this.#setSlowFrom(row);
-    times[t + THRESHOLD] = this.#thresholdOf(row);
-  }
-
-  inFlight(row: number): number {
-    const { counts } = this.columns;
-    let sum = counts[row * COUNTS + LINGERING] as number;
-    for (let at = 0; at <= QUANTA; at++) sum += counts[row * COUNTS + OUT + at] as number;
-    return sum;
-  }
-
-  /** Calls that were let through, ever. */
-  requests(row: number): number {
-    const { counts, abandoned } = this.columns;
-    const sum = (at: number): number => (counts[row * COUNTS + at] as number) >>> 0;
-    return (
-      sum(SUCCEEDED) + sum(FAILED) + sum(IGNORED_CALLS) + sum(LATE) + this.inFlight(row) + (abandoned[row] as number)
-    );
-  }
-
-  asked(row: number): number {
-    return this.requests(row) + ((this.columns.counts[row * COUNTS + REJECTED] as number) >>> 0);
-  }
-
-  #setSlowFrom(row: number): void {
-    const { times, counts } = this.columns;
-    const policy = this.#modules.policyOf(row);
-    const learnt = policy.latency ? (this.details[row]?.baseline.value() ?? null) : null;
-    const from = slowFromMs(policy, learnt);
-    times[row * TIMES + SLOW_FROM] = from;
-    times[row * TIMES + QUICK_BELOW] = counts[row * COUNTS + STATE] === CLOSED ? from : Number.NEGATIVE_INFINITY;
-  }
-
-  #fullThreshold(row: number): number {
-    const scale = this.#modules.policyOf(row).adaptive ? (this.details[row]?.adaptive.scale ?? 1) : 1;
-    return this.#modules.ruleOf(row).threshold * scale;
-  }
-
-  #thresholdOf(row: number): number {
-    const policy = this.#modules.policyOf(row);
-    let threshold = this.#fullThreshold(row);
-    if (policy.health && (this.columns.health[row] as number) < UNHEALTHY) threshold *= EARLY_SHARE;
-    if (policy.predictive && this.details[row]?.predictor?.warning === true) threshold *= PREDICTOR_SHARE;
-    return Math.max(1, threshold);
   }
 
   // --- calls whose result never comes
@@ -578,7 +340,7 @@ export class Engine {
       const p = place * PLACE;
       if (places[p + TOKEN] === 0) continue;
       const row = (places[p + HANDLE] as number) & ROW_MASK;
-      if (now - (startedAt[place] as number) < this.#modules.policyOf(row).abandonMs) continue;
+      if (now - (startedAt[place] as number) < this.modules.policyOf(row).abandonMs) continue;
       const i = row * COUNTS;
       places[p + TOKEN] = 0;
       (c.abandoned[row] as number)++;

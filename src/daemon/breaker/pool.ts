@@ -9,23 +9,18 @@ import { SprintError } from "../../shared/errors.ts";
 import {
   BAD_EVIDENCE,
   COUNTS,
-  FAILED,
   FAILURE_EVIDENCE,
-  IGNORED_CALLS,
-  LATE,
-  REJECTED,
-  SLOW,
   SLOW_FROM,
   STATE,
-  SUCCEEDED,
   TAG,
   THRESHOLD,
   TICK_AT,
   TIMES,
   WAKE_AT,
 } from "./columns.ts";
-import { Engine, REJECT_UNKNOWN, ROW_BITS, type OutcomeCode } from "./engine.ts";
-import { type EvidenceRule, callsPerFalseOpen, evidenceRule, wilson } from "./evidence.ts";
+import { REJECT_UNKNOWN, type OutcomeCode } from "./codes.ts";
+import { Engine, ROW_BITS } from "./engine.ts";
+import { type EvidenceRule, evidenceRule } from "./evidence.ts";
 import { Forces } from "./force.ts";
 import {
   CLOSED,
@@ -39,8 +34,7 @@ import {
   type TransitionCause,
 } from "./machine.ts";
 import { type BreakerPolicy, checkPolicy } from "./policy.ts";
-import type { BreakerReport } from "./report.ts";
-import { recoveryProbability } from "./recovery.ts";
+import { type BreakerReport, reportOf } from "./report.ts";
 import { type BreakerState, checkState } from "./state.ts";
 
 export interface PoolOptions {
@@ -215,7 +209,7 @@ export class BreakerPool {
     const row = this.#rowOf(handle);
     this.#forces.clear(row);
     this.#engine.columns.openMs[row] = 0;
-    if (this.#count(row, STATE) === CLOSED) this.#engine.enter(row, CLOSED, CLOSED, now);
+    if (this.#count(row, STATE) === CLOSED) this.#engine.enter(row, CLOSED, CLOSED, "reset", now);
     else this.#engine.transit(row, "reset", now);
   }
 
@@ -239,45 +233,15 @@ export class BreakerPool {
     const row = this.#rowOf(handle);
     this.#expire(row, now);
     if (now >= this.#time(row, TICK_AT)) this.#engine.tick(row, now);
-    const c = this.#engine.columns;
-    const detail = this.#engine.details[row] ?? null;
-    const rule = this.#rules[c.policy[row] as number] as EvidenceRule;
-    const stats = detail?.window.stats() ?? null;
-    const open = this.#count(row, STATE) === OPEN;
-    const normalRate = detail?.adaptive.normalRate() ?? 0;
-    const health = c.health[row] as number;
-    const chance = open || this.#count(row, STATE) === FORCE_OPEN ? this.#chance(row, now) : 1;
-    return {
-      name: this.#keys[row] as string,
-      handle,
-      status: this.#status(row, now),
-      since: c.since[row] as number,
-      health,
-      failureRate: stats?.failureRate ?? null,
-      failureRateRange: wilson((stats?.failureRate ?? 0) * (stats?.requests ?? 0), stats?.requests ?? 0),
-      failureThreshold: this.#time(row, THRESHOLD),
-      callsPerFalseOpen: callsPerFalseOpen(Math.max(normalRate, 0.01), this.#time(row, THRESHOLD), rule.relief),
-      toleratedRate: rule.toleratedRate,
-      slowRate: stats?.slowRate ?? null,
-      slowFromMs: this.#time(row, SLOW_FROM),
-      rejectionRate: stats?.rejectionRate ?? null,
-      latencyMs: stats?.latencyMs ?? { p50: null, p95: null, p99: null },
-      trend: stats?.trend ?? 0,
-      ratePerSecond: c.rate[row] as number,
-      requests: this.#engine.requests(row),
-      successes: this.#total(row, SUCCEEDED),
-      failures: this.#total(row, FAILED),
-      ignored: this.#total(row, IGNORED_CALLS),
-      slow: this.#total(row, SLOW),
-      overdue: c.overdue[row] as number,
-      rejected: this.#total(row, REJECTED),
-      late: this.#total(row, LATE),
-      inFlight: this.#engine.inFlight(row),
-      recoveryProbability: chance,
-      nextAttemptAt: open ? this.#time(row, WAKE_AT) : null,
-      lastError: detail?.lastError ?? null,
-      predictor: detail?.predictor?.record() ?? null,
-    };
+    const policy = this.#engine.columns.policy[row] as number;
+    return reportOf(
+      this.#keys[row] as string,
+      this.#engine,
+      row,
+      this.#forces,
+      this.#rules[policy] as EvidenceRule,
+      now,
+    );
   }
 
   // --- to and from a restart
@@ -325,10 +289,6 @@ export class BreakerPool {
     return this.#engine.columns.counts[row * COUNTS + which] as number;
   }
 
-  #total(row: number, which: number): number {
-    return this.#count(row, which) >>> 0;
-  }
-
   #time(row: number, which: number): number {
     return this.#engine.columns.times[row * TIMES + which] as number;
   }
@@ -341,44 +301,6 @@ export class BreakerPool {
       `breaker: expected a handle that open() gave and that was not evicted, got ${handle}; open its key again`,
       { handle, code: REJECT_UNKNOWN },
     );
-  }
-
-  #status(row: number, now: number): BreakerReport["status"] {
-    const c = this.#engine.columns;
-    const state = CONDITIONS[this.#count(row, STATE)] ?? "closed";
-    switch (state) {
-      case "closed":
-        return { state, evidence: this.#time(row, BAD_EVIDENCE), threshold: this.#time(row, THRESHOLD) };
-      case "open":
-        return {
-          state,
-          probeAt: this.#time(row, WAKE_AT),
-          openings: c.openings[row] as number,
-          recoveryProbability: this.#chance(row, now),
-        };
-      case "half_open":
-        return {
-          state,
-          probes: c.probes[row] as number,
-          permits: this.#engine.permits(row),
-          successes: c.successes[row] as number,
-          ramp: this.#engine.rampShare(row),
-        };
-      default: {
-        const force = this.#forces.of(row, state === "force_open" ? "open" : "close");
-        return { state, forced: true, force: force ?? { owner: "unknown", reason: "", until: null } };
-      }
-    }
-  }
-
-  #chance(row: number, now: number): number {
-    const c = this.#engine.columns;
-    return recoveryProbability({
-      sinceMs: now - (c.since[row] as number),
-      failures: this.#time(row, THRESHOLD),
-      health: c.health[row] as number,
-      periodMs: Math.max(1, c.openMs[row] as number),
-    });
   }
 
   #expire(row: number, now: number): void {
@@ -424,7 +346,7 @@ export class BreakerPool {
         probeInMs: to === OPEN ? (c.openMs[row] as number) : 0,
       },
     };
-    this.#engine.enter(row, to, from, now);
+    this.#engine.enter(row, to, from, cause, now);
     try {
       onTransition?.(transition);
     } catch {

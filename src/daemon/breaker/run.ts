@@ -5,7 +5,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { failureOutcome } from "./classify.ts";
-import { FAILURE, IGNORED, type OutcomeCode, REJECT_UNKNOWN, SUCCESS } from "./engine.ts";
+import { FAILURE, IGNORED, type OutcomeCode, REJECT_UNKNOWN, SUCCESS } from "./codes.ts";
 import type { BreakerCondition } from "./machine.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import type { BreakerPool } from "./pool.ts";
