@@ -11,6 +11,7 @@ export interface Verdict {
   readonly falseOpens: number;
   /** Mean over the faults, from the fault's end to the last caller turned away. */
   readonly recoverMs: number;
+  readonly calls: number;
 }
 
 interface Timer {
@@ -166,7 +167,7 @@ async function drive(entrant: Entrant, trace: Trace, seed: number, time: Virtual
   }
   subject.close();
   const recoverMs = lostAt.length === 0 ? 0 : lostAt.reduce((sum, ms) => sum + ms, 0) / lostAt.length;
-  return { openMs, badLet, goodLost, falseOpens, recoverMs };
+  return { openMs, badLet, goodLost, falseOpens, recoverMs, calls: trace.arrivals.length };
 }
 
 const FAULT = new Error("the upstream's fault");

@@ -26,19 +26,18 @@ export const LATE = 14;
 export const IGNORED_CALLS = 15;
 
 /** Doubles of a row, `times`. */
-export const TIMES = 8;
+export const TIMES = 7;
 /** When time alone changes something: the quantum ends, or, while open, a probe is due. */
 export const WAKE_AT = 0;
 /** When the window is looked at next: not long after the last call. */
 export const TICK_AT = 1;
 export const SLOW_FROM = 2;
-/** S of failures, S of all that was bad, H and w of `evidence.ts`. */
+/** S of failures, S of all that was bad, and H of `evidence.ts`. */
 export const FAILURE_EVIDENCE = 3;
 export const BAD_EVIDENCE = 4;
 export const THRESHOLD = 5;
-export const RELIEF = 6;
 /** `SLOW_FROM` while closed, below all latencies otherwise: a success that is quicker takes the short way. */
-export const QUICK_BELOW = 7;
+export const QUICK_BELOW = 6;
 
 type Column = Uint8Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array;
 

@@ -28,7 +28,6 @@ import {
   QUICK_BELOW,
   RECENT,
   REJECTED,
-  RELIEF,
   SLOW,
   SLOW_FROM,
   STATE,
@@ -147,12 +146,13 @@ export class Engine extends Epochs {
     const still = (times[row * TIMES + BAD_EVIDENCE] as number) > 0;
     // The bits keep a mark while evidence is left, so that they alone tell whether there is anything to do.
     counts[row * COUNTS + RECENT] = ((before << 1) & 0xff) | (still ? EVIDENCE_LEFT : 0);
-    if (still) this.#relieve(row * TIMES);
+    if (still) this.#relieve(row);
   }
 
-  #relieve(t: number): void {
+  #relieve(row: number): void {
     const { times } = this.columns;
-    const relief = times[t + RELIEF] as number;
+    const { relief } = this.modules.ruleOf(row);
+    const t = row * TIMES;
     times[t + BAD_EVIDENCE] = Math.max(0, (times[t + BAD_EVIDENCE] as number) - relief);
     times[t + FAILURE_EVIDENCE] = Math.max(0, (times[t + FAILURE_EVIDENCE] as number) - relief);
   }
@@ -185,7 +185,7 @@ export class Engine extends Epochs {
       if (slow) (counts[i + SLOW] as number)++;
       if (state === CLOSED) {
         const bad = times[t + BAD_EVIDENCE] as number;
-        this.#relieve(t);
+        this.#relieve(row);
         if (slow) times[t + BAD_EVIDENCE] = bad;
         else counts[i + RECENT] = (((counts[i + RECENT] as number) << 1) & 0xff) | EVIDENCE_LEFT;
         if (slow && !counted) this.#note(row, now);

@@ -18,7 +18,6 @@ import {
   QUICK_BELOW,
   RECENT,
   REJECTED,
-  RELIEF,
   SLOW,
   SLOW_FROM,
   STATE,
@@ -89,7 +88,6 @@ export class Epochs {
   /** Takes on a new policy: thresholds from now on, counts and state as they are. */
   adopt(row: number): void {
     const { times } = this.columns;
-    times[row * TIMES + RELIEF] = this.modules.ruleOf(row).relief;
     this.setSlowFrom(row);
     times[row * TIMES + THRESHOLD] = this.thresholdOf(row);
   }
