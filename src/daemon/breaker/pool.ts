@@ -35,7 +35,7 @@ import {
 } from "./machine.ts";
 import { type BreakerPolicy, checkPolicy } from "./policy.ts";
 import { type BreakerReport, reportOf } from "./report.ts";
-import { type BreakerState, checkState } from "./state.ts";
+import { type SavedBreaker, checkSaved } from "./saved.ts";
 
 export interface PoolOptions {
   /** Breakers at most, 1 to 131,071. */
@@ -247,7 +247,7 @@ export class BreakerPool {
   // --- to and from a restart
 
   /** What a restart should not forget, with remaining durations: monotonic time starts anew with the process. */
-  snapshot(handle: number, now: number): BreakerState {
+  snapshot(handle: number, now: number): SavedBreaker {
     const row = this.#rowOf(handle);
     this.#expire(row, now);
     const c = this.#engine.columns;
@@ -266,8 +266,8 @@ export class BreakerPool {
   }
 
   /** Opens the breaker of `state.key` as it was. Throws SPRINT_BREAKER_STATE on what no `snapshot` gave, SPRINT_BREAKER_FULL as `open`. */
-  restore(state: BreakerState, policy: BreakerPolicy, now: number): number {
-    checkState(state);
+  restore(state: SavedBreaker, policy: BreakerPolicy, now: number): number {
+    checkSaved(state);
     const handle = this.open(state.key, policy, now);
     const row = this.#rowOf(handle);
     const c = this.#engine.columns;

@@ -2,7 +2,7 @@
 import { SprintError } from "../../shared/errors.ts";
 import type { ForceBy } from "./force.ts";
 
-export interface BreakerState {
+export interface SavedBreaker {
   readonly version: 1;
   readonly key: string;
   /** Below the forces. */
@@ -16,7 +16,7 @@ export interface BreakerState {
 }
 
 /** Throws SPRINT_BREAKER_STATE that names the field. */
-export function checkState(state: BreakerState): void {
+export function checkSaved(state: SavedBreaker): void {
   if (state.version !== 1) throw wrong("version", "1", state.version);
   if (typeof state.key !== "string" || state.key.length === 0) throw wrong("key", "a name", state.key);
   if (!["closed", "open", "half_open"].includes(state.state))
