@@ -2,7 +2,7 @@
  * Algorithm 1, exponential backoff of the open period, with decorrelated jitter:
  *
  *     floor  = max(firstOpenMs, 3 / rate)                    at least some three callers are spared, or opening was for nothing
- *     period = uniform(max(floor, 0.7 · previous), m · 2 · previous)     the first one with previous = floor, and 1.5; m = 1.5-2 by tier
+ *     period = uniform(max(floor, 0.7 · previous), m · 2 · previous)     the first of an outage uniform(floor, 3 · floor); m = 1.5-2 by tier
  *     period = min(period, spacing · uniform(0.7, 1.3), resetTimeoutMs)     never below floor, except where the cap is
  *
  * Reason: growth spares a dead upstream, chance keeps a thousand clients, that all saw it die in the same moment, from asking in the same 100 ms.
@@ -15,6 +15,8 @@ import type { BreakerPolicy } from "./policy.ts";
 
 /** Healthy time that halves what the last outage left. */
 const HALVING_MS = 60_000;
+/** The first period of an outage is drawn from one to three floors. */
+const FIRST_SPREAD = 3;
 /** Callers that an open period spares at least. */
 const SPARED_CALLS = 3;
 
@@ -34,7 +36,7 @@ export function nextOpenMs(
 ): number {
   const floor = floorMs(policy, ratePerSecond);
   const previous = Math.max(previousMs, floor);
-  const most = policy.backoffMultiplier * (previousMs === 0 ? 1.5 : 2) * previous;
+  const most = (previousMs === 0 ? FIRST_SPREAD : 2 * policy.backoffMultiplier) * previous;
   const least = Math.max(floor, 0.7 * previous);
   const drawn = least + random() * (most - least);
   const bounded = Math.min(drawn, Math.max(floor, spacingMs) * (0.7 + 0.6 * random()));
