@@ -52,8 +52,11 @@ export class Detail {
     this.predictor = predictive ? new FailurePredictor() : null;
   }
 
-  /** What every tick updates, in the order in which one needs the other. `judging` is false while nothing may be learnt: open or forced. */
-  look(look: Look, judging: boolean): void {
+  /**
+   * What every tick updates, in the order in which one needs the other. `judging` is false while nothing may be learnt: open or
+   * forced; `settled` is true once it has been closed for a while: what is left of the last outage looks like the begin of the next.
+   */
+  look(look: Look, judging: boolean, settled: boolean): void {
     const before = this.#seen ?? {
       ...look,
       counts: { completed: 0, failures: 0, slow: 0, rejected: 0 },
@@ -69,7 +72,7 @@ export class Detail {
     if (completed > 0 && judging) this.adaptive.add(bad, completed, look.toleratedRate, this.#rate);
     this.#blend(look, before, completed);
     this.health = healthScore(this.#factors(look));
-    if (judging && this.predictor !== null) this.predictor.look(this.#featuresOf(look));
+    if (settled && this.predictor !== null) this.predictor.look(this.#featuresOf(look));
   }
 
   /** Callers a second, of the last seconds; `asked` is cumulative. A young breaker weighs all its life alike. */

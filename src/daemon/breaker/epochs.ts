@@ -40,6 +40,8 @@ import { probeAfterMs, probeSpacingMs } from "./recovery.ts";
 /** Between two looks at the window, where there is traffic. */
 export const TICK_MS = 100;
 const RATE_MS = 3_000;
+/** From a recovery on, until its traces are gone from the recent rates. */
+const SETTLED_MS = 3_000;
 /** Quanta of the census that make "slow". */
 export const QUANTA = 3;
 /** Beside the eight bits of `RECENT`: some evidence is left, so a good call has something to do. */
@@ -202,6 +204,7 @@ export class Epochs {
         allFactors: policy.health,
       },
       state === CLOSED,
+      state === CLOSED && now - (c.since[row] as number) >= SETTLED_MS,
     );
     c.health[row] = detail.health;
     this.setSlowFrom(row);

@@ -13,11 +13,13 @@
 export const FEATURES = 7;
 /** Feature vectors that wait for their answer: 20 of 100 ms. */
 const HORIZON = 20;
-const RATE = 0.15;
-const SHRINK = 0.0005;
-const BOUND = 8;
+/** Looks within which a warning must come true: it may be earlier than what was learnt from. */
+const PATIENCE = 30;
+const RATE = 1;
+const SHRINK = 0.00002;
+const BOUND = 20;
 /** An opening is rare: it is learnt from with this weight. */
-const RARE = 6;
+const RARE = 3;
 const WARN_FROM = 0.5;
 export const PREDICTOR_SHARE = 0.85;
 
@@ -68,7 +70,7 @@ export class FailurePredictor {
     this.#next = (this.#next + 1) % HORIZON;
     if (warns && !this.#warning && this.#untilQuiet === 0) {
       this.#warnings++;
-      this.#untilQuiet = HORIZON;
+      this.#untilQuiet = PATIENCE;
     } else if (this.#untilQuiet > 0 && --this.#untilQuiet === 0) this.#judge(0);
     this.#warning = warns;
     return p;
