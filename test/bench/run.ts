@@ -6,6 +6,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(options: BenchOptions
   relay: () => import("./relay.ts"),
   fanout: () => import("./fanout.ts"),
   decode: () => import("./decode.ts"),
+  breaker: () => import("./breaker.ts"),
 };
 
 const args = process.argv.slice(2);

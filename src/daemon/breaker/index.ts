@@ -1,3 +1,31 @@
 /** The door of the breaker room. */
 export { createBreaker, type BreakerModules, type BreakerOptions } from "./breaker.ts";
 export type { Breaker, BreakerSnapshot, BreakerState, Outcome, Transition } from "./types.ts";
+
+// The pool and its algorithms.
+export {
+  failureOutcome,
+  httpOutcome,
+  httpStatusOutcome,
+  jsonRpcOutcome,
+  socketOutcome,
+  sqlOutcome,
+} from "./classify.ts";
+export * from "./codes.ts";
+export type { Interval } from "./evidence.ts";
+export type { ForceBy } from "./force.ts";
+export {
+  TRANSITIONS,
+  type BreakerCondition,
+  type BreakerStatus,
+  type BreakerTransition,
+  type Force,
+  type TransitionCause,
+  type TransitionEvidence,
+} from "./machine.ts";
+export { checkPolicy, policyOf, type BreakerPolicy } from "./policy.ts";
+export { BreakerPool, POOL_DEFAULTS, type PoolModules, type PoolOptions } from "./pool.ts";
+export type { PredictorRecord } from "./predictor.ts";
+export type { BreakerReport } from "./report.ts";
+export { BreakerRejection, Guard, type GuardModules, type RunOptions } from "./run.ts";
+export type { SavedBreaker } from "./saved.ts";

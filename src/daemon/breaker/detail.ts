@@ -1,0 +1,134 @@
+/** What a breaker with traffic knows beyond its row. Made with the first result, dropped when the breaker was idle for a window. */
+import { AdaptiveThreshold } from "./evidence.ts";
+import { type HealthFactors, healthScore } from "./health.ts";
+import { LatencyBaseline } from "./latency.ts";
+import { FEATURES, FailurePredictor } from "./predictor.ts";
+import { type Counts, SlidingWindow } from "./window.ts";
+import { quantileOf } from "./histogram.ts";
+
+/** How much of the past the recent rates hold, per tick of 100 ms at least. */
+const RECENT_MS = 1_000;
+const USUAL_MS = 60_000;
+
+const NOTHING: Counts = { completed: 0, failures: 0, slow: 0, rejected: 0 };
+
+export interface Look {
+  readonly now: number;
+  readonly elapsedMs: number;
+  readonly counts: Counts;
+  readonly asked: number;
+  readonly inFlight: number;
+  /** Evidence over threshold. */
+  readonly evidenceShare: number;
+  readonly toleratedRate: number;
+  /** All five factors, or success and errors alone. */
+  readonly allFactors: boolean;
+}
+
+export class Detail {
+  readonly window: SlidingWindow;
+  /** Where the call path counts latencies. */
+  latencies: Uint32Array;
+  readonly adaptive = new AdaptiveThreshold();
+  readonly predictor: FailurePredictor | null;
+  baseline = new LatencyBaseline();
+  lastError: string | null = null;
+  health = 1;
+  #seen: Look | null = null;
+  #askedSeen = 0;
+  #rate = 0;
+  #age = 0;
+  #good = 1;
+  #slow = 0;
+  #throughput = 1;
+  #usualInFlight = 0;
+  #before = 0;
+  #inFlightBefore = 0;
+  readonly #features = new Float32Array(FEATURES);
+
+  constructor(now: number, predictive: boolean) {
+    this.window = new SlidingWindow(now, NOTHING);
+    this.latencies = this.window.current;
+    this.predictor = predictive ? new FailurePredictor() : null;
+  }
+
+  /**
+   * What every tick updates, in the order in which one needs the other. `judging` is false while nothing may be learnt: open or
+   * forced; `settled` is true once it has been closed for a while: what is left of the last outage looks like the begin of the next.
+   */
+  look(look: Look, judging: boolean, settled: boolean): void {
+    const before = this.#seen ?? {
+      ...look,
+      counts: { completed: 0, failures: 0, slow: 0, rejected: 0 },
+      bad: 0,
+      asked: 0,
+    };
+    this.#seen = look;
+    this.window.advance(look.now, look.counts, (slot) => this.baseline.close(slot));
+    this.latencies = this.window.current;
+    this.baseline.look(this.window.current);
+    const completed = look.counts.completed - before.counts.completed;
+    const bad = look.counts.failures - before.counts.failures + look.counts.slow - before.counts.slow;
+    if (completed > 0 && judging) this.adaptive.add(bad, completed, look.toleratedRate, this.#rate);
+    this.#blend(look, before, completed);
+    this.health = healthScore(this.#factors(look));
+    if (settled && this.predictor !== null) this.predictor.look(this.#featuresOf(look));
+  }
+
+  /** Callers a second, of the last seconds; `asked` is cumulative. A young breaker weighs all its life alike. */
+  rate(asked: number, elapsedMs: number, memoryMs: number): number {
+    const more = Math.max(0, asked - this.#askedSeen);
+    this.#askedSeen = asked;
+    if (elapsedMs <= 0) return this.#rate;
+    this.#age += elapsedMs;
+    const share = Math.max(1 - Math.exp(-elapsedMs / memoryMs), elapsedMs / this.#age);
+    this.#rate += share * ((1_000 * more) / elapsedMs - this.#rate);
+    return this.#rate;
+  }
+
+  #blend(look: Look, before: Look, completed: number): void {
+    const share = 1 - Math.exp(-look.elapsedMs / RECENT_MS);
+    if (completed > 0) {
+      this.#good += share * ((completed - (look.counts.failures - before.counts.failures)) / completed - this.#good);
+      this.#slow += share * ((look.counts.slow - before.counts.slow) / completed - this.#slow);
+    }
+    const asked = look.asked - before.asked;
+    if (asked > 0) this.#throughput += share * (Math.min(1, completed / asked) - this.#throughput);
+    this.#usualInFlight += (1 - Math.exp(-look.elapsedMs / USUAL_MS)) * (look.inFlight - this.#usualInFlight);
+  }
+
+  #factors(look: Look): HealthFactors {
+    const errors = 1 - look.evidenceShare;
+    if (!look.allFactors) return { success: this.#good, errors, latency: 1, resources: 1, throughput: 1 };
+    const baseline = this.baseline.value();
+    const median = quantileOf(this.window.current, 0.5);
+    return {
+      success: this.#good,
+      errors,
+      latency: Math.min(1 - this.#slow, baseline === null || Number.isNaN(median) ? 1 : baseline / median),
+      resources: (this.#usualInFlight + 2) / (look.inFlight + 2),
+      throughput: this.#throughput,
+    };
+  }
+
+  #featuresOf(look: Look): Float32Array {
+    const failing = 1 - this.#good;
+    const load = Math.min(4, (look.inFlight + 2) / (this.#usualInFlight + 2)) / 4;
+    const baseline = this.baseline.value();
+    const median = quantileOf(this.window.current, 0.5);
+    const stretch = baseline === null || Number.isNaN(median) ? 0 : Math.min(4, median / baseline) / 4;
+    const features = [
+      failing,
+      this.#slow,
+      load,
+      stretch,
+      look.evidenceShare,
+      failing - this.#before,
+      load - this.#inFlightBefore,
+    ];
+    this.#features.set(features);
+    this.#before = failing;
+    this.#inFlightBefore = load;
+    return this.#features;
+  }
+}

@@ -1,0 +1,356 @@
+/**
+ * The core: admission and result of every breaker of a pool, over columns of numbers. No timers: what time changes is computed when somebody asks.
+ * No allocation on the way through; what is rare (a look at the window each 100 ms, a transition) is in methods of its own.
+ */
+import { CALL_QUANTUM, Calls, HANDLE, PLACE, TOKEN } from "./calls.ts";
+import {
+  SUCCESS,
+  FAILURE,
+  REJECT_OPEN,
+  REJECT_PROBES,
+  REJECT_RAMP,
+  REJECT_FORCED,
+  REJECT_FULL,
+  REJECT_UNKNOWN,
+  REJECT_CLOCK,
+} from "./codes.ts";
+import {
+  BAD_EVIDENCE,
+  COUNTS,
+  EPOCH_START,
+  FAILED,
+  FAILURE_EVIDENCE,
+  IGNORED_CALLS,
+  LATE,
+  LINGERING,
+  OUT,
+  QUANTUM,
+  QUICK_BELOW,
+  RECENT,
+  REJECTED,
+  SLOW,
+  SLOW_FROM,
+  STATE,
+  SUCCEEDED,
+  TAG,
+  THRESHOLD,
+  TICK_AT,
+  TIMES,
+  WAKE_AT,
+} from "./columns.ts";
+import { EVIDENCE_LEFT, Epochs, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
+import { UNHEALTHY } from "./health.ts";
+import { binOf } from "./histogram.ts";
+import { consensus } from "./latency.ts";
+import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
+
+export const ROW_BITS = 17;
+const ROW_MASK = (1 << ROW_BITS) - 1;
+/** Quanta that pass at most while nobody looked. */
+const UNSEEN_QUANTA = 2;
+const RAMP = [0.5, 0.75];
+const RAMP_CALLS = 8;
+/** Where traffic is thin a round of probes takes long; so fewer, of the permits, end it. */
+const THIN_SHARE = 0.3;
+/**
+ * Probes that may fail, of one more than succeeded: none as the first; 30 % of failures, which a closed breaker bears, pass a round of ten in half of
+ * the cases, 60 % in one of forty.
+ */
+const SETBACK_SHARE = 0.7;
+
+export class Engine extends Epochs {
+  readonly calls = new Calls();
+  #sweptAt = Number.NEGATIVE_INFINITY;
+
+  // --- the call path
+
+  tryAcquire(handle: number, now: number): number {
+    const { counts, times } = this.columns;
+    const row = handle & ROW_MASK;
+    const i = row * COUNTS;
+    if (counts[i + TAG] !== handle) return REJECT_UNKNOWN;
+    if (now < (times[row * TIMES + WAKE_AT] as number)) {
+      const state = counts[i + STATE];
+      if (state === CLOSED) return this.#admit(handle, now);
+      if (state === OPEN) {
+        counts[i + REJECTED] = (counts[i + REJECTED] as number) + 1;
+        return REJECT_OPEN;
+      }
+    }
+    return this.#ask(handle, now);
+  }
+
+  /** The same where time changed something, or the state is neither closed nor open. */
+  #ask(handle: number, now: number): number {
+    if (now - now !== 0) return REJECT_CLOCK;
+    const { counts, times } = this.columns;
+    const row = handle & ROW_MASK;
+    if (now >= (times[row * TIMES + WAKE_AT] as number)) this.#wake(row, now);
+    const refusal = this.#gated(row, now);
+    if (refusal === 0) return this.#admit(handle, now);
+    (counts[row * COUNTS + REJECTED] as number)++;
+    return refusal;
+  }
+
+  #admit(handle: number, now: number): number {
+    if (now - now !== 0) return REJECT_CLOCK;
+    const { counts } = this.columns;
+    const { calls } = this;
+    const token = calls.take();
+    if (token === 0) return this.#full(handle, now);
+    const { places } = calls;
+    const place = token & calls.mask;
+    const p = place * PLACE;
+    const i = (handle & ROW_MASK) * COUNTS;
+    const quantum = counts[i + QUANTUM] as number;
+    places[p + TOKEN] = token;
+    places[p + HANDLE] = handle;
+    places[p + CALL_QUANTUM] = quantum;
+    calls.startedAt[place] = now;
+    const out = i + OUT + (quantum & 3);
+    counts[out] = (counts[out] as number) + 1;
+    return token;
+  }
+
+  /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
+  onResult(handle: number, token: number, outcome: number, latencyMs: number, now: number): boolean {
+    const { counts, times } = this.columns;
+    const { places, mask } = this.calls;
+    const p = (token & mask) * PLACE;
+    if (places[p + TOKEN] !== token || places[p + HANDLE] !== handle || token === 0) return false;
+    const row = handle & ROW_MASK;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    const quantum = places[p + CALL_QUANTUM] as number;
+    const age = ((counts[i + QUANTUM] as number) - quantum) | 0;
+    places[p + TOKEN] = 0;
+    if (outcome === SUCCESS && latencyMs < (times[t + QUICK_BELOW] as number) && age <= QUANTA) {
+      const out = i + OUT + (quantum & 3);
+      counts[out] = (counts[out] as number) - 1;
+      counts[i + SUCCEEDED] = (counts[i + SUCCEEDED] as number) + 1;
+      if (counts[i + RECENT] !== 0) this.#good(row);
+    } else if (!this.#unusual(row, outcome, latencyMs, now, quantum)) return true;
+    const detail = this.details[row];
+    if (detail) {
+      const bin = binOf(latencyMs);
+      detail.latencies[bin] = (detail.latencies[bin] as number) + 1;
+    }
+    if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
+    return true;
+  }
+
+  /** A good call among bad ones. */
+  #good(row: number): void {
+    const { counts, times } = this.columns;
+    const before = counts[row * COUNTS + RECENT] as number;
+    const still = (times[row * TIMES + BAD_EVIDENCE] as number) > 0;
+    // The bits keep a mark while evidence is left, so that they alone tell whether there is anything to do.
+    counts[row * COUNTS + RECENT] = ((before << 1) & 0xff) | (still ? EVIDENCE_LEFT : 0);
+    if (still) this.#relieve(row);
+  }
+
+  #relieve(row: number): void {
+    const { times } = this.columns;
+    const { relief } = this.modules.ruleOf(row);
+    const t = row * TIMES;
+    times[t + BAD_EVIDENCE] = Math.max(0, (times[t + BAD_EVIDENCE] as number) - relief);
+    times[t + FAILURE_EVIDENCE] = Math.max(0, (times[t + FAILURE_EVIDENCE] as number) - relief);
+  }
+
+  /** All results but the quick success of a closed breaker. False where there is nothing to learn from it. */
+  #unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean {
+    const c = this.columns;
+    const { counts, times } = c;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    const now = at - at === 0 ? at : (times[t + TICK_AT] as number) - TICK_MS;
+    const late = (((counts[i + EPOCH_START] as number) - quantum) | 0) > 0;
+    const counted = (((counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA;
+    const cell = i + (counted ? LINGERING : OUT + (quantum & 3));
+    (counts[cell] as number)--;
+    if (late) {
+      (counts[i + LATE] as number)++;
+      return false;
+    }
+    const state = counts[i + STATE] as number;
+    if (state === HALF_OPEN) (c.probes[row] as number)--;
+    if (outcome !== SUCCESS && outcome !== FAILURE) {
+      (counts[i + IGNORED_CALLS] as number)++;
+      return false;
+    }
+    if (outcome === SUCCESS) {
+      (counts[i + SUCCEEDED] as number)++;
+      const slowFrom = times[t + SLOW_FROM] as number;
+      const slow = !(latencyMs < slowFrom);
+      if (slow) (counts[i + SLOW] as number)++;
+      if (state === CLOSED) {
+        const bad = times[t + BAD_EVIDENCE] as number;
+        this.#relieve(row);
+        if (slow) times[t + BAD_EVIDENCE] = bad;
+        else counts[i + RECENT] = (((counts[i + RECENT] as number) << 1) & 0xff) | EVIDENCE_LEFT;
+        if (slow && !counted) this.#note(row, now);
+        this.#weigh(row, now);
+      } else if (state === HALF_OPEN) this.#probed(row, latencyMs < PROBE_PATIENCE * slowFrom, now);
+    } else {
+      (counts[i + FAILED] as number)++;
+      if (state === CLOSED) {
+        if (!counted) this.#note(row, now);
+        (times[t + FAILURE_EVIDENCE] as number)++;
+        if ((times[t + FAILURE_EVIDENCE] as number) >= (times[t + THRESHOLD] as number))
+          this.#trip(row, now, "evidence");
+        else this.#weigh(row, now);
+      } else if (state === HALF_OPEN) this.#probed(row, false, now);
+    }
+    return true;
+  }
+
+  #full(handle: number, now: number): number {
+    if (now - this.#sweptAt >= 1_000 && this.sweep(now) > 0) return this.tryAcquire(handle, now);
+    const row = handle & ROW_MASK;
+    (this.columns.counts[row * COUNTS + REJECTED] as number)++;
+    if (this.columns.counts[row * COUNTS + STATE] === HALF_OPEN) (this.columns.probes[row] as number)--;
+    return REJECT_FULL;
+  }
+
+  // --- evidence
+
+  #note(row: number, now: number): void {
+    const { counts, times, onsetAt } = this.columns;
+    const t = row * TIMES;
+    const before = times[t + BAD_EVIDENCE] as number;
+    if (before === 0) onsetAt[row] = now;
+    times[t + BAD_EVIDENCE] = Math.min(times[t + THRESHOLD] as number, before + 1);
+    counts[row * COUNTS + RECENT] = ((((counts[row * COUNTS + RECENT] as number) << 1) | 1) & 0xff) | EVIDENCE_LEFT;
+  }
+
+  #weigh(row: number, now: number): void {
+    const { counts, times } = this.columns;
+    if ((times[row * TIMES + BAD_EVIDENCE] as number) < (times[row * TIMES + THRESHOLD] as number)) return;
+    if (consensus((counts[row * COUNTS + RECENT] as number) & 0xff)) this.#trip(row, now, "latency");
+  }
+
+  #trip(row: number, now: number, cause: "evidence" | "latency"): void {
+    const { times, health } = this.columns;
+    const most = Math.max(times[row * TIMES + FAILURE_EVIDENCE] as number, times[row * TIMES + BAD_EVIDENCE] as number);
+    const early = (health[row] as number) < UNHEALTHY && most < this.fullThreshold(row);
+    this.details[row]?.predictor?.opened();
+    this.transit(row, early ? "health" : cause, now);
+  }
+
+  /** What time alone changes: the quanta of the census go on, an open period ends. */
+  #wake(row: number, now: number): void {
+    const { counts, times } = this.columns;
+    const state = counts[row * COUNTS + STATE] as number;
+    if (state === OPEN) return this.transit(row, "period_over", now);
+    const t = row * TIMES;
+    const quantumMs = this.quantumMs(row);
+    const due = Math.floor((now - (times[t + WAKE_AT] as number)) / quantumMs) + 1;
+    const steps = Math.min(due, UNSEEN_QUANTA);
+    times[t + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[t + WAKE_AT] as number) + steps * quantumMs;
+    for (let step = 0; step < steps; step++) {
+      const i = row * COUNTS;
+      const quantum = ((counts[i + QUANTUM] as number) + 1) | 0;
+      counts[i + QUANTUM] = quantum;
+      const out = i + OUT + (quantum & 3);
+      const overdue = counts[out] as number;
+      counts[out] = 0;
+      counts[i + LINGERING] = (counts[i + LINGERING] as number) + overdue;
+      if (overdue > 0 && this.#overdue(row, overdue, now)) return;
+    }
+  }
+
+  /** True where it changed the state. */
+  #overdue(row: number, calls: number, now: number): boolean {
+    const { counts, overdue } = this.columns;
+    overdue[row] = (overdue[row] as number) + calls;
+    const state = counts[row * COUNTS + STATE] as number;
+    if (state === HALF_OPEN) this.transit(row, "probe_overdue", now);
+    for (let call = 0; call < calls && counts[row * COUNTS + STATE] === CLOSED; call++) {
+      this.#note(row, now);
+      this.#weigh(row, now);
+    }
+    return counts[row * COUNTS + STATE] !== state;
+  }
+
+  // --- half-open
+
+  /** 0: passes. For all states but closed and open. */
+  #gated(row: number, now: number): number {
+    const c = this.columns;
+    const forced = c.counts[row * COUNTS + STATE] as number;
+    if (forced === FORCE_OPEN || forced === FORCE_CLOSE) this.modules.expire(row, now);
+    const state = c.counts[row * COUNTS + STATE] as number;
+    if (state === FORCE_OPEN) return REJECT_FORCED;
+    if (state !== HALF_OPEN) return 0;
+    if (c.ramp[row] === 0) {
+      if ((c.probes[row] as number) >= this.permits(row)) return REJECT_PROBES;
+    } else {
+      const admitted = (c.admitted[row] as number) + (RAMP[(c.ramp[row] as number) - 1] ?? 1);
+      c.admitted[row] = admitted >= 1 ? admitted - 1 : admitted;
+      if (admitted < 1) return REJECT_RAMP;
+    }
+    (c.probes[row] as number)++;
+    return 0;
+  }
+
+  /** Probes that may be out: one, and one more for each that was good. */
+  permits(row: number): number {
+    const most = this.modules.policyOf(row).halfOpenCalls;
+    return Math.min(most, 1 + (this.columns.successes[row] as number));
+  }
+
+  /** Share of callers admitted in the ramp; null outside of it. */
+  rampShare(row: number): number | null {
+    const ramp = this.columns.ramp[row] as number;
+    return ramp === 0 ? null : (RAMP[ramp - 1] ?? 1);
+  }
+
+  #probed(row: number, good: boolean, now: number): void {
+    const c = this.columns;
+    const ramp = c.ramp[row] as number;
+    if (!good) {
+      (c.setbacks[row] as number)++;
+      const allowed = Math.floor(SETBACK_SHARE * ((ramp === 0 ? 1 : 3) + (c.successes[row] as number)));
+      if ((c.setbacks[row] as number) > allowed) this.transit(row, ramp === 0 ? "probe_failed" : "ramp_failed", now);
+      return;
+    }
+    (c.successes[row] as number)++;
+    const { halfOpenCalls, rampFromPerSecond } = this.modules.policyOf(row);
+    const dense = (c.rate[row] as number) >= rampFromPerSecond;
+    const probes = dense ? halfOpenCalls : Math.ceil(halfOpenCalls * THIN_SHARE);
+    if ((c.successes[row] as number) < (ramp === 0 ? probes : RAMP_CALLS)) return;
+    if (dense && ramp < RAMP.length) {
+      c.ramp[row] = ramp + 1;
+      c.successes[row] = 0;
+      c.setbacks[row] = 0;
+      return;
+    }
+    this.transit(row, "recovered", now);
+  }
+
+  // --- calls whose result never comes
+
+  /** Takes back what is out for longer than its policy's `abandonMs`. Returns how many. */
+  sweep(now: number): number {
+    this.#sweptAt = now;
+    const { places, startedAt } = this.calls;
+    const c = this.columns;
+    let given = 0;
+    for (let place = 0; place < startedAt.length; place++) {
+      const p = place * PLACE;
+      if (places[p + TOKEN] === 0) continue;
+      const row = (places[p + HANDLE] as number) & ROW_MASK;
+      if (now - (startedAt[place] as number) < this.modules.policyOf(row).abandonMs) continue;
+      const i = row * COUNTS;
+      places[p + TOKEN] = 0;
+      (c.abandoned[row] as number)++;
+      given++;
+      const quantum = places[p + CALL_QUANTUM] as number;
+      const lingers = (((c.counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA;
+      (c.counts[i + (lingers ? LINGERING : OUT + (quantum & 3))] as number)--;
+      const late = (((c.counts[i + EPOCH_START] as number) - quantum) | 0) > 0;
+      if (!late && c.counts[i + STATE] === HALF_OPEN) (c.probes[row] as number)--;
+    }
+    return given;
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * What a breaker is between two calls: its rows, its epochs and transitions, and what is learnt of it each 100 ms. The call path is in `engine.ts`.
+ */
+import type { Random } from "../../shared/clock.ts";
+import { decayed, nextOpenMs } from "./backoff.ts";
+import {
+  BAD_EVIDENCE,
+  COUNTS,
+  Columns,
+  EPOCH_START,
+  FAILED,
+  FAILURE_EVIDENCE,
+  IGNORED_CALLS,
+  LATE,
+  LINGERING,
+  OUT,
+  QUANTUM,
+  QUICK_BELOW,
+  RECENT,
+  REJECTED,
+  SLOW,
+  SLOW_FROM,
+  STATE,
+  SUCCEEDED,
+  TAG,
+  THRESHOLD,
+  TICK_AT,
+  TIMES,
+  WAKE_AT,
+} from "./columns.ts";
+import { Detail } from "./detail.ts";
+import type { EvidenceRule } from "./evidence.ts";
+import { EARLY_SHARE, UNHEALTHY } from "./health.ts";
+import { LatencyBaseline, slowFromMs } from "./latency.ts";
+import { CLOSED, CONDITIONS, HALF_OPEN, OPEN, TRANSITIONS, type TransitionCause } from "./machine.ts";
+import type { BreakerPolicy } from "./policy.ts";
+import { PREDICTOR_SHARE } from "./predictor.ts";
+import { probeAfterMs, probeSpacingMs } from "./recovery.ts";
+
+/** Between two looks at the window, where there is traffic. */
+export const TICK_MS = 100;
+const RATE_MS = 3_000;
+/** From a recovery on, until its traces are gone from the recent rates. */
+const SETTLED_MS = 3_000;
+/** Quanta of the census that make "slow". */
+export const QUANTA = 3;
+/** Beside the eight bits of `RECENT`: some evidence is left, so a good call has something to do. */
+export const EVIDENCE_LEFT = 0x100;
+/** A probe may take longer: caches are cold. */
+export const PROBE_PATIENCE = 2;
+/** After a recovery the evidence starts here, of the threshold: good calls take it away, bad ones find it half done. */
+const PROBATION = 0.5;
+/** After so long an outage what was usual before it says nothing. */
+const FORGET_BASELINE_MS = 600_000;
+
+export interface EpochModules {
+  readonly random: Random;
+  /** State has changed already. May throw: the owner guards it. */
+  readonly onTransition: (row: number, from: number, to: number, cause: TransitionCause, now: number) => void;
+  readonly policyOf: (row: number) => BreakerPolicy;
+  readonly ruleOf: (row: number) => EvidenceRule;
+  /** Ends forced states whose time is over; called only in forced states. */
+  readonly expire: (row: number, now: number) => void;
+}
+
+export class Epochs {
+  readonly columns: Columns;
+  readonly details: (Detail | null)[] = [];
+  protected readonly modules: EpochModules;
+
+  constructor(rows: number, modules: EpochModules) {
+    this.columns = new Columns(rows);
+    this.modules = modules;
+  }
+
+  // --- rows
+
+  begin(row: number, tag: number, policy: number, now: number): void {
+    const c = this.columns;
+    c.clear(row);
+    c.counts[row * COUNTS + TAG] = tag;
+    c.policy[row] = policy;
+    c.times[row * TIMES + TICK_AT] = now;
+    c.health[row] = 1;
+    this.details[row] = null;
+    this.adopt(row);
+    this.startEpoch(row, CLOSED, now);
+  }
+
+  /** Takes on a new policy: thresholds from now on, counts and state as they are. */
+  adopt(row: number): void {
+    const { times } = this.columns;
+    this.setSlowFrom(row);
+    times[row * TIMES + THRESHOLD] = this.thresholdOf(row);
+  }
+
+  end(row: number): void {
+    this.columns.counts[row * COUNTS + TAG] = -1;
+    this.details[row] = null;
+  }
+
+  // --- transitions
+
+  /** Takes the way that the table has for `cause`, if it has one. */
+  transit(row: number, cause: TransitionCause, now: number): void {
+    const c = this.columns;
+    const from = c.counts[row * COUNTS + STATE] as number;
+    const name = TRANSITIONS[CONDITIONS[from] ?? "closed"][cause];
+    if (name === undefined) return;
+    const to = CONDITIONS.indexOf(name);
+    if (this.details[row]) this.tick(row, now);
+    if (to === OPEN) this.planProbe(row, from === CLOSED ? now - (c.since[row] as number) : 0, now);
+    this.modules.onTransition(row, from, to, cause, now);
+  }
+
+  /** The state's own data, and a new epoch. Called by the owner once it took the evidence down, so that events tell what was before. */
+  enter(row: number, to: number, from: number, cause: TransitionCause, now: number): void {
+    const c = this.columns;
+    if (from === HALF_OPEN && to === OPEN) c.openings[row] = Math.min(0xffff, (c.openings[row] as number) + 1);
+    else if (to === OPEN) c.openings[row] = 1;
+    if (to === HALF_OPEN && now - (c.onsetAt[row] as number) > FORGET_BASELINE_MS) {
+      const detail = this.details[row];
+      if (detail) detail.baseline = new LatencyBaseline();
+      this.setSlowFrom(row);
+    }
+    this.startEpoch(row, to, now);
+    if (cause === "recovered") {
+      const t = row * TIMES;
+      c.times[t + FAILURE_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
+      c.times[t + BAD_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
+      c.counts[row * COUNTS + RECENT] = EVIDENCE_LEFT;
+      c.onsetAt[row] = now;
+    }
+  }
+
+  protected startEpoch(row: number, to: number, now: number): void {
+    const c = this.columns;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    c.counts[i + STATE] = to;
+    // All that is out belongs to an earlier epoch now, and lingers.
+    c.counts[i + LINGERING] = this.inFlight(row);
+    c.counts.fill(0, i + OUT, i + OUT + QUANTA + 1);
+    c.counts[i + QUANTUM] = ((c.counts[i + QUANTUM] as number) + QUANTA + 1) | 0;
+    c.counts[i + EPOCH_START] = c.counts[i + QUANTUM] as number;
+    c.counts[i + RECENT] = 0;
+    c.since[row] = now;
+    c.probes[row] = 0;
+    c.successes[row] = 0;
+    c.setbacks[row] = 0;
+    c.ramp[row] = 0;
+    c.admitted[row] = 0;
+    c.times[t + FAILURE_EVIDENCE] = 0;
+    c.times[t + BAD_EVIDENCE] = 0;
+    this.setSlowFrom(row);
+    c.times[t + WAKE_AT] = now + (to === OPEN ? (c.openMs[row] as number) : this.quantumMs(row));
+  }
+
+  protected planProbe(row: number, closedForMs: number, now: number): void {
+    const c = this.columns;
+    const policy = this.modules.policyOf(row);
+    const left = decayed(c.openMs[row] as number, closedForMs);
+    const previous = left >= policy.firstOpenMs ? left : 0;
+    const rate = c.rate[row] as number;
+    const spacing = probeSpacingMs(now - (c.onsetAt[row] as number), rate);
+    const period = nextOpenMs(policy, previous, rate, spacing, this.modules.random);
+    const threshold = c.times[row * TIMES + THRESHOLD] as number;
+    c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
+  }
+
+  // --- each 100 ms, when there is traffic
+
+  /** What is learnt from the window: rate, baseline, normal rate of errors, health, prediction. */
+  tick(row: number, now: number): void {
+    const c = this.columns;
+    const { counts, times } = c;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    const lastAt = (times[t + TICK_AT] as number) - TICK_MS;
+    times[t + TICK_AT] = now + TICK_MS;
+    const policy = this.modules.policyOf(row);
+    const failures = (counts[i + FAILED] as number) >>> 0;
+    const completed = ((counts[i + SUCCEEDED] as number) >>> 0) + failures;
+    const slow = (counts[i + SLOW] as number) >>> 0;
+    const rejected = (counts[i + REJECTED] as number) >>> 0;
+    let detail = this.details[row] ?? null;
+    const elapsedMs = detail === null ? 0 : Math.max(1, now - lastAt);
+    if (detail === null) {
+      detail = new Detail(now, policy.predictive);
+      this.details[row] = detail;
+    }
+    c.rate[row] = detail.rate(this.asked(row), elapsedMs, RATE_MS);
+    const state = counts[i + STATE] as number;
+    const share = Math.min(1, (times[t + BAD_EVIDENCE] as number) / (times[t + THRESHOLD] as number));
+    detail.look(
+      {
+        now,
+        elapsedMs: elapsedMs || TICK_MS,
+        counts: { completed, failures, slow, rejected },
+        asked: this.asked(row),
+        inFlight: this.inFlight(row),
+        evidenceShare: state === OPEN ? 1 : share,
+        toleratedRate: this.modules.ruleOf(row).toleratedRate,
+        allFactors: policy.health,
+      },
+      state === CLOSED,
+      state === CLOSED && now - (c.since[row] as number) >= SETTLED_MS,
+    );
+    c.health[row] = detail.health;
+    this.setSlowFrom(row);
+    times[t + THRESHOLD] = this.thresholdOf(row);
+    // What is slow may have become less: a quantum that began before must not last as long as it meant to.
+    if (state !== OPEN) times[t + WAKE_AT] = Math.min(times[t + WAKE_AT] as number, now + this.quantumMs(row));
+  }
+
+  inFlight(row: number): number {
+    const { counts } = this.columns;
+    let sum = counts[row * COUNTS + LINGERING] as number;
+    for (let at = 0; at <= QUANTA; at++) sum += counts[row * COUNTS + OUT + at] as number;
+    return sum;
+  }
+
+  /** Calls that were let through, ever. */
+  requests(row: number): number {
+    const { counts, abandoned } = this.columns;
+    const sum = (at: number): number => (counts[row * COUNTS + at] as number) >>> 0;
+    return (
+      sum(SUCCEEDED) + sum(FAILED) + sum(IGNORED_CALLS) + sum(LATE) + this.inFlight(row) + (abandoned[row] as number)
+    );
+  }
+
+  asked(row: number): number {
+    return this.requests(row) + ((this.columns.counts[row * COUNTS + REJECTED] as number) >>> 0);
+  }
+
+  protected setSlowFrom(row: number): void {
+    const { times, counts } = this.columns;
+    const policy = this.modules.policyOf(row);
+    const learnt = policy.latency ? (this.details[row]?.baseline.value() ?? null) : null;
+    const from = slowFromMs(policy, learnt);
+    times[row * TIMES + SLOW_FROM] = from;
+    times[row * TIMES + QUICK_BELOW] = counts[row * COUNTS + STATE] === CLOSED ? from : Number.NEGATIVE_INFINITY;
+  }
+
+  protected fullThreshold(row: number): number {
+    const scale = this.modules.policyOf(row).adaptive ? (this.details[row]?.adaptive.scale ?? 1) : 1;
+    return this.modules.ruleOf(row).threshold * scale;
+  }
+
+  protected thresholdOf(row: number): number {
+    const policy = this.modules.policyOf(row);
+    let threshold = this.fullThreshold(row);
+    if (policy.health && (this.columns.health[row] as number) < UNHEALTHY) threshold *= EARLY_SHARE;
+    if (policy.predictive && this.details[row]?.predictor?.warning === true) threshold *= PREDICTOR_SHARE;
+    return Math.max(1, threshold);
+  }
+
+  protected quantumMs(row: number): number {
+    const slowFrom = this.columns.times[row * TIMES + SLOW_FROM] as number;
+    const half = this.columns.counts[row * COUNTS + STATE] === HALF_OPEN;
+    return Math.max(1, ((half ? PROBE_PATIENCE : 1) * slowFrom) / QUANTA);
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * `run(fn)`: admission, call and result in one, for who would rather have a promise than a token. It returns the caller's own promise chain; rejected
+ * callers get an error that was built before, without a stack: where it was thrown is never the question.
+ */
+import type { Clock } from "../../shared/clock.ts";
+import { SprintError } from "../../shared/errors.ts";
+import { failureOutcome } from "./classify.ts";
+import { FAILURE, IGNORED, type OutcomeCode, REJECT_UNKNOWN, SUCCESS } from "./codes.ts";
+import type { BreakerCondition } from "./machine.ts";
+import type { BreakerPolicy } from "./policy.ts";
+import type { BreakerPool } from "./pool.ts";
+
+export interface GuardModules {
+  readonly pool: BreakerPool;
+  readonly clock: Pick<Clock, "now">;
+  /** What a rejection means; FAILURE where absent. Never asked when the caller's own signal was aborted: that is IGNORED. */
+  readonly classify?: (error: unknown) => OutcomeCode;
+  /**
+   * Calls back once, in the next turn of the event loop (`setImmediate`). With it the clock is read once a turn, as the loop itself does, and again
+   * after each 16 uses; without, at the begin and at the end of each call.
+   */
+  readonly turn?: (fn: () => void) => unknown;
+}
+
+export interface RunOptions {
+  /** Handed to `fn`. A call that was aborted through it is nobody's fault. */
+  readonly signal?: AbortSignal;
+}
+
+/** `code` says why: SPRINT_BREAKER_OPEN, _HALF_OPEN, _FORCED, _FULL. One object per breaker, reason and probe time; it has no stack. */
+export class BreakerRejection extends SprintError {
+  readonly breaker: string;
+  readonly state: BreakerCondition;
+  /** Monotonic ms from which on a probe is let through; null where time alone does not help. */
+  readonly retryAt: number | null;
+  readonly #clock: Pick<Clock, "now">;
+
+  constructor(
+    reject: number,
+    breaker: string,
+    state: BreakerCondition,
+    retryAt: number | null,
+    clock: Pick<Clock, "now">,
+  ) {
+    const [code, what] = REASONS[-reject] ?? REASONS[1];
+    super(code, `${breaker} was not asked: ${what}`, { breaker, state });
+    this.name = "BreakerRejection";
+    this.breaker = breaker;
+    this.state = state;
+    this.retryAt = retryAt;
+    this.#clock = clock;
+  }
+
+  /** From now; null where time alone does not help. */
+  get retryAfterMs(): number | null {
+    return this.retryAt === null ? null : Math.max(0, this.retryAt - this.#clock.now());
+  }
+}
+
+type Reason = readonly [`SPRINT_BREAKER_${string}`, string];
+const OPEN_REASON: Reason = ["SPRINT_BREAKER_OPEN", "its breaker is open; try again after retryAfterMs"];
+const REASONS: readonly [Reason, Reason, ...Reason[]] = [
+  OPEN_REASON,
+  OPEN_REASON,
+  ["SPRINT_BREAKER_HALF_OPEN", "its breaker is trying it out with few calls; try again shortly"],
+  ["SPRINT_BREAKER_HALF_OPEN", "its breaker lets only a share of calls through; try again shortly"],
+  ["SPRINT_BREAKER_FORCED", "an operator holds its breaker open"],
+  ["SPRINT_BREAKER_FULL", "as many calls are out as its pool can hold"],
+  ["SPRINT_BREAKER_UNKNOWN", "its breaker was evicted"],
+  ["SPRINT_BREAKER_CLOCK", "the clock gave no finite time"],
+];
+
+/** Readings of the clock are used so often within one turn. */
+const USES_PER_READING = 16;
+/** Records of calls that are kept for the next ones. */
+const MOST_SPARE = 1_024;
+
+/** One call that is out. Its two continuations are made once and used for many calls, one after the other. */
+class Call {
+  token = 0;
+  startedAt = 0;
+  signal: AbortSignal | undefined = undefined;
+  readonly succeeded: (value: unknown) => unknown;
+  readonly failed: (error: unknown) => never;
+
+  constructor(settle: (call: Call, outcome: OutcomeCode, error: unknown) => void, spare: Call[]) {
+    this.succeeded = (value) => {
+      settle(this, SUCCESS, undefined);
+      if (spare.length < MOST_SPARE) spare.push(this);
+      return value;
+    };
+    this.failed = (error) => {
+      settle(this, FAILURE, error);
+      this.signal = undefined;
+      if (spare.length < MOST_SPARE) spare.push(this);
+      throw error;
+    };
+  }
+}
+
+export class Guard {
+  readonly key: string;
+  readonly #policy: BreakerPolicy;
+  readonly #modules: GuardModules;
+  readonly #classify: (error: unknown) => OutcomeCode;
+  #handle: number;
+  #now = 0;
+  #uses = 0;
+  #armed = false;
+  readonly #spare: Call[] = [];
+  #rejection: BreakerRejection | null = null;
+  #rejectionCode = 0;
+  readonly #turned = (): void => {
+    this.#armed = false;
+    this.#uses = 0;
+  };
+  readonly #settle = (call: Call, outcome: OutcomeCode, error: unknown): void => {
+    const now = this.#time();
+    const judged = outcome === SUCCESS ? SUCCESS : call.signal?.aborted === true ? IGNORED : this.#classify(error);
+    this.#modules.pool.onResult(this.#handle, call.token, judged, now - call.startedAt, now);
+  };
+
+  constructor(key: string, policy: BreakerPolicy, modules: GuardModules) {
+    this.key = key;
+    this.#policy = policy;
+    this.#modules = modules;
+    this.#classify = modules.classify ?? failureOutcome;
+    this.#handle = modules.pool.open(key, policy, modules.clock.now());
+  }
+
+  /** Of the breaker in the pool. */
+  get handle(): number {
+    return this.#handle;
+  }
+
+  /** What `fn` gives, or rejects with a `BreakerRejection` before `fn` is called. */
+  run<T>(fn: (signal: AbortSignal | undefined) => PromiseLike<T>, options?: RunOptions): Promise<T> {
+    const at = this.#time();
+    let token = this.#modules.pool.tryAcquire(this.#handle, at);
+    if (token < 0) {
+      token = token === REJECT_UNKNOWN ? this.#reopen(at) : token;
+      if (token < 0) return Promise.reject(this.#rejected(token));
+    }
+    const signal = options?.signal;
+    const call = this.#spare.pop() ?? new Call(this.#settle, this.#spare);
+    call.token = token;
+    call.startedAt = at;
+    call.signal = signal;
+    let promise: PromiseLike<T>;
+    try {
+      promise = fn(signal);
+    } catch (error) {
+      return Promise.reject(error).catch(call.failed);
+    }
+    return (promise instanceof Promise ? promise : Promise.resolve(promise)).then(
+      call.succeeded as (value: T) => T,
+      call.failed,
+    );
+  }
+
+  /** The time of this turn of the event loop, where somebody tells when it ends; after 16 uses it is read again, as a turn may be long. */
+  #time(): number {
+    if (this.#uses > 0) {
+      this.#uses--;
+      return this.#now;
+    }
+    this.#now = this.#modules.clock.now();
+    const { turn } = this.#modules;
+    if (turn === undefined) return this.#now;
+    this.#uses = USES_PER_READING;
+    if (!this.#armed) {
+      this.#armed = true;
+      turn(this.#turned);
+    }
+    return this.#now;
+  }
+
+  /** Its breaker was evicted while nobody called. */
+  #reopen(now: number): number {
+    const { pool } = this.#modules;
+    this.#handle = pool.open(this.key, this.#policy, now);
+    return pool.tryAcquire(this.#handle, now);
+  }
+
+  #rejected(code: number): BreakerRejection {
+    const { pool, clock } = this.#modules;
+    const retryAt = pool.probeAt(this.#handle);
+    const last = this.#rejection;
+    if (last !== null && this.#rejectionCode === code && last.retryAt === retryAt) return last;
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    try {
+      const made = new BreakerRejection(code, this.key, pool.stateOf(this.#handle), retryAt, clock);
+      this.#rejection = made;
+      this.#rejectionCode = code;
+      return made;
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  }
+}
