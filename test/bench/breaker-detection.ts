@@ -17,18 +17,13 @@ interface Cell {
 }
 
 export async function detection(
-  peers: Peers | null,
+  peers: Peers,
   quick: boolean,
   rows: Row[],
   checks: BenchCheck[],
   progress: (line: string) => void,
 ): Promise<void> {
-  const entrants: Entrant[] = [
-    sprint("ENTERPRISE"),
-    sprint("BUSINESS"),
-    sprint("FREE"),
-    ...(peers === null ? [] : theirs(peers)),
-  ];
+  const entrants: Entrant[] = [sprint("ENTERPRISE"), sprint("BUSINESS"), sprint("FREE"), ...theirs(peers)];
   const first = Number(process.env["SPRINT_BENCH_SEED"] ?? 1);
   const seeds = Array.from({ length: quick ? 2 : 6 }, (_, n) => first + n);
   const cells: Cell[] = [];
@@ -108,7 +103,10 @@ function judge(cells: readonly Cell[], checks: BenchCheck[]): void {
         sums.set(who, (sums.get(who) ?? 0) + (cost.get(who) ?? Number.NaN) / least);
     }
     checks.push(
-      check(`${rate}/s traces with the smallest sum, of ${TRACES.length}`, best, ">=", rate >= 100 ? 5 : 0, ""),
+      // Where traffic is thin, no worse than the best library on any; where it is dense, better than all on most.
+      rate >= 100
+        ? check(`${rate}/s traces with the smallest sum, of ${TRACES.length}`, best, ">=", 5, "")
+        : check(`${rate}/s traces worse than the best library, of ${TRACES.length}`, TRACES.length - best, "<=", 0, ""),
       check(`${rate}/s traces with the largest sum`, worst, "<=", 0, ""),
       check(
         `${rate}/s mean over traces of sum / least sum, over the best library's`,

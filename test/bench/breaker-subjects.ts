@@ -54,18 +54,12 @@ export interface Peers {
   readonly versions: { readonly opossum: string; readonly cockatiel: string };
 }
 
-/** From node_modules, or from the folder that SPRINT_BENCH_PEERS names; null where they are not installed. */
-export async function loadPeers(): Promise<Peers | null> {
-  const folder = process.env["SPRINT_BENCH_PEERS"];
-  const require = createRequire(folder === undefined ? import.meta.url : `${folder}/package.json`);
-  try {
-    const opossum = require("opossum") as OpossumClass;
-    const cockatiel = (await import(pathToFileURL(require.resolve("cockatiel")).href)) as Cockatiel;
-    const version = (name: string): string => (require(`${name}/package.json`) as { version: string }).version;
-    return { opossum, cockatiel, versions: { opossum: version("opossum"), cockatiel: version("cockatiel") } };
-  } catch {
-    return null;
-  }
+export async function loadPeers(): Promise<Peers> {
+  const require = createRequire(import.meta.url);
+  const opossum = require("opossum") as OpossumClass;
+  const cockatiel = (await import(pathToFileURL(require.resolve("cockatiel")).href)) as Cockatiel;
+  const version = (name: string): string => (require(`${name}/package.json`) as { version: string }).version;
+  return { opossum, cockatiel, versions: { opossum: version("opossum"), cockatiel: version("cockatiel") } };
 }
 
 export function sprint(tier: Tier, changes: Partial<BreakerPolicy> = {}, name = `sprint ${tier}`): Entrant {

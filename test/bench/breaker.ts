@@ -29,7 +29,6 @@ type Row = BenchDocument["rows"][number];
 
 export async function run({ quick, progress }: BenchOptions): Promise<BenchDocument> {
   const peers = await loadPeers();
-  if (peers === null) progress("opossum and cockatiel are not installed: ours alone");
   const rounds = quick ? 5 : 15;
   const rows: Row[] = [];
   const checks: BenchCheck[] = [];
@@ -41,7 +40,7 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchDocum
   algorithmRows(rows, checks);
   progress("detection");
   await detection(peers, quick, rows, checks, progress);
-  const versions = { node: process.versions.node, ...peers?.versions };
+  const versions = { node: process.versions.node, ...peers.versions };
   return { bench: "breaker", machine: machine(), versions, rounds, rows: rows.map(widened), checks };
 }
 
@@ -64,7 +63,7 @@ function widened(row: Row): Row {
   return Object.fromEntries(COLUMNS.map((column) => [column, row[column] ?? null]));
 }
 
-async function costs(peers: Peers | null, rounds: number, rows: Row[], checks: BenchCheck[]): Promise<void> {
+async function costs(peers: Peers, rounds: number, rows: Row[], checks: BenchCheck[]): Promise<void> {
   const pool = new BreakerPool({ capacity: 8 }, { clock: systemClock, random: Math.random });
   const guarded = (key: string): Guard =>
     new Guard(key, policyOf("ENTERPRISE"), { pool, clock: systemClock, turn: setImmediate });
@@ -118,34 +117,32 @@ async function costs(peers: Peers | null, rounds: number, rows: Row[], checks: B
     },
   };
   const stops: (() => void)[] = [];
-  if (peers !== null) {
-    const { opossum: Opossum, cockatiel } = peers;
-    const fires = new Opossum((fn) => fn(), {});
-    const fails = new Opossum((fn) => fn(), { errorThresholdPercentage: 100 });
-    stops.push(
-      () => fires.shutdown(),
-      () => fails.shutdown(),
-    );
-    const policy = (threshold: number) =>
-      cockatiel.circuitBreaker(cockatiel.handleAll, {
-        halfOpenAfter: 10_000,
-        breaker: new cockatiel.ConsecutiveBreaker(threshold),
-      });
-    const executes = policy(5);
-    const neverOpens = policy(Number.POSITIVE_INFINITY);
-    success["opossum"] = async (times) => {
-      for (let i = 0; i < times; i++) await fires.fire(ok as never);
-    };
-    success["cockatiel"] = async (times) => {
-      for (let i = 0; i < times; i++) await executes.execute(ok as never);
-    };
-    failure["opossum"] = async (times) => {
-      for (let i = 0; i < times; i++) await caught(() => fails.fire(bad as never));
-    };
-    failure["cockatiel"] = async (times) => {
-      for (let i = 0; i < times; i++) await caught(() => neverOpens.execute(bad as never));
-    };
-  }
+  const { opossum: Opossum, cockatiel } = peers;
+  const fires = new Opossum((fn) => fn(), {});
+  const fails = new Opossum((fn) => fn(), { errorThresholdPercentage: 100 });
+  stops.push(
+    () => fires.shutdown(),
+    () => fails.shutdown(),
+  );
+  const policy = (threshold: number) =>
+    cockatiel.circuitBreaker(cockatiel.handleAll, {
+      halfOpenAfter: 10_000,
+      breaker: new cockatiel.ConsecutiveBreaker(threshold),
+    });
+  const executes = policy(5);
+  const neverOpens = policy(Number.POSITIVE_INFINITY);
+  success["opossum"] = async (times) => {
+    for (let i = 0; i < times; i++) await fires.fire(ok as never);
+  };
+  success["cockatiel"] = async (times) => {
+    for (let i = 0; i < times; i++) await executes.execute(ok as never);
+  };
+  failure["opossum"] = async (times) => {
+    for (let i = 0; i < times; i++) await caught(() => fails.fire(bad as never));
+  };
+  failure["cockatiel"] = async (times) => {
+    for (let i = 0; i < times; i++) await caught(() => neverOpens.execute(bad as never));
+  };
 
   const successNs = await interleaved(success, rounds, (who) => (who === "opossum" ? 10_000 : 50_000));
   const failureNs = await interleaved(failure, rounds, (who) => (who === "opossum" ? 200 : 5_000));
