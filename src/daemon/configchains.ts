@@ -96,6 +96,11 @@ export function resolveChains({ network, values, written, file }: ChainSources):
       unused.push(`the upstreams of chains.${chain} are not used: devnet brings its own nodes`);
       upstreams = [];
     }
+    const other = { ...section, network: section.network === "regtest" ? undefined : section.network };
+    for (const key of ["network", "checkpoint"] as const) {
+      if (onDevnet && other[key] !== undefined)
+        unused.push(`chains.${chain}.${key} is not used: devnet brings its own nodes`);
+    }
     const chainNetwork = onDevnet ? "regtest" : networkOf(chain, section.network ?? network, upstreams, place);
     if (!onDevnet && upstreams.length === 0 && NO_PUBLIC_PEERS.has(chainNetwork)) {
       throw conflict(place, `an upstream: a ${chainNetwork} network has no public peers`, "none");
@@ -106,7 +111,7 @@ export function resolveChains({ network, values, written, file }: ChainSources):
       upstreams,
       validation: section.validation_level ?? "full",
       finalityDepth: section.finality_depth ?? null,
-      checkpoint: section.checkpoint ?? null,
+      checkpoint: (onDevnet ? undefined : section.checkpoint) ?? null,
     };
   });
   return { chains, unused };

@@ -324,3 +324,18 @@ test("a dump holds no credential and loads again as what it was", () => {
     assert.deepEqual(after, before);
   }
 });
+
+test("what a chain's section says has no effect on devnet, and that is said", () => {
+  const config = load({
+    yaml: "network: devnet\nchains: {litecoin: {network: testnet, upstreams: ['p2p://127.0.0.1:1']}}",
+  });
+  assert.deepEqual(
+    config.chains.map(({ chain, network, upstreams }) => [chain, network, upstreams]),
+    [["litecoin", "regtest", []]],
+  );
+  assert.equal(config.warnings.length, 2);
+  assert.match(
+    config.warnings.join("\n"),
+    /upstreams of chains\.litecoin are not used[^]*chains\.litecoin\.network is not used/,
+  );
+});

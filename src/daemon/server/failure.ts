@@ -3,6 +3,7 @@ import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { FastifyError } from "fastify";
 import type { ErrorBody } from "../../shared/api.ts";
+import { redactText, redactValue } from "../../shared/redact.ts";
 import { SprintError, isSprintError, type ErrorCode, type ErrorData } from "../../shared/errors.ts";
 
 /** HTTP status of the codes that this room's routes answer with; a code that is not here is a fault of ours. */
@@ -25,8 +26,8 @@ const STATUS: Readonly<Record<string, number>> = {
   SPRINT_API_MEDIA_TYPE: 415,
   SPRINT_API_RATE_LIMIT: 429,
   SPRINT_API_SUBSCRIPTIONS_FULL: 429,
+  SPRINT_API_CONNECTION_LIMIT: 429,
   SPRINT_API_HEADERS_TOO_LARGE: 431,
-  SPRINT_API_CONNECTION_LIMIT: 503,
   SPRINT_API_DRAINING: 503,
 };
 
@@ -65,7 +66,7 @@ export function isOurFault(error: unknown): boolean {
 }
 
 export function errorBody(code: ErrorCode, message: string, details: ErrorData = {}): ErrorBody {
-  return { error: { code, message, details: { ...details } } };
+  return { error: { code, message: redactText(message), details: redactValue(details) as ErrorData } };
 }
 
 /** Answers an HTTP request whose socket is ours alone (an upgrade, or bytes that are no HTTP), and closes it. */

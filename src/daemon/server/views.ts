@@ -13,6 +13,7 @@ import type { Chain } from "../../shared/chain.ts";
 import type { Clock } from "../../shared/clock.ts";
 import type { BreakerSnapshot } from "../breaker/index.ts";
 import type { RaceReport, StreamEvent } from "../relay/index.ts";
+import { redactText, redactValue } from "../../shared/redact.ts";
 import type { FeedStatus } from "../upstream/index.ts";
 import type { BlockRecord, ChainSnapshot, ServerModules } from "./modules.ts";
 import type { Subscription } from "./subscriptions.ts";
@@ -87,7 +88,7 @@ export function upstreamBody(status: FeedStatus, clock: Clock): UpstreamBody {
     height: status.height,
     progress_age_ms: status.lastProgressAt === null ? null : Math.max(0, clock.now() - status.lastProgressAt),
     connects: status.connects,
-    last_error: status.lastError,
+    last_error: redactValue(status.lastError) as FeedStatus["lastError"],
     cordon: status.cordon,
   };
 }
@@ -102,7 +103,7 @@ export function breakerBody(snapshot: BreakerSnapshot, clock: Clock): BreakerBod
     failures,
     rejected: snapshot.rejected,
     next_attempt_at: nextAttemptAt === null ? null : timeOf(Math.round(clock.wall() + nextAttemptAt - clock.now())),
-    last_error: snapshot.lastError,
+    last_error: snapshot.lastError === null ? null : redactText(snapshot.lastError),
   };
 }
 

@@ -255,16 +255,16 @@ test("calls per minute: RateLimit headers, 429 with Retry-After, probes exempt, 
     assert.equal((await ask(tier + path)).status, 200, path);
 });
 
-test("connections: WebSockets and HTTP over the limit get 503, a freed place is given again, probes are answered", async () => {
+test("connections: WebSockets and HTTP over the limit get 429, a freed place is given again, probes are answered", async () => {
   await using daemon = await startFake({ connections: 2 });
   const { tier, server } = daemon;
   const a = await subscribe(tier);
   const b = await subscribe(tier);
   assert.equal(server.listeners()[0]?.connections, 2);
 
-  await assert.rejects(subscribe(tier), { status: 503 });
+  await assert.rejects(subscribe(tier), { status: 429 });
   const over = await ask(`${tier}/api/v1/version`, { headers: { connection: "close" } });
-  assert.equal(over.status, 503);
+  assert.equal(over.status, 429);
   assert.equal(over.body.error.code, "SPRINT_API_CONNECTION_LIMIT");
   assert.ok(Number(over.headers.get("retry-after")) > 0);
   assert.equal((await ask(`${tier}/healthz`, { headers: { connection: "close" } })).status, 200);
