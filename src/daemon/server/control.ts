@@ -27,7 +27,7 @@ import type { ControlOptions, HttpLimits } from "./options.ts";
 import type { ProcessStatus } from "./fanout.ts";
 import { breakerBody, chainBodies, raceBody, timeOf, upstreamBody } from "./views.ts";
 
-/** Companions keep a few sockets each; this is far above what an operator needs. */
+/** Companions keep a few sockets each; this is far above what an operator needs. Those above it are dropped. */
 const MAX_CONNECTIONS = 256;
 const ADVICE = "this is the control API, under /control/v1; blocks and events are on the tiers' ports";
 
@@ -57,8 +57,8 @@ export function createControlListener(
 ): ControlListener {
   const { server } = modules;
   const app = createApp(options.http, server.onFault);
-  const { pendingSockets, refusedSockets } = options.http;
-  const gate = new Gate({ connections: MAX_CONNECTIONS, pendingSockets, refusedSockets }, { server: app.server });
+  const { pendingSockets } = options.http;
+  const gate = new Gate({ connections: MAX_CONNECTIONS, pendingSockets, refusedSockets: 0 }, { server: app.server });
   const allow = tokenCheck(options.token);
   const stream = new ControlStream({ version: options.version, network: options.network }, { server });
 

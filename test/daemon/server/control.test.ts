@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import { WebSocket } from "ws";
 import type { ControlMessage } from "../../../src/shared/api.ts";
@@ -221,4 +222,21 @@ test("a reader of the stream that falls behind is closed, and does not hold up t
   slow.resume();
   const [code] = (await closed) as [number];
   assert.equal(code, 4008);
+});
+
+test("sockets above the control API's limit are dropped, those below are served", async () => {
+  await using daemon = await startFake();
+  const port = Number(new URL(daemon.control).port);
+  const held = Array.from({ length: 256 }, () => connect(port, "127.0.0.1"));
+  await Promise.all(held.map((socket) => once(socket, "connect")));
+  const over = connect(port, "127.0.0.1").resume();
+  over.on("error", () => {});
+  await once(over, "close");
+  assert.equal(over.bytesRead, 0);
+  held[0]?.destroy();
+  const [first] = held.slice(1);
+  first?.write("GET /control/v1/status HTTP/1.1\r\nHost: x\r\n\r\n");
+  const [chunk] = (await once(first as Socket, "data")) as [Buffer];
+  assert.match(chunk.toString("latin1"), /^HTTP\/1\.1 401/);
+  for (const socket of held) socket.destroy();
 });
