@@ -162,6 +162,9 @@ function isAbandoned(holder) {
 
 // ---- verbs ----------------------------------------------------------------------------------------------------------
 
+/** A test that hangs fails, with its file, instead of holding up the run for ever. */
+const TEST_TIMEOUT = "--test-timeout=300000";
+
 /** `npm test` is the check and every test; `npm test -- chain/ --test-name-pattern=x` only the files whose path holds `chain/`. */
 async function test(args) {
   const options = args.filter((arg) => arg.startsWith("-"));
@@ -171,7 +174,7 @@ async function test(args) {
   if (files.length === 0) return quit(EX_USAGE, `no test file's path holds ${parts.join(" or ")}`);
   const checked = parts.length === 0 ? await check() : 0;
   if (stoppedBy !== null) return checked;
-  const tested = await node("--test", "--test-concurrency=2", ...options, ...files);
+  const tested = await node("--test", "--test-concurrency=2", TEST_TIMEOUT, ...options, ...files);
   if (checked !== 0) note("the check failed (its output is above the tests')");
   return checked || tested;
 }

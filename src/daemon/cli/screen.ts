@@ -80,6 +80,8 @@ export async function openScreen(options: ScreenOptions, modules: ScreenModules,
     stdout: io.stdout,
     stdin: io.stdin,
     stderr: io.stderr,
+    // Whoever opened this screen has a terminal; Ink would draw nothing where the environment says CI.
+    interactive: true,
     alternateScreen: true,
     incrementalRendering: true,
     exitOnCtrlC: false,
