@@ -12,6 +12,8 @@ import { fileURLToPath } from "node:url";
 
 const root = resolve(fileURLToPath(import.meta.url), "../..");
 const WANTED_MAJOR = 26;
+/** A test that hangs fails, with its file, instead of holding up the run for ever. */
+const TEST_TIMEOUT = "--test-timeout=300000";
 const EX_USAGE = 2;
 const EX_UNAVAILABLE = 69;
 
@@ -161,9 +163,6 @@ function isAbandoned(holder) {
 }
 
 // ---- verbs ----------------------------------------------------------------------------------------------------------
-
-/** A test that hangs fails, with its file, instead of holding up the run for ever. */
-const TEST_TIMEOUT = "--test-timeout=300000";
 
 /** `npm test` is the check and every test; `npm test -- chain/ --test-name-pattern=x` only the files whose path holds `chain/`. */
 async function test(args) {
