@@ -87,7 +87,6 @@ const MAX_HELD = 64;
 const MAX_REFUSED = 1_000;
 const RETRY_FILL_MS = 1_000;
 const MAX_UNLINKED = 3;
-const HEADERS_PER_ANSWER = 2_000;
 
 /** The node's clock and ours may differ by honest minutes: such a header is asked for again later, its upstream stays. */
 const NOT_A_FAULT: ReadonlySet<string> = new Set(["SPRINT_HEADER_TIME_TOO_NEW"]);
@@ -311,7 +310,7 @@ export class Pipeline implements FeedSink {
       return;
     }
     const block = codec.toBlock(header, parent.block.height + 1, null);
-    const announced = { ...block, txCount: item.announcement.txCount };
+    const announced = Object.freeze({ ...block, txCount: item.announcement.txCount });
     const outcome = ingest.accept({
       block: announced,
       work: codec.work(header.bits),
@@ -417,7 +416,8 @@ export class Pipeline implements FeedSink {
     this.#drain();
     await this.#lineSettled();
     record.height = Math.max(record.height, ingest.tree.get(last.hash)?.block.height ?? 0);
-    return headers.length >= HEADERS_PER_ANSWER && ingest.tree.has(last.hash) && news.length > 0;
+    // A short answer is no end: a slow node gives what it has in time, a reorg cuts one off.
+    return news.length > 0 && ingest.tree.has(last.hash);
   }
 
   /** Of an upstream that seems behind: the block that it was at. After our own tip it would have nothing, whether behind or not. */

@@ -210,14 +210,14 @@ export class Journey {
   }
 
   /** Answers `headersAfter` as a node does whose best chain ends with `tip`. */
-  nodeAt(tip: MinedBlock): FakeFeed["answer"] {
+  nodeAt(tip: MinedBlock, perAnswer = 2_000): FakeFeed["answer"] {
     const store = new BlockStore({ keepBlocks: 10_000 }, this.genesis);
     const chain: MinedBlock[] = [];
     for (let at = tip; at.height > 0; at = at.parent as MinedBlock) chain.unshift(at);
     for (const block of chain) store.add(block);
     return async (locator) =>
       store
-        .headersAfter(locator, "00".repeat(32), 2_000)
+        .headersAfter(locator, "00".repeat(32), perAnswer)
         .headers.map((header) => this.codec.decodeHeader(header).header);
   }
 
