@@ -86,6 +86,8 @@ const LOOKAHEAD = 8;
 const MAX_HELD = 64;
 const MAX_REFUSED = 1_000;
 const RETRY_FILL_MS = 1_000;
+/** Of the P2P protocol, when there are more. */
+const HEADERS_PER_ANSWER = 2_000;
 const MAX_UNLINKED = 3;
 
 /** The node's clock and ours may differ by honest minutes: such a header is asked for again later, its upstream stays. */
@@ -416,8 +418,10 @@ export class Pipeline implements FeedSink {
     this.#drain();
     await this.#lineSettled();
     record.height = Math.max(record.height, ingest.tree.get(last.hash)?.block.height ?? 0);
-    // A short answer is no end: a slow node gives what it has in time, a reorg cuts one off.
-    return news.length > 0 && ingest.tree.has(last.hash);
+    // A short answer ends a P2P node's chain, and some nodes never answer a question about nothing. Over RPC it is no end: a slow
+    // node gives what it has in time, a reorg cuts one off.
+    const isEnd = record.feed.kind === "p2p" && headers.length < HEADERS_PER_ANSWER;
+    return !isEnd && news.length > 0 && ingest.tree.has(last.hash);
   }
 
   /** Of an upstream that seems behind: the block that it was at. After our own tip it would have nothing, whether behind or not. */

@@ -10,6 +10,7 @@ import type {
   AnnounceVia,
   Announcement,
   Feed,
+  FeedKind,
   FeedSink,
   FeedState,
   FeedStatus,
@@ -25,7 +26,7 @@ const PATIENCE_MS = 10_000;
 export class FakeFeed implements Feed {
   readonly name: string;
   readonly chain: Chain;
-  readonly kind = "p2p";
+  kind: FeedKind = "p2p";
   /** Reasons, in order. */
   readonly cordons: string[] = [];
   /** How often `headersAfter` was called. */
