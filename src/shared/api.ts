@@ -31,8 +31,15 @@ export const CONTROL_ROUTES = {
   cordon: "/control/v1/upstreams/:name/cordon",
   uncordon: "/control/v1/upstreams/:name/uncordon",
   config: "/control/v1/config",
+  reload: "/control/v1/config/reload",
   breakers: "/control/v1/breakers",
   breaker: "/control/v1/breakers/:name",
+  breakerHistory: "/control/v1/breakers/:name/history",
+  forceOpen: "/control/v1/breakers/:name/force-open",
+  forceClose: "/control/v1/breakers/:name/force-close",
+  reset: "/control/v1/breakers/:name/reset",
+  breakerConfig: "/control/v1/breakers/:name/config",
+  audit: "/control/v1/audit",
   race: "/control/v1/race",
   stop: "/control/v1/stop",
   stream: "/control/v1/stream",
@@ -266,20 +273,165 @@ export const TopologyBody = Type.Object({
 });
 export type TopologyBody = Static<typeof TopologyBody>;
 
+/** What a token may do; each role may what those before it may. */
+export const ROLES = ["viewer", "operator", "admin"] as const;
+export type Role = (typeof ROLES)[number];
+
+export const BREAKER_STATES = ["closed", "open", "half_open", "force_open", "force_close"] as const;
+const BreakerState = oneOf(BREAKER_STATES, "force_open beats force_close beats the automatic states");
+
+const Share = Type.Number({ minimum: 0, maximum: 1 });
+
+export const ForcedBody = Type.Object({
+  owner: Type.String({ description: "name of the token that asked for it" }),
+  reason: Type.String(),
+  until: orNull(Type.String({ format: "date-time", description: "null: until reset" })),
+});
+
+/** Of a breaker; docs/breaker.md says what each does. Rates 0-1, times in ms. */
+const policyFields = {
+  failure_threshold: Type.Integer({ minimum: 1, maximum: 1_000 }),
+  bad_rate: Type.Number({ minimum: 0.05, maximum: 0.95 }),
+  false_open_budget: Type.Number({ minimum: 100, maximum: 1e12 }),
+  reset_timeout_ms: Type.Number({ minimum: 1, maximum: 86_400_000 }),
+  first_open_ms: Type.Number({ minimum: 1, maximum: 86_400_000 }),
+  backoff_multiplier: Type.Number({ minimum: 1.5, maximum: 2 }),
+  half_open_calls: Type.Integer({ minimum: 1, maximum: 1_000 }),
+  slow_call_ms: Type.Number({ minimum: 1, maximum: 86_400_000 }),
+  slow_multiplier: Type.Number({ minimum: 1.1, maximum: 1_000 }),
+  slow_floor_ms: Type.Number({ minimum: 0, maximum: 86_400_000 }),
+  ramp_from_per_second: Type.Number({ minimum: 1, maximum: 1e9 }),
+  abandon_ms: Type.Number({ minimum: 1, maximum: 86_400_000 }),
+  adaptive: Type.Boolean(),
+  latency: Type.Boolean(),
+  health: Type.Boolean(),
+  predictive: Type.Boolean(),
+};
+
+export const PolicyBody = Type.Object(policyFields);
+export type PolicyBody = Static<typeof PolicyBody>;
+
+/** PATCH of a breaker's configuration: any of the policy's fields, applied whole or not at all. */
+export const PolicyPatch = Type.Partial(Type.Object(policyFields), { ...strict, minProperties: 1 });
+export type PolicyPatch = Static<typeof PolicyPatch>;
+
 export const BreakerBody = Type.Object({
   name: Type.String({ description: "what it guards: upstream:litecoin:ltc-1" }),
-  state: oneOf(["closed", "open", "half_open"], "breaker state"),
-  failure_rate: orNull(Type.Number({ description: "failures over requests, null without requests" })),
-  requests: Type.Integer(),
+  tier: TierName,
+  state: BreakerState,
+  since: Time,
+  health: Share,
+  failure_rate: orNull(Type.Number({ description: "of the last five minutes, null without calls" })),
+  failure_rate_range: Type.Object({ low: Share, high: Share }, { description: "Wilson, 95 %" }),
+  failure_threshold: Type.Number({ description: "evidence that opens, in bad calls, after adaptation" }),
+  calls_per_false_open: orNull(Type.Number({ description: "one false open in so many calls; null: practically never" })),
+  slow_rate: orNull(Type.Number()),
+  slow_from_ms: Type.Number({ description: "a call is slow from here on" }),
+  rejection_rate: orNull(Type.Number({ description: "of all who asked" })),
+  latency_ms: Type.Object({ p50: orNull(Type.Number()), p95: orNull(Type.Number()), p99: orNull(Type.Number()) }),
+  trend: Type.Number({ description: "failure rate of the last minute minus that of the four before" }),
+  rate_per_second: Type.Number(),
+  requests: Type.Integer({ description: "admitted, of all time" }),
   failures: Type.Integer(),
+  ignored: Type.Integer({ description: "neither success nor failure; in no rate" }),
+  slow: Type.Integer(),
+  overdue: Type.Integer({ description: "calls that were out longer than slow, counted before they ended" }),
   rejected: Type.Integer(),
+  late: Type.Integer({ description: "results of an earlier state; they judged nothing" }),
+  in_flight: Type.Integer(),
+  recovery_probability: Share,
   next_attempt_at: orNull(Time),
   last_error: orNull(Type.String()),
+  forced: orNull(ForcedBody),
+  half_open: orNull(
+    Type.Object({
+      probes: Type.Integer(),
+      permits: Type.Integer(),
+      successes: Type.Integer(),
+      ramp: orNull(Type.Number({ description: "share of callers admitted; null while probing" })),
+    }),
+  ),
+  policy: PolicyBody,
 });
 export type BreakerBody = Static<typeof BreakerBody>;
 
 export const BreakersBody = Type.Object({ breakers: Type.Array(BreakerBody) });
 export type BreakersBody = Static<typeof BreakersBody>;
+
+export const TransitionBody = Type.Object({
+  seq: Type.Integer({ description: "counts up by one over all breakers: a gap is a lost event" }),
+  breaker: Type.String(),
+  from: BreakerState,
+  to: BreakerState,
+  at: Time,
+  monotonic_ms: Type.Number(),
+  cause: Type.String({ description: "evidence, latency, health, period_over, probe_failed, recovered, force_open, …" }),
+  forced: orNull(ForcedBody),
+  evidence: Type.Object({
+    failures: Type.Number(),
+    bad: Type.Number(),
+    threshold: Type.Number(),
+    slow_from_ms: Type.Number(),
+    in_flight: Type.Integer(),
+    rate_per_second: Type.Number(),
+    health: Type.Number(),
+    outage_ms: Type.Number(),
+    probe_in_ms: Type.Number(),
+  }),
+});
+export type TransitionBody = Static<typeof TransitionBody>;
+
+export const HistoryQuery = Type.Object({ last: Type.Integer({ minimum: 1, maximum: 256, default: 50 }) }, strict);
+
+export const HistoryBody = Type.Object({
+  name: Type.String(),
+  transitions: Type.Array(TransitionBody, { description: "newest first" }),
+});
+export type HistoryBody = Static<typeof HistoryBody>;
+
+export const ForceBody = Type.Object(
+  {
+    reason: Type.String({ minLength: 1, maxLength: 200, default: "operator" }),
+    for_ms: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 40, description: "until reset where absent" })),
+  },
+  strict,
+);
+export type ForceBody = Static<typeof ForceBody>;
+
+export const ChangeBody = Type.Object({
+  key: Type.String({ description: "as the file names it: chains.litecoin.upstreams" }),
+  from: Type.Unknown(),
+  to: Type.Unknown(),
+  restart: Type.Boolean({ description: "true: takes effect only at the next start" }),
+});
+export type ChangeBody = Static<typeof ChangeBody>;
+
+export const BreakerConfigBody = Type.Object({ breaker: BreakerBody, changes: Type.Array(ChangeBody) });
+export type BreakerConfigBody = Static<typeof BreakerConfigBody>;
+
+export const ReloadQuery = Type.Object({ dry_run: Type.Boolean({ default: false }) }, strict);
+
+export const ReloadBody = Type.Object({
+  applied: Type.Boolean({ description: "false: nothing changed, or it was a dry run" }),
+  changes: Type.Array(ChangeBody),
+});
+export type ReloadBody = Static<typeof ReloadBody>;
+
+export const AuditEntryBody = Type.Object({
+  at: Time,
+  actor: Type.String({ description: "name of the token; cookie: the data directory's" }),
+  role: oneOf(ROLES, "role of the token"),
+  action: Type.String({ description: "breaker.force-open, upstream.cordon, config.reload, …" }),
+  target: orNull(Type.String()),
+  params: Type.Record(Type.String(), Type.Unknown()),
+  outcome: Type.String({ description: "done, or the code of the error that refused it" }),
+});
+export type AuditEntryBody = Static<typeof AuditEntryBody>;
+
+export const AuditQuery = Type.Object({ last: Type.Integer({ minimum: 1, maximum: 1_000, default: 50 }) }, strict);
+
+export const AuditBody = Type.Object({ entries: Type.Array(AuditEntryBody, { description: "newest first" }) });
+export type AuditBody = Static<typeof AuditBody>;
 
 export const NameParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 200 }) }, strict);
 
@@ -345,11 +497,10 @@ export type ControlMessage =
     }
   | { readonly type: "event"; readonly at: string; readonly data: StreamedEvent }
   | { readonly type: "upstream"; readonly at: string; readonly data: UpstreamBody }
-  | {
-      readonly type: "transition";
-      readonly at: string;
-      readonly data: { readonly breaker: string; readonly from: string; readonly to: string; readonly cause: string };
-    };
+  | { readonly type: "transition"; readonly at: string; readonly data: TransitionBody }
+  /** Every breaker, at the beat of metrics collection (30 s). */
+  | { readonly type: "metrics"; readonly at: string; readonly data: BreakersBody }
+  | { readonly type: "audit"; readonly at: string; readonly data: AuditEntryBody };
 
 /** An event as the tiers' subscribers get it, without what belongs to one subscriber. */
 export type StreamedEvent = Readonly<Record<string, unknown>> &

@@ -1,5 +1,6 @@
 /** Numbers and names that this room is built with, and their defaults. */
 import { availableParallelism } from "node:os";
+import type { Role } from "../../shared/api.ts";
 import { TIER, type Tier } from "../../shared/tier.ts";
 import type { HubOptions } from "../relay/index.ts";
 
@@ -33,6 +34,13 @@ export interface TierOptions {
 export interface ControlOptions {
   readonly host: string;
   readonly port: number;
+  /** Whose they are, and what they may do. The data directory's own is called `cookie` and is an admin's. */
+  readonly tokens: readonly ControlToken[];
+}
+
+export interface ControlToken {
+  readonly name: string;
+  readonly role: Role;
   readonly token: string;
 }
 
