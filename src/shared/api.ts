@@ -243,12 +243,14 @@ export const StatusBody = Type.Object({
 });
 export type StatusBody = Static<typeof StatusBody>;
 
+const UpstreamState = oneOf(["idle", "connecting", "up", "down", "cordoned", "closed"], "connection state");
+
 export const UpstreamBody = Type.Object({
   name: Type.String(),
   chain: ChainName,
   kind: Type.String(),
   url: Type.String({ description: "credentials redacted" }),
-  state: oneOf(["idle", "connecting", "up", "down", "cordoned", "closed"], "connection state"),
+  state: UpstreamState,
   agent: orNull(Type.String()),
   height: orNull(Height),
   progress_age_ms: orNull(Type.Number({ description: "since the last push progress" })),
@@ -261,9 +263,24 @@ export type UpstreamBody = Static<typeof UpstreamBody>;
 export const UpstreamsBody = Type.Object({ upstreams: Type.Array(UpstreamBody) });
 export type UpstreamsBody = Static<typeof UpstreamsBody>;
 
+/** Which upstream feeds which chain feeds which tier. */
 export const TopologyBody = Type.Object({
   network: Type.String(),
-  chains: Type.Array(Type.Object({ chain: ChainName, network: Type.String(), upstreams: Type.Array(Type.String()) })),
+  chains: Type.Array(
+    Type.Object({
+      chain: ChainName,
+      network: Type.String(),
+      upstreams: Type.Array(
+        Type.Object({
+          name: Type.String(),
+          kind: Type.String(),
+          state: UpstreamState,
+          breakers: Type.Array(Type.String(), { description: "names of those before it" }),
+        }),
+      ),
+      tiers: Type.Array(TierName, { description: "listeners that relay it" }),
+    }),
+  ),
   tiers: Type.Array(Type.Object({ tier: TierName, url: Type.String(), subscribers: Type.Integer() })),
   fanout: Type.Object({
     processes: Type.Array(Type.Object({ pid: Type.Integer(), subscribers: Type.Integer() }), {
@@ -324,7 +341,9 @@ export const BreakerBody = Type.Object({
   failure_rate: orNull(Type.Number({ description: "of the last five minutes, null without calls" })),
   failure_rate_range: Type.Object({ low: Share, high: Share }, { description: "Wilson, 95 %" }),
   failure_threshold: Type.Number({ description: "evidence that opens, in bad calls, after adaptation" }),
-  calls_per_false_open: orNull(Type.Number({ description: "one false open in so many calls; null: practically never" })),
+  calls_per_false_open: orNull(
+    Type.Number({ description: "one false open in so many calls; null: practically never" }),
+  ),
   slow_rate: orNull(Type.Number()),
   slow_from_ms: Type.Number({ description: "a call is slow from here on" }),
   rejection_rate: orNull(Type.Number({ description: "of all who asked" })),
