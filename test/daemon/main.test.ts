@@ -119,7 +119,8 @@ test("doctor fails, and says where, when a port is taken and an upstream is not 
   gone.close();
   await once(gone, "close");
   const listeners = ["--tier", "FREE", "--port", String(ports[0]), "--control-port", "0"];
-  const chain = ["--chain", `litecoin=p2p://127.0.0.1:${ports[1]}?network=regtest`];
+  const rpc = `rpc=http://user:secret@127.0.0.1:${ports[0]}`;
+  const chain = ["--chain", `litecoin=p2p://127.0.0.1:${ports[1]}?network=regtest&${rpc}`];
   const { code, out } = await run("doctor", ...listeners, ...chain, "--json");
   taken.close();
   const { ok, checks } = JSON.parse(out);
@@ -127,6 +128,10 @@ test("doctor fails, and says where, when a port is taken and an upstream is not 
   assert.equal(ok, false);
   const failed = checks.filter((each: { ok: boolean }) => !each.ok).map((each: { check: string }) => each.check);
   assert.deepEqual(failed, ["port of FREE", "upstream of litecoin"]);
+  const asked = checks.filter(({ check }: { check: string }) => check === "upstream of litecoin");
+  const [, beside] = asked.map(({ found }: { found: string }) => found);
+  assert.match(beside, new RegExp(`rpc=http://\\*\\*\\*@127.* at 127\\.0\\.0\\.1:${ports[0]}: reachable`));
+  assert.ok(!out.includes("secret"));
 });
 
 test("devnet: events on standard output, logs on standard error, clean up on SIGTERM", async () => {
