@@ -117,24 +117,25 @@ function addAsking(program: Command, io: Io, done: Done): void {
   asking(breakers.command("list"))
     .description("state, failures and last error of each")
     .addHelpText("after", example("sprint breakers list --json"))
-    .action(async (options) => done((await ask()).listBreakers(options, io)));
+    .action(async (options) => done((await import("./breakers.ts")).list(options, io)));
 
+  const nodes = () => import("./upstreams.ts");
   const upstreams = program.command("upstreams").description("the nodes listened to").usage("<command>");
   upstreams.addHelpText("after", example("sprint upstreams list", "sprint upstreams cordon ltc-1 --for 10m"));
   asking(upstreams.command("list"))
     .description("state, height and last error of each")
     .addHelpText("after", example("sprint upstreams list --json"))
-    .action(async (options) => done((await ask()).listUpstreams(options, io)));
+    .action(async (options) => done((await nodes()).listUpstreams(options, io)));
   asking(upstreams.command("cordon <name>"))
     .description("take one out; it stays out until uncordon, or as long as --for says")
     .option("--reason <text>", "shown wherever the upstream is", "operator")
     .option("--for <duration>", "come back by itself after this", durationMs)
     .addHelpText("after", example("sprint upstreams cordon ltc-1 --for 10m --reason 'node upgrade'"))
-    .action(async (name, options) => done((await ask()).cordon(name, options, io)));
+    .action(async (name, options) => done((await nodes()).cordon(name, options, io)));
   asking(upstreams.command("uncordon <name>"))
     .description("take one back in")
     .addHelpText("after", example("sprint upstreams uncordon ltc-1"))
-    .action(async (name, options) => done((await ask()).uncordon(name, options, io)));
+    .action(async (name, options) => done((await nodes()).uncordon(name, options, io)));
 }
 
 function asking(command: Command): Command {
