@@ -11,6 +11,7 @@ export const TIER_ROUTES = {
   chains: "/api/v1/chains",
   chainStatus: "/api/v1/chains/:chain/status",
   chainBlocks: "/api/v1/chains/:chain/blocks",
+  rpc: "/api/v1/chains/:chain/rpc",
   subscribe: "/api/v1/subscribe",
   subscription: "/api/v1/subscribe/:id",
   subscriptions: "/api/v1/subscriptions",
@@ -158,6 +159,38 @@ export const ChainBlocksQuery = Type.Object(
   },
   strict,
 );
+
+const RpcId = Type.Union([Type.String({ maxLength: 256 }), Type.Number(), Type.Null()]);
+
+export const RpcCallBody = Type.Object({
+  jsonrpc: Type.Optional(Type.String({ description: "2.0; answered in the form of 1.0 where absent or 1.x" })),
+  id: RpcId,
+  method: Type.String({ description: "of the allow-list; all others are answered with -32601" }),
+  params: Type.Optional(Type.Union([Type.Array(Type.Unknown()), Type.Record(Type.String(), Type.Unknown())])),
+});
+export type RpcCallBody = Static<typeof RpcCallBody>;
+
+/** Body of `rpc`: one call, or a batch of at most 100. */
+export const RpcRequestBody = Type.Union([RpcCallBody, Type.Array(RpcCallBody, { minItems: 1, maxItems: 100 })]);
+export type RpcRequestBody = Static<typeof RpcRequestBody>;
+
+export const RpcAnswerBody = Type.Object({
+  jsonrpc: Type.Optional(Type.Literal("2.0")),
+  id: RpcId,
+  result: Type.Optional(Type.Unknown()),
+  error: Type.Optional(
+    orNull(
+      Type.Object(
+        { code: Type.Integer(), message: Type.String(), data: Type.Optional(Type.Unknown()) },
+        { description: "the node's own error object, unchanged; -32601 and -32600 are also said here" },
+      ),
+    ),
+  ),
+});
+export type RpcAnswerBody = Static<typeof RpcAnswerBody>;
+
+export const RpcReplyBody = Type.Union([RpcAnswerBody, Type.Array(RpcAnswerBody)]);
+export type RpcReplyBody = Static<typeof RpcReplyBody>;
 
 const EventTypeName = oneOf(EVENT_TYPES, "event type");
 const PhaseName = oneOf(PHASES, "announced: the header holds; validated: the body does. Both where absent");
