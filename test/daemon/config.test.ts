@@ -61,7 +61,7 @@ test("nothing configured is devnet: three chains, three tiers, loopback", () => 
   assert.deepEqual(config.tiers, ["FREE", "BUSINESS", "ENTERPRISE"]);
   assert.deepEqual(config.tier, TIER);
   assert.equal(config.host, "127.0.0.1");
-  assert.deepEqual(config.control, { host: "127.0.0.1", port: 8081 });
+  assert.deepEqual(config.control, { host: "127.0.0.1", port: 8081, tokens: [] });
   assert.equal(config.dataDir, join(directory, "state/bitcoin-sprint"));
 });
 
