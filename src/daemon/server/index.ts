@@ -1,6 +1,6 @@
 /** The door of the edge: listeners of the tiers, the control API, and the sockets of every subscriber. */
 export { createServer, type Addresses, type Server } from "./server.ts";
-export type { Before, BlockRecord, ChainSnapshot, Resumed, ServerModules } from "./modules.ts";
+export type { Before, BlockRecord, BreakerView, ChainSnapshot, Resumed, RpcReply, ServerModules } from "./modules.ts";
 export {
   type ControlOptions,
   FANOUT_DEFAULTS,

@@ -56,6 +56,14 @@ export interface Configured {
   readonly changes: readonly ChangeBody[];
 }
 
+/** What the JSON-RPC proxy answers over HTTP. */
+export interface RpcReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Text of JSON. */
+  readonly body: string;
+}
+
 /** A listing starts below this: a height, or a block hash; null: at the tip. */
 export type Before = number | string | null;
 
@@ -69,6 +77,11 @@ export interface ServerModules {
   blockByHash(hash: string): BlockRecord | null;
   /** Best chain, newest first, at most `limit`; null where `before` is a hash that is not known. */
   blocksOf(chain: Chain, page: { readonly limit: number; readonly before: Before }): readonly BlockRecord[] | null;
+  /**
+   * Answers a JSON-RPC request, `body` as it came, through the upstreams of a chain that is on. Throws SPRINT_PROXY_* where no upstream can
+   * answer; `signal` says that the client has gone.
+   */
+  rpc(chain: Chain, body: string, signal: AbortSignal): Promise<RpcReply>;
   upstreams(): readonly FeedStatus[];
   /** False where no upstream has that name. `forMs` may be Infinity. */
   cordon(name: string, reason: string, forMs: number): boolean;
@@ -76,7 +89,7 @@ export interface ServerModules {
   breakers(): readonly BreakerView[];
   /** Null where no breaker has that name; so in all that follow. */
   breaker(name: string): BreakerView | null;
-  /** Newest first. Also of a breaker that is gone, as long as it is remembered. */
+  /** Newest first. */
   breakerHistory(name: string, last: number): readonly BreakerTransition[] | null;
   force(name: string, to: "open" | "close", by: ForceBy): BreakerView | null;
   resetBreaker(name: string): BreakerView | null;

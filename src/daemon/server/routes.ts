@@ -26,6 +26,7 @@ import type { Tier } from "../../shared/tier.ts";
 import type { App } from "./http.ts";
 import type { Before, BlockRecord, ServerModules } from "./modules.ts";
 import type { Subscriptions } from "./subscriptions.ts";
+import { addRpcRoute } from "./rpc.ts";
 import { blockBody, chainBodies, chainBodyOf, healthStatus, subscriptionBody } from "./views.ts";
 
 export interface TierRouteOptions {
@@ -109,6 +110,10 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
         return { chain, blocks: records.map(blockBody), next_before: next?.block.hash ?? null };
       },
     );
+
+    routes.register(async (scope: App) => {
+      addRpcRoute(scope, { rpc: (chain, body, signal) => server.rpc(requireChain(server, chain), body, signal) });
+    });
 
     routes.post(
       TIER_ROUTES.subscribe,

@@ -50,6 +50,7 @@ export type FakeOptions = Partial<Omit<ServerOptions, "hub">> & {
   readonly mined?: number;
   readonly firstHeight?: number;
   readonly caughtUp?: ServerModules["caughtUp"];
+  readonly rpc?: ServerModules["rpc"];
 };
 
 const UPSTREAM: FeedStatus = {
@@ -128,6 +129,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       const from = typeof before === "string" ? start + 1 : start;
       return from < 0 ? [] : records.slice(from, from + limit);
     },
+    rpc: options.rpc ?? (async () => ({ status: 200, headers: {}, body: "{}" })),
     upstreams: () => [UPSTREAM],
     cordon: (name, reason, forMs) => {
       if (name !== UPSTREAM.name) return false;
