@@ -14,6 +14,7 @@ export {
 export * from "./codes.ts";
 export type { Interval } from "./evidence.ts";
 export type { ForceBy } from "./force.ts";
+export { BINS, binOf, quantileOf } from "./histogram.ts";
 export {
   TRANSITIONS,
   type BreakerCondition,
