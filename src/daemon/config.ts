@@ -97,8 +97,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const values: FileValues = file === null ? {} : readConfigFile(file, env);
 
   const pick = <T>(option: keyof ConfigFlags, read: Read<T>): T | undefined => {
-    const flagName = `--${kebab(option)}`;
-    if (flags[option] !== undefined) return read(flags[option], { source: COMMAND_LINE, key: flagName });
+    if (flags[option] !== undefined) return read(flags[option], { source: COMMAND_LINE, key: flagOf(option) });
     const variable = variableOf(option);
     const fromEnv = env[variable];
     return fromEnv === undefined || fromEnv === "" ? undefined : read(fromEnv, { source: ENVIRONMENT, key: variable });
@@ -213,7 +212,8 @@ function unlimited(value: number): number | "unlimited" {
 
 // --- where things come from
 
-function findFile({ flags, env, cwd }: ConfigSources): string | null {
+/** The file that is read, by its whole path; null where there is none. */
+export function findFile({ flags, env, cwd }: ConfigSources): string | null {
   const named = flags.config ?? (env["SPRINT_CONFIG"] === "" ? undefined : env["SPRINT_CONFIG"]);
   if (named !== undefined) return resolve(cwd, named);
   return searchPaths(cwd, env).find((path) => existsSync(path)) ?? null;
@@ -223,7 +223,11 @@ function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function variableOf(option: keyof ConfigFlags): string {
+export function flagOf(option: keyof ConfigFlags): string {
+  return `--${kebab(option)}`;
+}
+
+export function variableOf(option: keyof ConfigFlags): string {
   return `SPRINT_${kebab(option).replaceAll("-", "_").toUpperCase()}`;
 }
 
