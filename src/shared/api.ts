@@ -550,7 +550,7 @@ export type ControlMessage =
   | { readonly type: "event"; readonly at: string; readonly data: StreamedEvent }
   | { readonly type: "upstream"; readonly at: string; readonly data: UpstreamBody }
   | { readonly type: "transition"; readonly at: string; readonly data: TransitionBody }
-  /** Every breaker, at the beat of metrics collection (30 s). */
+  /** The breakers, at the beat of metrics collection (30 s): at most 256, those that are not closed before the others. */
   | { readonly type: "metrics"; readonly at: string; readonly data: BreakersBody }
   | { readonly type: "audit"; readonly at: string; readonly data: AuditEntryBody };
 

@@ -31,6 +31,18 @@ export interface TierOptions {
   readonly apiCallsPerMinute?: number;
 }
 
+/** Of a listener that runs. Infinity: no limit. */
+export interface TierLimits {
+  readonly connections: number;
+  readonly apiCallsPerMinute: number;
+}
+
+/** What can change while the ports are open; what is left out stays as it is. */
+export interface Adjustment {
+  readonly tiers?: Readonly<Partial<Record<Tier, TierLimits>>>;
+  readonly tokens?: readonly ControlToken[];
+}
+
 export interface ControlOptions {
   readonly host: string;
   readonly port: number;
