@@ -3,8 +3,8 @@ import type { Block } from "../shared/block.ts";
 import type { Chain } from "../shared/chain.ts";
 import type { Clock, Random } from "../shared/clock.ts";
 import { SprintError } from "../shared/errors.ts";
-import type { TierRow } from "../shared/tier.ts";
-import { type Breaker, type Transition, createBreaker } from "./breaker/index.ts";
+import type { BreakerPolicy } from "./breaker/index.ts";
+import type { Breakers } from "./breakers.ts";
 import {
   type ChainCodec,
   type Checkpoint,
@@ -30,14 +30,16 @@ import {
   parseUpstreamUrl,
 } from "./upstream/index.ts";
 
+/** A dial, a header and a block have no usual length in common: only what is slow by the tier's own limit is. */
+const FEED_POLICY: Partial<BreakerPolicy> = { latency: false };
+
 /** How upstreams are named: `ltc-1`, `ltc-2`. */
 const SHORT_NAME: Readonly<Record<Chain, string>> = { bitcoin: "btc", litecoin: "ltc", dogecoin: "doge" };
 
 export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFault" | "onTrouble"> {
   readonly clock: Clock;
   readonly random: Random;
-  /** Of the highest tier that is served. */
-  readonly breakerPolicy: TierRow["breaker"];
+  readonly breakers: Pick<Breakers, "open" | "release">;
   readonly publish: (draft: StreamDraft) => void;
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush: () => void;
@@ -48,7 +50,6 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   readonly onSeedFailed: (chain: Chain, seed: string, error: unknown) => void;
   /** A ZMQ publisher's messages were lost, or it restarted. */
   readonly onGap: (feed: string, gap: SequenceGap) => void;
-  readonly onTransition: (transition: Transition) => void;
 }
 
 export interface ChainLine {
@@ -60,7 +61,10 @@ export interface ChainLine {
   readonly race: RaceLedger;
   readonly pipeline: Pipeline;
   feeds(): readonly Feed[];
-  breakers(): readonly Breaker[];
+  /** Those whose URL stays are kept with their connection; the others are closed, and new ones dialled. Not where public peers are listened to. */
+  setUpstreams(urls: readonly string[]): void;
+  /** The breaker of that name changed its state; not ours: nothing happens. */
+  breakerMoved(name: string): void;
   start(): void;
   close(): Promise<void>;
 }
@@ -103,29 +107,28 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     down: (feed) => pipeline.down(feed),
   };
 
-  const breakers = new Map<string, Breaker>();
-  const feedModules = (name: string): OpenModules => {
-    const { failureThreshold, resetTimeoutMs, halfOpenCalls } = modules.breakerPolicy;
-    const breaker = createBreaker(
-      { name: `upstream:${chain}:${name}`, failureThreshold, resetTimeoutMs, halfOpenCalls },
-      { onTransition: modules.onTransition },
-    );
-    breakers.set(name, breaker);
+  const configured = new Map<string, Configured>();
+  let isStarted = false;
+  let named = 0;
+  const open = (url: string): Configured => {
+    // A name is given once in a run: what is recorded under it stays true.
+    const name = `${SHORT_NAME[chain]}-${++named}`;
+    const breaker = modules.breakers.open(`upstream:${chain}:${name}`, FEED_POLICY);
     const onGap = (gap: SequenceGap): void => modules.onGap(name, gap);
-    return { sink, breaker, clock, random, codec, onGap, onState: modules.onState };
+    const feed = openFeed(url, name, params, { sink, breaker, clock, random, codec, onGap, onState: modules.onState });
+    if (isStarted) feed.start();
+    return { feed, breaker: breaker.key };
   };
-
-  const configured = config.upstreams.map((url, index) => {
-    const name = `${SHORT_NAME[chain]}-${index + 1}`;
-    return openFeed(url, name, params, feedModules(name));
-  });
+  for (const url of config.upstreams) configured.set(url, open(url));
   const { onState } = modules;
   const onSeedFailed = (seed: string, error: unknown): void => modules.onSeedFailed(chain, seed, error);
   const peers =
-    configured.length > 0
+    configured.size > 0
       ? null
       : new PeerSet({ name: SHORT_NAME[chain] }, { codec, sink, clock, random, onState, onSeedFailed });
-  const feeds = (): readonly Feed[] => [...configured, ...(peers?.feeds() ?? [])];
+  const feeds = (): readonly Feed[] => [...[...configured.values()].map(({ feed }) => feed), ...(peers?.feeds() ?? [])];
+  /** Removed, and not closed yet. */
+  const leaving = new Set<Promise<void>>();
 
   return {
     chain,
@@ -135,16 +138,37 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     race,
     pipeline,
     feeds,
-    breakers: () => [...breakers.values()],
+    setUpstreams(urls) {
+      for (const [url, { feed, breaker }] of configured) {
+        if (urls.includes(url)) continue;
+        configured.delete(url);
+        const left = feed.close().finally(() => {
+          leaving.delete(left);
+          modules.breakers.release(breaker);
+        });
+        leaving.add(left);
+      }
+      for (const url of urls) if (!configured.has(url)) configured.set(url, open(url));
+    },
+    breakerMoved(name) {
+      for (const { feed, breaker } of configured.values()) if (breaker === name) feed.breakerMoved();
+    },
     start() {
-      for (const feed of configured) feed.start();
+      isStarted = true;
+      for (const { feed } of configured.values()) feed.start();
       peers?.start();
     },
     async close() {
       pipeline.close();
-      await Promise.all([...configured.map((feed) => feed.close()), peers?.close()]);
+      await Promise.all([...feeds().map((feed) => feed.close()), peers?.close(), ...leaving]);
     },
   };
+}
+
+interface Configured {
+  readonly feed: Feed;
+  /** Its breaker's name. */
+  readonly breaker: string;
 }
 
 function openFeed(url: string, name: string, params: NetworkParams, modules: OpenModules): Feed {

@@ -1,11 +1,14 @@
 /** The composition root: builds every room from the configuration, starts them, and closes them in reverse order. */
 import { randomBytes } from "node:crypto";
 import { createHistogram } from "node:perf_hooks";
+import type { AuditEntryBody } from "../shared/api.ts";
 import { CHAINS, type Chain } from "../shared/chain.ts";
 import { type Cancel, seededRandom, systemClock } from "../shared/clock.ts";
 import { messageOf } from "../shared/errors.ts";
-import { TIER, TIER_ORDER, type Tier } from "../shared/tier.ts";
-import type { Transition } from "./breaker/index.ts";
+import { TIER_ORDER, type Tier } from "../shared/tier.ts";
+import { type Audit, openAudit } from "./audit.ts";
+import { type BreakerTransition, policyOf } from "./breaker/index.ts";
+import { type Breakers, createBreakers } from "./breakers.ts";
 import { type StreamCount, chainViews, createCatalog } from "./catalog.ts";
 import { codecFor, paramsFor } from "./chain/index.ts";
 import { type ChainLine, createChainLine } from "./chainline.ts";
@@ -16,11 +19,11 @@ import { describeTrouble } from "./pipeline.ts";
 import { PROVER_DEFAULTS, Prover } from "./prove/index.ts";
 import { rehearse } from "./rehearsal.ts";
 import { EventLog, Hub, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
-import { type Addresses, type Server, type ServerModules, createServer } from "./server/index.ts";
+import { type Addresses, type BreakerView, type Server, type ServerModules, createServer } from "./server/index.ts";
 import type { FeedStatus } from "./upstream/index.ts";
 import { VERSION } from "./version.ts";
 import type { DaemonView } from "./view.ts";
-import { startTasks } from "./workers.ts";
+import { startTasks, tasksOf } from "./workers.ts";
 
 export interface DaemonModules {
   readonly log: Logger;
@@ -45,7 +48,8 @@ const CATCH_UP_MS = 5_000;
 const DIAL_MS = 1_000;
 /** How long a returning subscriber waits for a daemon that is behind it, before it is told of a gap. */
 const RESUME_PATIENCE_MS = 5_000;
-const CHECK_FEEDS_MS = 30_000;
+/** Below it an upstream is told of in the log, if its breaker let it stay. */
+const UNHEALTHY = 0.5;
 const REHEARSAL_BLOCKS = 600;
 const SAME_STATE_MS = 60_000;
 
@@ -62,9 +66,12 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
   let progress = 0;
   /** When a state of an upstream was logged last: as many entries as upstreams have states and error codes. */
   const statesTold = new Map<string, number>();
+  let lines: readonly ChainLine[] = [];
   const closers: (() => Promise<void> | void)[] = [];
   const eventListeners = new Set<(event: StreamEvent) => void>();
-  const transitionListeners = new Set<(transition: Transition) => void>();
+  const transitionListeners = new Set<(transition: BreakerTransition) => void>();
+  const breakersListeners = new Set<(breakers: readonly BreakerView[]) => void>();
+  const auditListeners = new Set<(entry: AuditEntryBody) => void>();
   const upstreamListeners = new Set<(status: FeedStatus) => void>();
 
   const close = async (): Promise<void> => {
@@ -106,14 +113,30 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       });
     };
 
-    const lines = config.chains.map((chain) =>
+    const servedTier = TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE";
+    const breakers = createBreakers(
+      { tier: servedTier, policy: policyOf(servedTier) },
+      { clock, random, onTransition: transited, onEvict: (name) => metrics.breakerGone(name) },
+    );
+    const audit = openAudit(
+      { directory: config.dataDir },
+      {
+        onEntry(entry) {
+          log.info({ audit: entry }, `${entry.actor}: ${entry.action} ${entry.target ?? ""}: ${entry.outcome}`);
+          for (const listener of auditListeners) listener(entry);
+        },
+        onFault: (error) => log.error({ err: error }, "an audit entry could not be written to the data directory"),
+      },
+    );
+
+    lines = config.chains.map((chain) =>
       createChainLine(withDevnet(chain, devnet), devnet === null ? chain.network : "devnet", {
         clock,
         random,
         prover,
         publish,
         flush: () => hub.flush(),
-        breakerPolicy: TIER[TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE"].breaker,
+        breakers,
         onBodyProved(chain, milliseconds) {
           progress++;
           metrics.bodyProved(chain, milliseconds);
@@ -142,19 +165,15 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
           const what = cause === "restarted" ? "the publisher restarted" : "messages were lost";
           log.warn({ upstream: feed, topic, expected, got }, `ZMQ: ${what}; asking the node for what is missing`);
         },
-        onTransition(transition) {
-          metrics.breakerTransition(transition.breaker, transition.to);
-          log.warn({ breaker: transition.breaker, from: transition.from, to: transition.to }, transition.cause);
-          for (const listener of transitionListeners) listener(transition);
-        },
       }),
     );
     for (const line of lines) closers.push(() => line.close());
 
     const ingests = lines.map((line) => line.ingest);
-    const catalog = createCatalog(lines, { clock });
+    const catalog = createCatalog(lines);
     const serverModules: ServerModules = {
       ...catalog,
+      ...breakers,
       clock,
       hub,
       relayLatency: () => latency(),
@@ -180,6 +199,10 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       onDrop: ({ tier, reason, bufferedBytes }) => dropped(tier, reason, bufferedBytes),
       onFault: (error, where) => log.error({ err: error, where }, messageOf(error)),
       onEvent: (listener) => listen(eventListeners, listener),
+      audit: (entry) => audit.add(entry),
+      audited: (last) => audit.last(last),
+      onAudit: (listener) => listen(auditListeners, listener),
+      onBreakers: (listener) => listen(breakersListeners, listener),
       onTransition: (listener) => listen(transitionListeners, listener),
       onUpstream: (listener) => listen(upstreamListeners, listener),
     };
@@ -206,6 +229,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       metrics.delivered(Math.max(0, deliveries - deliveriesTold));
       deliveriesTold = deliveries;
       for (const { tier, subscribers } of server.listeners()) metrics.subscribers(tier, subscribers);
+      tellBreakers(breakers.breakers());
     });
 
     for (const line of lines) line.start();
@@ -218,13 +242,30 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     closers.push(
       () => server.drain(),
       startTasks(
-        [
-          {
-            name: "check feeds",
-            everyMs: CHECK_FEEDS_MS,
-            run: () => lines.forEach((line) => line.pipeline.checkFeeds()),
+        tasksOf({
+          checkFeeds: () => lines.forEach((line) => line.pipeline.checkFeeds()),
+          evaluateStates: () => breakers.evaluate(),
+          collectMetrics() {
+            const views = breakers.breakers();
+            tellBreakers(views);
+            for (const listener of breakersListeners) listener(views);
           },
-        ],
+          checkHealth() {
+            for (const { report } of breakers.breakers()) {
+              const { name, health, status, lastError } = report;
+              if (health >= UNHEALTHY || status.state === "open") continue;
+              log.warn({ breaker: name, health, state: status.state, lastError }, "unhealthy, and not open");
+            }
+          },
+          adaptThresholds() {
+            for (const { name, from, to } of breakers.adapted())
+              log.info({ breaker: name, from, to }, "the evidence that opens it was adapted to what is normal");
+          },
+          cleanUp() {
+            const { evicted, abandoned } = breakers.tidy();
+            if (evicted + abandoned > 0) log.info({ evicted, abandoned }, "breakers tidied");
+          },
+        }),
         { clock, onError: (task, error) => log.error({ task, err: error }, "a periodic task failed") },
       ),
     );
@@ -237,7 +278,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         startedAt,
         tiers: tierViews(server),
         chains: chainViews(lines, counts, clock.wall(), clock.now()),
-        ...catalog.upstreamViews(),
+        upstreams: catalog.upstreamViews(),
+        breakers: breakers.breakers().map(({ report }) => ({ name: report.name, state: report.status.state })),
         relayMs: viewLatency(),
       }),
       close,
@@ -256,6 +298,32 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     if (isNews) statesTold.set(line, now);
     const level = !isNews || state === "connecting" || state === "closed" ? "debug" : state === "up" ? "info" : "warn";
     log[level]({ chain, upstream: name, state, code }, reason);
+  }
+
+  function transited(transition: BreakerTransition): void {
+    const { breaker, from, to, cause, seq, forced } = transition;
+    metrics.breakerTransition(breaker, to);
+    log[to === "open" || to === "force_open" ? "warn" : "info"](
+      { breaker, from, to, seq, ...(forced === null ? {} : { forced }) },
+      `${breaker} is ${to}: ${cause}`,
+    );
+    for (const listener of transitionListeners) listener(transition);
+    for (const line of lines) line.breakerMoved(breaker);
+  }
+
+  function tellBreakers(views: readonly BreakerView[]): void {
+    for (const { report } of views) {
+      const { name, health, failureThreshold, failureRate, latencyMs, successes, failures, ignored, rejected } = report;
+      metrics.breaker({
+        name,
+        state: report.status.state,
+        health,
+        failureThreshold,
+        failureRate,
+        latencyMs,
+        counts: { success: successes, failure: failures, ignored, rejected },
+      });
+    }
   }
 
   function openDevnet(): Promise<Devnet> {

@@ -1,8 +1,5 @@
 /** The door of the breaker room. */
-export { createBreaker, type BreakerModules, type BreakerOptions } from "./breaker.ts";
-export type { Breaker, BreakerSnapshot, BreakerState, Outcome, Transition } from "./types.ts";
-
-// The pool and its algorithms.
+export { type Breaker, breakerOf } from "./breaker.ts";
 export {
   failureOutcome,
   httpOutcome,

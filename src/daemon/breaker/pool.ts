@@ -135,13 +135,17 @@ export class BreakerPool {
     return true;
   }
 
-  /** For a worker once in a while: evicts what was idle for `idleMs`, gives lost calls up. Returns what it did. */
-  tidy(now: number): { readonly evicted: number; readonly abandoned: number } {
+  /** For a worker once in a while: evicts what was idle for `idleMs` and may go, gives lost calls up. Returns what it did. */
+  tidy(
+    now: number,
+    mayEvict: (key: string) => boolean = () => true,
+  ): { readonly evicted: number; readonly abandoned: number } {
     checkTime(now);
     const abandoned = this.#engine.sweep(now);
     let evicted = 0;
     for (const [key, row] of this.#rows) {
-      if (now - this.#time(row, TICK_AT) >= this.#options.idleMs && this.evict(key)) evicted++;
+      const isIdle = now - this.#time(row, TICK_AT) >= this.#options.idleMs;
+      if (isIdle && mayEvict(key) && this.evict(key)) evicted++;
     }
     return { evicted, abandoned };
   }
