@@ -41,6 +41,8 @@ export interface TierLimits {
 export interface Adjustment {
   readonly tiers?: Readonly<Partial<Record<Tier, TierLimits>>>;
   readonly tokens?: readonly ControlToken[];
+  /** Paces and rates of every hub: the main process's and those of the fan-out processes. */
+  readonly hub?: HubOptions["tiers"];
 }
 
 export interface ControlOptions {

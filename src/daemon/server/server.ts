@@ -81,12 +81,16 @@ export async function createServer(options: ServerOptions, modules: ServerModule
         throw error;
       }
     },
-    adjust({ tiers: next = {}, tokens }) {
+    adjust({ tiers: next = {}, tokens, hub: paces }) {
       for (const [index, { tier }] of options.tiers.entries()) {
         const tierLimits = next[tier];
         if (tierLimits !== undefined) tiers[index]?.limitTo(tierLimits);
       }
       if (tokens !== undefined) control.replaceTokens(tokens);
+      if (paces !== undefined) {
+        hub.adjust(paces);
+        fanout.adjust(paces);
+      }
     },
     async drain() {
       draining = true;
