@@ -21,7 +21,7 @@ import { EventLog, Hub, RESUME_DEFAULTS, type StreamEvent, resume } from "./rela
 import { type Addresses, type ControlToken, type Server, type ServerModules, createServer } from "./server/index.ts";
 import { createTelemetry } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
-import type { DaemonView } from "./view.ts";
+import { type DaemonView, breakerLine } from "./view.ts";
 import { startTasks, tasksOf } from "./workers.ts";
 
 export interface DaemonModules {
@@ -244,7 +244,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         tiers: tierViews(server),
         chains: chainViews(lines, telemetry.counts, clock.wall(), clock.now()),
         upstreams: catalog.upstreamViews(),
-        breakers: breakers.breakers().map(({ report }) => ({ name: report.name, state: report.status.state })),
+        breakers: breakers.breakers().map(({ report }) => breakerLine(report)),
         relayMs: viewLatency(),
       }),
       close,

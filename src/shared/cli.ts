@@ -29,6 +29,8 @@ const EXIT_BY_PREFIX: readonly (readonly [string, number])[] = [
 
 export function exitCodeOf(error: unknown): number {
   if (!isSprintError(error)) return EXIT.FAILED;
+  // The daemon read the order and found it wrong, as the command line would have.
+  if (error.code === "SPRINT_CLIENT_REFUSED" && error.data["status"] === 400) return EXIT.USAGE;
   return EXIT_BY_PREFIX.find(([prefix]) => error.code.startsWith(prefix))?.[1] ?? EXIT.FAILED;
 }
 
@@ -108,7 +110,10 @@ export function table(
   look: (text: string, row: number, column: string) => string = (text) => text,
 ): string {
   const lines = [head, ...rows.map((row) => row.map((cell) => (cell === null ? "-" : printable(String(cell)))))];
-  const right = head.map((_, column) => rows.length > 0 && rows.every((row) => typeof (row[column] ?? 0) === "number"));
+  const right = head.map((_, column) => {
+    const cells = rows.map((row) => row[column] ?? null).filter((cell) => cell !== null);
+    return cells.length > 0 && cells.every((cell) => typeof cell === "number");
+  });
   const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? "").length)));
   return lines
     .map((line, row) =>

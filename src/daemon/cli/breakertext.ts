@@ -113,8 +113,8 @@ function stateRows(breaker: BreakerBody, latest: TransitionBody | null, now: num
     ["state", `${paint(COLOR[state], state)} for ${span(Math.max(0, now - Date.parse(since)))}, since ${since}`],
   ];
   const evidence = latest === null ? "" : evidenceText(latest);
-  if (latest !== null) rows.push(["why", `${latest.cause}${evidence === "" ? "" : `: ${evidence}`}`]);
-  if (forced !== null) rows.push(["order", paint("magenta", untilText(forced, now))]);
+  if (forced !== null) rows.push(["why", paint("magenta", untilText(forced, now))]);
+  else if (latest !== null) rows.push(["why", `${latest.cause}${evidence === "" ? "" : `: ${evidence}`}`]);
   rows.push(["health", `${health.toFixed(2)} of 1`]);
   rows.push(["last error", lastError === null ? "none" : printable(lastError)]);
   return rows;
@@ -122,8 +122,8 @@ function stateRows(breaker: BreakerBody, latest: TransitionBody | null, now: num
 
 function windowRows(breaker: BreakerBody): Row[] {
   const { failure_rate: rate, failure_rate_range: range, latency_ms: latency, trend } = breaker;
-  const direction = `${trend < 0 ? "-" : "+"}${percent(Math.abs(trend))}`;
-  const between = `95 % sure of ${percent(range.low)} to ${percent(range.high)}`;
+  const direction = `${trend < 0 ? "" : "+"}${rounded(trend * 100, 1)} points`;
+  const between = `95% sure of ${percent(range.low)} to ${percent(range.high)}`;
   return [
     ["failed", rate === null ? "no calls" : `${percent(rate)} (${between}), last minute ${direction}`],
     ["slow", `${orNone(breaker.slow_rate, percent)}, slow from ${span(breaker.slow_from_ms)} on`],
@@ -142,10 +142,11 @@ function thresholdRows({
   const base = policy.failure_threshold;
   const adapted = Math.abs(threshold - base) < 0.05 ? "" : `; ${base} before it adapted to what is normal here`;
   const { rate_per_second: rate } = breaker;
-  const often = calls === null || rate <= 0 ? "" : `, at the present rate one in ${span((calls / rate) * 1000)}`;
+  const isNever = calls === null || calls >= 1e15;
+  const often = isNever || rate <= 0 ? "" : `, at the present rate one in ${span((calls / rate) * 1000)}`;
   return [
-    ["at", `${rounded(threshold, 1)} bad calls more than are borne${adapted}`],
-    ["falsely", calls === null ? "practically never" : `one false open in ${large(calls)} calls${often}`],
+    ["at", `${rounded(threshold, 1)} bad calls in a row, or as much evidence of a mix${adapted}`],
+    ["falsely", isNever ? "practically never" : `one false open in ${large(calls)} calls${often}`],
   ];
 }
 
@@ -243,7 +244,7 @@ const LARGE: readonly (readonly [number, string])[] = [
 function large(value: number): string {
   const [size, word] = LARGE.find(([least]) => value >= least) ?? [1, ""];
   if (word === "") return Math.round(value).toLocaleString("en-US");
-  return `${value / size >= 1_000 ? "over 1,000" : rounded(value / size, 1)} ${word}`;
+  return `${rounded(value / size, 1)} ${word}`;
 }
 
 /** A length of time with two digits that matter: "4.2ms", "212ms", "3.1s", "4m10s", "12d". */
@@ -252,7 +253,7 @@ function span(ms: number): string {
   if (ms < 1_000) return `${Math.round(ms)}ms`;
   if (ms < 10_000) return `${rounded(ms / 1_000, 1)}s`;
   const unit = ms < 3_600_000 ? 1_000 : ms < 86_400_000 ? 60_000 : ms < 864_000_000 ? 3_600_000 : 86_400_000;
-  return ms < 3.2e12 ? formatDuration(Math.floor(ms / unit) * unit) : "over 100 years";
+  return ms < 3.2e12 ? formatDuration(Math.round(ms / unit) * unit) : "over 100 years";
 }
 
 function cut(text: string | null, room: number): string | null {
