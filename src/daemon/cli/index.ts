@@ -50,6 +50,7 @@ function buildProgram(io: Io, done: Done): Command {
   addAsking(program, io, done);
   addBreakers(program, io, done);
   addLocal(program, io, done);
+  addConfig(program, io, done);
   addCompletion(program, io, done);
   return program;
 }
@@ -64,11 +65,14 @@ function addStart(program: Command, io: Io, done: Done): void {
   common(start)
     .addHelpText(
       "after",
-      example(
-        "sprint start",
-        "sprint start --network mainnet --tier ENTERPRISE",
-        "sprint start --chain 'litecoin=p2p://127.0.0.1:19444?network=regtest' --chain 'litecoin=http://127.0.0.1:19443?network=regtest&cookie=/var/lib/litecoin/regtest/.cookie'",
-      ),
+      `
+Ctrl-C, SIGTERM: stop, with a goodbye to every subscriber. SIGHUP: where standard input or output is a terminal
+(it was closed), stop; else read the configuration again, as sprint config reload does.
+${example(
+  "sprint start",
+  "sprint start --network mainnet --tier ENTERPRISE",
+  "sprint start --chain 'litecoin=p2p://127.0.0.1:19444?network=regtest' --chain 'litecoin=http://127.0.0.1:19443?network=regtest&cookie=/var/lib/litecoin/regtest/.cookie'",
+)}`,
     )
     .action(async (options) => done((await import("./start.ts")).start(options, io)));
 }
@@ -242,17 +246,56 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .description("print versions")
     .addHelpText("after", example("sprint version --json"))
     .action(async (options) => done((await import("./configuration.ts")).version(options, io)));
+}
 
-  const config = program.command("config").description("look at the configuration").usage("<command>");
-  config.addHelpText("after", example("sprint config validate sprint.toml", "sprint config dump"));
+// --- the configuration
+
+function addConfig(program: Command, io: Io, done: Done): void {
+  const local = () => import("./configuration.ts");
+  const changes = () => import("./configchanges.ts");
+
+  const config = program.command("config").description("look at the configuration, change it").usage("<command>");
+  config.addHelpText(
+    "after",
+    example("sprint config validate sprint.toml", "sprint config diff", "sprint config reload"),
+  );
   common(config.command("validate [file]"))
     .description("read it as a start would, and say what is wrong")
     .addHelpText("after", example("sprint config validate sprint.yaml"))
-    .action(async (file, options) => done((await import("./configuration.ts")).validate(file, options, io)));
+    .action(async (file, options) => done((await local()).validate(file, options, io)));
   common(config.command("dump [file]"))
     .description("print what is in effect, as TOML, without credentials")
     .addHelpText("after", example("sprint config dump --json"))
-    .action(async (file, options) => done((await import("./configuration.ts")).dump(file, options, io)));
+    .action(async (file, options) => done((await local()).dump(file, options, io)));
+  asking(config.command("diff [file]"))
+    .description("what the running daemon has, against what the file says now")
+    .addHelpText(
+      "after",
+      `
+Exit code 0: no difference; 1: some; 2 and above: it could not be told. Secrets are not compared, and what
+the daemon was given on its command line differs too: sprint config reload --dry-run has the daemon compare.
+${example("sprint config diff", "sprint config diff /etc/bitcoin-sprint/sprint.toml --json")}`,
+    )
+    .action(async (file, options) => done((await changes()).diff(file, options, io)));
+  const explain = config.command("explain [key]");
+  addConfigOptions(explain);
+  common(explain)
+    .description("where each value comes from: option, variable, file or default; of one key also who was not heard")
+    .addHelpText(
+      "after",
+      example("sprint config explain", "sprint config explain limits.FREE", "sprint config explain log.level"),
+    )
+    .action(async (key, options) => done((await changes()).explain(key, options, io)));
+  asking(config.command("reload"))
+    .description("have the daemon read its configuration again; applied whole or not at all, no socket is closed")
+    .option("--dry-run", "only show what would change", false)
+    .addHelpText(
+      "after",
+      `
+SIGHUP does the same where the daemon has no terminal. Where a change needs a restart, nothing is applied.
+${example("sprint config reload --dry-run", "sprint config reload", "systemctl reload bitcoin-sprint   # with ExecReload=kill -HUP $MAINPID")}`,
+    )
+    .action(async (options) => done((await changes()).reload(options, io)));
 }
 
 // --- completion in a shell
