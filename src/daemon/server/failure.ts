@@ -70,11 +70,11 @@ export function failureOf(error: unknown): Failure {
   };
 }
 
-/** `data.retryAfterSeconds` becomes the header that clients obey; a missing token names the scheme. */
+/** `data.retryAfterSeconds` becomes the header that clients obey; a 401 names the scheme (RFC 9110, section 15.5.2). */
 function headersOf({ code, data }: SprintError): Record<string, string> {
   const seconds = data["retryAfterSeconds"];
   if (typeof seconds === "number") return { "retry-after": String(seconds) };
-  return code === "SPRINT_CONTROL_NO_TOKEN" ? { "www-authenticate": "Bearer" } : {};
+  return STATUS[code] === 401 ? { "www-authenticate": "Bearer" } : {};
 }
 
 /** True for errors that are ours and belong in the log. */

@@ -176,6 +176,21 @@ test("each order leaves one entry, done or refused; looking leaves none, nor doe
   ]);
 });
 
+test("an entry that cannot be kept is a fault of ours, and the order, which is done, is answered so", async () => {
+  await using daemon = await startFake();
+  Object.defineProperty(daemon.audit, "push", {
+    value: () => {
+      throw new Error("disk full");
+    },
+  });
+  const answer = await post(`${daemon.control}/control/v1/upstreams/btc-1/cordon`, {});
+  assert.deepEqual([answer.status, daemon.cordons.length], [200, 1]);
+  assert.deepEqual(
+    daemon.faults.map((fault) => (fault as Error).message),
+    ["disk full"],
+  );
+});
+
 test("parameters in the audit are bounded, and without secrets", () => {
   const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`field${i}`, i]));
   assert.equal(Object.keys(auditParams({ dry_run: true }, many)).length, 32);

@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect } from "node:net";
 import { test } from "node:test";
 import { type HandshakeRefused, subscribe } from "../../fakes/subscriber.ts";
 import { startFake } from "./daemon.ts";
@@ -67,4 +69,22 @@ test("connections: a lower limit sends nobody away and lets nobody in until enou
   assert.equal(server.listeners()[0]?.connections_limit, null);
   const fourth = await subscribe(tier);
   for (const subscriber of [...subscribers.slice(1), third, fourth]) await subscriber.close();
+});
+
+test("connections: a higher limit lets those in who came too early and have not asked yet", async () => {
+  await using daemon = await startFake({ connections: 1 });
+  const { tier, server } = daemon;
+  const subscriber = await subscribe(tier);
+  const early = connect(Number(new URL(tier).port), "127.0.0.1").setEncoding("latin1");
+  await once(early, "connect");
+  // Its place is refused by the time that one who came after it has its answer.
+  assert.equal((await fetch(`${tier}/api/v1/version`)).status, 429);
+  server.adjust({ tiers: { ENTERPRISE: { ...UNLIMITED, connections: 2 } } });
+  early.write("GET /api/v1/version HTTP/1.1\r\nHost: x\r\n\r\n");
+  const [answer] = (await once(early, "data")) as [string];
+  assert.match(answer, /^HTTP\/1\.1 200/);
+  assert.equal(server.listeners()[0]?.connections, 2);
+  early.destroy();
+  while (server.listeners()[0]?.connections !== 1) await new Promise((resolve) => setImmediate(resolve));
+  await subscriber.close();
 });

@@ -23,6 +23,7 @@ test("nothing is answered without the token, nor with a wrong one", async () => 
     for (const token of ["wrong", `${TOKEN}x`, TOKEN.slice(0, -1)]) {
       const wrong = await ask(daemon.control + path, { token });
       assert.deepEqual([wrong.status, wrong.body.error.code], [401, "SPRINT_CONTROL_WRONG_TOKEN"], path);
+      assert.equal(wrong.headers.get("www-authenticate"), "Bearer");
     }
   }
   const basic = await fetch(daemon.control + "/control/v1/status", { headers: { authorization: `Basic ${TOKEN}` } });
