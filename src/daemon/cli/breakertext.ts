@@ -165,7 +165,7 @@ function totalRows(breaker: BreakerBody): Row[] {
       `${requests}, of them ${failures} failed, ${slow} slow, ${overdue} overdue, ${ignored} neither good nor bad`,
     ],
     ["rejected", String(rejected)],
-    ["too late", `${late} results of an earlier state, which judged nothing`],
+    ["late", `${late}, results of an earlier state that judged nothing`],
   ];
 }
 
