@@ -24,6 +24,8 @@ const COLOR: Readonly<Record<State, Parameters<Paint>[0]>> = {
 const WORST_FIRST: readonly State[] = ["open", "force_open", "half_open", "force_close", "closed"];
 
 const LIST_HEAD = ["NAME", "STATE", "HEALTH", "FAIL%", "P95 MS", "RATE/S", "REJECTED", "NEXT ATTEMPT", "LAST ERROR"];
+/** Below, a breaker opens on less evidence: one that is still closed is worth a look. */
+const AILING_HEALTH = 0.5;
 /** However narrow the terminal, so much of an error is shown. */
 const MIN_ERROR_LETTERS = 16;
 
@@ -57,10 +59,11 @@ export function listText(
   const room = Math.max(MIN_ERROR_LETTERS, (terminal.columns ?? Number.POSITIVE_INFINITY) - width - 2);
   const whole = rows.map((row, i) => [...row, cut(trouble(sorted[i], now), room)]);
   return table(LIST_HEAD, whole, (text, row, column) => {
-    const state = sorted[row]?.state ?? "closed";
-    return column === "STATE" || (column === "LAST ERROR" && sorted[row]?.forced !== null)
-      ? terminal.paint(COLOR[state], text)
-      : text;
+    const breaker = sorted[row];
+    if (breaker === undefined) return text;
+    const { state, health, forced } = breaker;
+    if (column === "STATE" || (column === "LAST ERROR" && forced !== null)) return terminal.paint(COLOR[state], text);
+    return column === "HEALTH" && health < AILING_HEALTH ? terminal.paint("red", text) : text;
   });
 }
 

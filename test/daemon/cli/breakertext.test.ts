@@ -77,6 +77,7 @@ test("each state has its colour, which does not move the columns", () => {
   const colors = { closed: 32, open: 31, half_open: 33, force_open: 35, force_close: 35 };
   for (const [state, color] of Object.entries(colors))
     assert.ok(text.includes(`\u001b[${color}m${state}\u001b[39m`), state);
+  assert.ok(text.includes("\u001b[31m0.2\u001b[39m"), "the health of one that is closed and ails");
   // oxlint-disable-next-line no-control-regex -- colours are what is taken out
   assert.equal(text.replaceAll(/\u001b\[\d+m/g, ""), listText({ breakers: FIVE }, NOW, { paint: plain }));
 });
