@@ -24,8 +24,7 @@ const PATTERNS = CHANGES_WHILE_RUNNING.map(
 
 /** True where a running daemon takes a new value of `key` over. */
 export function changesWhileRunning(key: string): boolean {
-  // A token's name may hold dots.
-  return key.startsWith("control_tokens.") || PATTERNS.some((pattern) => pattern.test(key));
+  return PATTERNS.some((pattern) => pattern.test(key));
 }
 
 /** In the order of the file; empty where nothing differs. Secrets are compared, and shown only as changed. */

@@ -18,12 +18,12 @@ export type FileToken = Omit<ControlToken, "token"> & { readonly token: string |
 const MAX_TOKENS = 64;
 const MIN_TOKEN_LENGTH = 16;
 const MAX_TOKEN_LENGTH = 512;
-/** What the data directory's own token is called. */
-const RESERVED_NAME = "cookie";
+/** Who the audit calls so is none of these tokens: the data directory's own, and whoever sent the signal. */
+const RESERVED_NAMES: readonly string[] = ["cookie", "sighup"];
 
 const tokenName: Read<string> = (value, place) => {
-  if (typeof value !== "string" || !/^[\w.-]{1,64}$/.test(value) || value === RESERVED_NAME) {
-    const expected = `a name of letters, digits, ".", "-" and "_" other than ${RESERVED_NAME}, which is the data directory's own`;
+  if (typeof value !== "string" || !/^[\w-]{1,64}$/.test(value) || RESERVED_NAMES.includes(value.toLowerCase())) {
+    const expected = `a name of up to 64 letters, digits, "-" and "_", other than ${RESERVED_NAMES.join(" and ")}`;
     throw wrongValue(place, expected, value);
   }
   return value;

@@ -102,6 +102,8 @@ test("tokens that cannot be told apart, or are none, are refused without being s
   const many = Array.from({ length: 65 }, (_, i) => entry(`n${i}`, "viewer", `${SECRET}${i}`));
   const cases: readonly (readonly [string, RegExp])[] = [
     [entry("cookie", "viewer", SECRET), /control_tokens\[0\]\.name.*cookie/],
+    [entry("SIGHUP", "viewer", SECRET), /control_tokens\[0\]\.name.*"SIGHUP"/],
+    [entry("a.b", "viewer", SECRET), /control_tokens\[0\]\.name.*"a\.b"/],
     [entry("a b", "viewer", SECRET), /control_tokens\[0\]\.name.*"a b"/],
     [entry("a", "root", SECRET), /control_tokens\[0\]\.role.*viewer, operator, admin.*"root"/],
     [entry("a", "viewer", "hunter2"), /control_tokens\[0\]\.token.*16/],
