@@ -43,7 +43,10 @@ export interface ProxyOptions {
   readonly hedge: HedgeOptions;
 }
 
-/** A bucket: each call puts `share` of an attempt in, each second `perSecond`, and it holds `most`. Starts full. */
+/**
+ * A bucket: each call puts `share` of an attempt in, each second `perSecond`, and it holds `most`. Starts full. `most` is above what breakers need to see
+ * before they open (20 at ENTERPRISE, for each class): until then a dead upstream costs an attempt for each call that begins with it.
+ */
 export interface RetryOptions {
   readonly share: number;
   readonly perSecond: number;
@@ -70,7 +73,7 @@ export const PROXY_DEFAULTS: Omit<ProxyOptions, "chain"> = {
   replyChars: 32 * 1024 * 1024,
   behindWaitMs: 250,
   shared: 1_024,
-  retries: { share: 0.1, perSecond: 1, most: 20 },
+  retries: { share: 0.1, perSecond: 1, most: 100 },
   hedge: { quantile: 0.95, samples: 100, leastMs: 5, mostMs: 1_000 },
 };
 
