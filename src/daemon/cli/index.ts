@@ -272,7 +272,7 @@ function addConfig(program: Command, io: Io, done: Done): void {
     .addHelpText(
       "after",
       `
-Exit code 0: no difference; 1: some; 2 and above: it could not be told. Secrets are not compared, and what
+Exit code 0: no difference; 1: some; with an error on standard error: it could not be told. Secrets are not compared, and what
 the daemon was given on its command line differs too: sprint config reload --dry-run has the daemon compare.
 ${example("sprint config diff", "sprint config diff /etc/bitcoin-sprint/sprint.toml --json")}`,
     )
@@ -287,7 +287,7 @@ ${example("sprint config diff", "sprint config diff /etc/bitcoin-sprint/sprint.t
     )
     .action(async (key, options) => done((await changes()).explain(key, options, io)));
   asking(config.command("reload"))
-    .description("have the daemon read its configuration again; applied whole or not at all, no socket is closed")
+    .description("have the daemon read its configuration again; applied whole or not at all, subscribers stay")
     .option("--dry-run", "only show what would change", false)
     .addHelpText(
       "after",
