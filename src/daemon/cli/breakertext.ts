@@ -3,12 +3,12 @@ import type {
   BreakerBody,
   BreakerConfigBody,
   BreakersBody,
-  ChangeBody,
   HistoryBody,
   PolicyBody,
   TransitionBody,
 } from "../../shared/api.ts";
 import { type Paint, formatDuration, printable, table } from "../../shared/cli.ts";
+import { changesTable, valueText } from "./changestext.ts";
 
 type State = BreakerBody["state"];
 
@@ -173,7 +173,7 @@ function totalRows(breaker: BreakerBody): Row[] {
 }
 
 function policyRows(policy: PolicyBody): Row[] {
-  return Object.entries(policy).map(([key, value]) => [key, valueText(key, value)]);
+  return Object.entries(policy).map(([key, value]) => [key, settingText(key, value)]);
 }
 
 // --- what happened
@@ -208,22 +208,22 @@ function evidenceText({ to, cause, forced, evidence }: TransitionBody): string {
   return parts.join(", ");
 }
 
-/** What an order changed, one line each. */
+/** What an order changed, times with units. */
 export function changesText(name: string, { changes }: Pick<BreakerConfigBody, "changes">, paint: Paint): string {
   if (changes.length === 0) return `${name} has these values already; nothing changed`;
-  return [paint("bold", printable(name)), ...changes.map((change) => `  ${changeText(change, paint)}`)].join("\n");
-}
-
-function changeText({ key, from, to, restart }: ChangeBody, paint: Paint): string {
-  const later = restart ? " (at the next start)" : "";
-  return `${key}: ${paint("red", valueText(key, from))} → ${paint("green", valueText(key, to))}${later}`;
+  const readable = changes.map(({ key, from, to, restart }) => ({
+    key,
+    from: settingText(key, from),
+    to: settingText(key, to),
+    restart,
+  }));
+  return `${paint("bold", printable(name))}\n${changesTable(readable, ["BEFORE", "NOW"], paint)}`;
 }
 
 // --- words for numbers
 
-function valueText(key: string, value: unknown): string {
-  if (typeof value === "number") return key.endsWith("_ms") ? formatDuration(value) : String(value);
-  return typeof value === "string" ? printable(value) : (JSON.stringify(value) ?? "-");
+function settingText(key: string, value: unknown): string {
+  return typeof value === "number" && key.endsWith("_ms") ? formatDuration(value) : valueText(value);
 }
 
 function orNone(value: number | null, text: (value: number) => string): string {

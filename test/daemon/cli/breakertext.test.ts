@@ -158,11 +158,13 @@ test("the history is one line a transition: when, from where to where, cause, ev
 test("changes are told as before and after, times with units", () => {
   const changes = [
     { key: "reset_timeout_ms", from: 15_000, to: 5_000, restart: false },
-    { key: "adaptive", from: true, to: false, restart: true },
+    { key: "adaptive", from: true, to: false, restart: false },
   ];
-  assert.equal(
-    changesText("a", { changes }, plain),
-    "a\n  reset_timeout_ms: 15s → 5s\n  adaptive: true → false (at the next start)",
-  );
+  assert.deepEqual(changesText("a", { changes }, plain).split(/\n/), [
+    "a",
+    "   KEY               BEFORE  NOW",
+    "~  reset_timeout_ms  15s     5s",
+    "~  adaptive          true    false",
+  ]);
   assert.match(changesText("a", { changes: [] }, plain), /nothing changed/);
 });
