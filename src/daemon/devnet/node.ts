@@ -116,16 +116,18 @@ export class DevnetNode {
     this.#server = server;
     if (this.store.tip.height === 0) await this.#inTurn(() => this.#mineHistory());
     if (this.#server !== server) return;
-    server.listen(this.#port, this.#options.host);
     try {
-      await once(server, "listening");
       this.#rpcPort = await this.#rpc.listen(this.#options.host, this.#rpcPort);
+      if (this.#server !== server) return;
+      server.listen(this.#port, this.#options.host);
+      await once(server, "listening");
     } catch (error) {
       this.#server = null;
-      server.close();
+      await this.#rpc.close();
       throw cannotListen(this.chain, this.address, error);
     }
-    if (this.#server !== server) return;
+    // Closed in the meantime.
+    if (this.#server !== server) return void server.close();
     this.#port = (server.address() as AddressInfo).port;
     this.#startedAt = this.#modules.clock.now();
     this.#stopListening = this.store.onTip((change) => this.#tipChanged(change));

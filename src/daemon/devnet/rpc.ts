@@ -73,17 +73,18 @@ export class RpcServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const gone = new AbortController();
-    const closed = new Promise<void>((resolve) => {
+    const closed = new Promise<"closed">((resolve) => {
       response.once("close", () => {
         gone.abort();
-        resolve();
+        resolve("closed");
       });
     });
     if (this.#calls >= MAX_CALLS) return end(response, { status: 503, body: "Work queue depth exceeded" });
     this.#calls++;
     try {
+      await this.#whileHeld(closed);
       const reply = await this.#reply(request, gone.signal);
-      while (this.#held !== null && !gone.signal.aborted) await Promise.race([this.#held.promise, closed]);
+      await this.#whileHeld(closed);
       end(response, reply);
     } catch {
       // The request broke off before it was whole.
@@ -91,6 +92,11 @@ export class RpcServer {
     } finally {
       this.#calls--;
     }
+  }
+
+  /** What waited through a pause may wait through the next one, but not for one who has gone. */
+  async #whileHeld(closed: Promise<"closed">): Promise<void> {
+    while (this.#held !== null) if ((await Promise.race([this.#held.promise, closed])) === "closed") return;
   }
 
   async #reply(request: IncomingMessage, signal: AbortSignal): Promise<Reply> {
