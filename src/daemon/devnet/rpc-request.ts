@@ -3,6 +3,7 @@
  * 400 no such request, else 500), and 2.0 where `"jsonrpc": "2.0"` says so, where it comes with 200. Batches come with 200.
  */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { messageOf } from "../../shared/errors.ts";
 import { RPC_CODE, type RpcCode, RpcRefusal } from "./rpc-error.ts";
 
 /** `params` is what the request held: a list, an object by name, or nothing. Throws RpcRefusal. */
@@ -92,7 +93,8 @@ function checkRequest(request: unknown): void {
 
 function errorObject(error: unknown): { readonly code: RpcCode; readonly message: string } {
   if (error instanceof RpcRefusal) return { code: error.rpcCode, message: error.message };
-  return { code: RPC_CODE.MISC_ERROR, message: "Internal error" };
+  // As bitcoind does with what it did not think of.
+  return { code: RPC_CODE.MISC_ERROR, message: messageOf(error) };
 }
 
 function failed(code: RpcCode, message: string): Reply {

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { type Socket, connect } from "node:net";
 import { type TestContext, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import fc from "fast-check";
 import { codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
 import { BlockStore } from "../../../src/daemon/devnet/blocks.ts";
 import { DevnetNode, type DevnetNodeModules, type DevnetNodeOptions } from "../../../src/daemon/devnet/index.ts";
@@ -368,6 +369,42 @@ describe("bounds", () => {
     socket.destroy();
     while ((await post(urlOf(node), { id: 1, method: "uptime" })).status !== 200);
   });
+});
+
+test("whatever is asked is answered, and nothing is unforeseen", async (context) => {
+  const node = await start(context);
+  const methods = ((await call(node, "help")) as string).split("\n").flatMap((line) => /^[a-z]+/.exec(line)?.[0] ?? []);
+  assert.ok(methods.length >= 15);
+  const value = fc.oneof(
+    fc.jsonValue({ maxDepth: 2 }),
+    fc.constantFrom(...node.blocks, "ab".repeat(32), 0, 1, 2, 12, 13, -1, 0.5, 1e15, 1e300, true, false, null),
+  );
+  const name = fc.constantFrom("blockhash", "verbosity", "height", "__proto__", "constructor", "txid");
+  const request = fc.record(
+    {
+      jsonrpc: fc.oneof(fc.constantFrom("1.0", "2.0"), value),
+      id: value,
+      // Without end where nobody mines.
+      method: fc.oneof(fc.constantFrom(...methods.filter((each) => each !== "waitfornewblock")), value),
+      params: fc.oneof(fc.array(value, { maxLength: 3 }), fc.dictionary(name, value, { maxKeys: 3 }), value),
+    },
+    { requiredKeys: [] },
+  );
+  const codes = new Set([-32700, -32600, -32601, -1, -3, -5, -8]);
+  const check = ({ result, error }: { result?: unknown; error?: { code: number; message: string } | null }): void => {
+    if (error === undefined || error === null) return assert.notEqual(result, undefined);
+    assert.ok(codes.has(error.code), error.message);
+    assert.doesNotMatch(error.message, /undefined|is not a|cannot read/i);
+  };
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(request, fc.array(request, { maxLength: 4 }), value), async (body) => {
+      const said = await post(urlOf(node), JSON.stringify(body));
+      assert.ok([200, 204, 400, 404, 500].includes(said.status), String(said.status));
+      if (said.status === 204) return;
+      for (const each of Array.isArray(said.body) ? said.body : [said.body]) check(each);
+    }),
+    { seed: 5, numRuns: 500 },
+  );
 });
 
 test("close cuts kept connections and waits, and start comes back on the same port", async (context) => {
