@@ -36,9 +36,9 @@ export interface Breakers extends Pick<
   "breakers" | "breaker" | "breakerHistory" | "force" | "resetBreaker" | "configureBreaker"
 > {
   readonly pool: BreakerPool;
-  /** `own` over the tier's policy. The same name gives the same breaker. */
-  open(name: string, own?: Partial<BreakerPolicy>): Breaker;
-  /** Its owner is gone: it is forgotten, with its history, as soon as none of its calls is out. */
+  /** What `own` says over the tier's policy. The same name gives the same breaker. */
+  open(name: string, own?: OwnPolicy): Breaker;
+  /** Its owner is gone: it is forgotten with all that is named below it (`NAME:…`), as soon as none of its calls is out. */
   release(name: string): void;
   /** Gives each breaker the new policy of the tier. Whole or not at all: throws SPRINT_BREAKER_OPTIONS where an operator's change contradicts it. */
   retune(policy: BreakerPolicy): void;
@@ -50,6 +50,9 @@ export interface Breakers extends Pick<
   tidy(): { readonly evicted: number; readonly abandoned: number };
 }
 
+/** What the owner of a breaker needs otherwise than the tier's policy has it. */
+export type OwnPolicy = (tier: BreakerPolicy) => Partial<BreakerPolicy>;
+
 /** Transitions that are remembered, of each breaker. */
 const HISTORY = 256;
 
@@ -58,7 +61,7 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
   const { tier } = options;
   let tierPolicy = options.policy;
   /** By name, of those that have an owner. */
-  const owned = new Map<string, Partial<BreakerPolicy>>();
+  const owned = new Map<string, OwnPolicy>();
   const set = new Map<string, Partial<BreakerPolicy>>();
   const history = new Map<string, BreakerTransition[]>();
   /** As `adapted` last told them. */
@@ -86,7 +89,7 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
   );
 
   const policyFor = (name: string): BreakerPolicy =>
-    checkPolicy({ ...tierPolicy, ...owned.get(name), ...set.get(name) });
+    checkPolicy({ ...tierPolicy, ...owned.get(name)?.(tierPolicy), ...set.get(name) });
   const viewOf = (handle: number): BreakerView => ({
     tier,
     policy: pool.policyOf(handle),
@@ -100,14 +103,17 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
 
   return {
     pool,
-    open(name, own = {}) {
+    open(name, own = () => ({})) {
       owned.set(name, own);
       return breakerOf(name, () => policyFor(name), { pool, now: () => clock.now() });
     },
     release(name) {
-      owned.delete(name);
-      at(name, (handle) => pool.reset(handle, clock.now()));
-      pool.evict(name);
+      for (const key of pool.keys()) {
+        if (key !== name && !key.startsWith(`${name}:`)) continue;
+        owned.delete(key);
+        at(key, (handle) => pool.reset(handle, clock.now()));
+        pool.evict(key);
+      }
     },
     retune(policy) {
       const before = tierPolicy;

@@ -12,7 +12,7 @@ const VIEW_RACE_BLOCKS = 100;
 
 export type Catalog = Pick<
   ServerModules,
-  "chains" | "latest" | "blockByHash" | "blocksOf" | "upstreams" | "cordon" | "uncordon" | "race"
+  "chains" | "latest" | "blockByHash" | "blocksOf" | "upstreams" | "cordon" | "uncordon" | "race" | "rpc"
 > & { upstreamViews(): DaemonView["upstreams"] };
 
 export function createCatalog(lines: readonly ChainLine[]): Catalog {
@@ -71,6 +71,7 @@ export function createCatalog(lines: readonly ChainLine[]): Catalog {
       feed?.uncordon();
       return feed !== undefined;
     },
+    rpc: (chain, body, signal) => lineOf(chain).rpc.handle(body, signal),
     race: (chain, last) => lineOf(chain).race.report(last),
     upstreamViews: () =>
       lines.flatMap((line) => {

@@ -285,11 +285,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
 }
 
 function withDevnet(chain: ChainConfig, devnet: Devnet | null): ChainConfig {
-  return devnet === null ? chain : { ...chain, upstreams: [p2pUrl(devnet.nodes[chain.chain].address)] };
-}
-
-function p2pUrl({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `p2p://${host}:${port}`;
+  return devnet === null ? chain : { ...chain, upstreams: [devnet.nodes[chain.chain].url] };
 }
 
 function tierViews(server: Server): DaemonView["tiers"] {

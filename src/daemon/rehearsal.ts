@@ -66,6 +66,8 @@ export async function rehearse(
         onState: () => {},
         onSeedFailed: () => {},
         onGap: () => {},
+        onRpcAttempt: () => {},
+        onRpcRequest: () => {},
       },
     );
     line.start();

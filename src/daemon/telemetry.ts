@@ -20,7 +20,15 @@ const SAME_STATE_MS = 60_000;
 /** Below it an upstream is told of in the log, if its breaker let it stay. */
 const UNHEALTHY = 0.5;
 
-type Told = "onAnnounced" | "onFault" | "onTrouble" | "onState" | "onSeedFailed" | "onGap";
+type Told =
+  | "onAnnounced"
+  | "onFault"
+  | "onTrouble"
+  | "onState"
+  | "onSeedFailed"
+  | "onGap"
+  | "onRpcAttempt"
+  | "onRpcRequest";
 type Listened = "onEvent" | "onTransition" | "onUpstream" | "onAudit" | "onBreakers";
 
 export interface Telemetry {
@@ -92,6 +100,10 @@ export function createTelemetry(modules: {
         const what = cause === "restarted" ? "the publisher restarted" : "messages were lost";
         log.warn({ upstream: feed, topic, expected, got }, `ZMQ: ${what}; asking the node for what is missing`);
       },
+      onRpcAttempt: (chain, { upstream, class: methods, outcome, latencyMs }) =>
+        metrics.rpcAttempt({ chain, upstream, methods, outcome }, latencyMs),
+      onRpcRequest: (chain, { method, outcome, latencyMs }) =>
+        metrics.rpcRequest({ chain, method, outcome }, latencyMs),
     },
     ofServer: {
       onEvent: (listener) => events.add(listener),

@@ -24,7 +24,7 @@ function setUp() {
 
 test("the tier's policy, then the owner's, then the operator's; a reload keeps the last two", () => {
   const { breakers } = setUp();
-  breakers.open("a", { latency: false });
+  breakers.open("a", () => ({ latency: false }));
   breakers.open("b");
   const policy = (name: string): unknown[] => {
     const { failureThreshold, latency, slowCallMs } = breakers.breaker(name)?.policy ?? assert.fail(name);

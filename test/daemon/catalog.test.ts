@@ -5,6 +5,8 @@ import { type Catalog, chainViews, createCatalog } from "../../src/daemon/catalo
 import type { ChainLine } from "../../src/daemon/chainline.ts";
 import { FakeFeed, Journey, type MinedBlock, bodyOf } from "./journey.ts";
 
+const NO_RPC: ChainLine["rpc"] = { handle: () => assert.fail("not asked here"), close: () => {} };
+
 interface Scene {
   readonly j: Journey;
   readonly line: ChainLine;
@@ -32,6 +34,7 @@ async function scene(t: TestContext): Promise<Scene> {
     pipeline,
     feeds: () => [a, b],
     setUpstreams: () => {},
+    rpc: NO_RPC,
     breakerMoved: () => {},
     start: () => {},
     close: async () => {},
@@ -97,6 +100,7 @@ test("a chain that is not relayed, and one that is not synced yet", async (t) =>
   const fresh = createCatalog([
     {
       ...j,
+      rpc: NO_RPC,
       network: "regtest",
       feeds: () => [feed],
       setUpstreams: () => {},

@@ -60,6 +60,8 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
     onState: () => {},
     onSeedFailed: () => {},
     onGap: () => {},
+    onRpcAttempt: () => {},
+    onRpcRequest: () => {},
   };
   const line: ChainLine = createChainLine({ ...REGTEST, ...config }, network, modules);
   t.after(() => line.close());

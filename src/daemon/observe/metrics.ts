@@ -36,6 +36,13 @@ export interface Metrics {
   /** Takes the series of a breaker that is gone out of the registry. */
   breakerGone(breaker: string): void;
   bodyProved(chain: Chain, milliseconds: number): void;
+  /** A call that a client made, by what became of it. */
+  rpcRequest(what: { readonly chain: Chain; readonly method: string; readonly outcome: string }, ms: number): void;
+  /** That call at one upstream. `methods` is the class of its method. */
+  rpcAttempt(
+    what: { readonly chain: Chain; readonly upstream: string; readonly methods: string; readonly outcome: string },
+    ms: number,
+  ): void;
   /** Called at each scrape, before the text is made: set gauges from what is now. */
   onScrape(refresh: () => void): void;
   /** Prometheus text exposition. */
@@ -123,6 +130,30 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
     BODY_SECONDS,
   );
 
+  const rpcCalls = counter("sprint_proxy_requests_total", "JSON-RPC calls of clients, by what became of them.", [
+    "chain",
+    "method",
+    "outcome",
+  ]);
+  const rpcSeconds = histogram(
+    "sprint_proxy_request_seconds",
+    "JSON-RPC calls of clients, from the request to its answer.",
+    ["chain"],
+    BODY_SECONDS,
+  );
+  const attempts = counter("sprint_proxy_attempts_total", "Calls of the JSON-RPC proxy at an upstream.", [
+    "chain",
+    "upstream",
+    "class",
+    "outcome",
+  ]);
+  const attemptSeconds = histogram(
+    "sprint_proxy_attempt_seconds",
+    "Calls of the JSON-RPC proxy at an upstream.",
+    ["chain", "upstream"],
+    BODY_SECONDS,
+  );
+
   const stateNow = new Map<string, string>();
   const refreshers: (() => void)[] = [];
 
@@ -169,6 +200,14 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
       for (const metric of ofBreaker) metric.forget(breaker);
     },
     bodyProved: (chain, milliseconds) => bodies({ chain }).observe(milliseconds / 1000),
+    rpcRequest({ chain, method, outcome }, ms) {
+      rpcCalls({ chain, method, outcome }).inc();
+      rpcSeconds({ chain }).observe(ms / 1000);
+    },
+    rpcAttempt({ chain, upstream, methods, outcome }, ms) {
+      attempts({ chain, upstream, class: methods, outcome }).inc();
+      attemptSeconds({ chain, upstream }).observe(ms / 1000);
+    },
     onScrape: (refresh) => void refreshers.push(refresh),
     text() {
       for (const refresh of refreshers) refresh();

@@ -1,7 +1,7 @@
 /** One call at one upstream: under its breaker and its bulkhead, within its time. It ends once, however many things end it. */
 import type { Clock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
-import { type BreakerPool, FAILURE, IGNORED, type OutcomeCode } from "../breaker/index.ts";
+import { type Breaker, FAILURE, IGNORED, type OutcomeCode } from "../breaker/index.ts";
 import type { PassedAnswer } from "../upstream/index.ts";
 import type { Lane } from "./lane.ts";
 import { CLASSES, type MethodRow } from "./methods.ts";
@@ -37,7 +37,6 @@ export interface AttemptOptions {
 
 export interface AttemptModules {
   readonly clock: Clock;
-  readonly pool: BreakerPool;
   readonly served: ServedChain;
   readonly onAttempt: ((attempt: AttemptTold) => void) | undefined;
 }
@@ -49,22 +48,31 @@ export class Attempt {
   readonly #call: Call;
   readonly #modules: AttemptModules;
   readonly #admission: Admission;
-  readonly #handle: number;
+  readonly #breaker: Breaker;
   readonly #control = new AbortController();
   #resolve: (ended: Ended) => void = () => {};
   #isOver = false;
+  #isLeft = false;
 
   constructor(options: AttemptOptions, modules: AttemptModules, call: Call, admission: Admission) {
     this.lane = admission.lane;
     this.#call = call;
     this.#modules = modules;
     this.#admission = admission;
-    this.#handle = admission.lane.handle(call.row.class, admission.at);
+    this.#breaker = admission.lane.breaker(call.row.class);
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     admission.lane.underWay++;
     void this.#run(options);
+  }
+
+  /** Nobody waits for it any more; it goes on. */
+  leave(): void {
+    if (this.#isOver || this.#isLeft) return;
+    this.#isLeft = true;
+    this.lane.underWay--;
+    this.lane.left++;
   }
 
   /** Breaks it off; that is nobody's fault. */
@@ -89,20 +97,20 @@ export class Attempt {
       const word = wordOfError(error);
       // One that began late in the call's time had less than an upstream may take.
       const outcome = word === "timeout" && isCutShort ? IGNORED : outcomeOfError(word);
-      if (outcome === FAILURE && !this.#isOver) this.#modules.pool.note(this.#handle, messageOf(error));
-      this.#end(word === "too_large" ? "too_large" : "failed", word, outcome, null);
+      this.#end(word === "too_large" ? "too_large" : "failed", word, outcome, null, messageOf(error));
     }
   }
 
-  #end(verdict: Verdict, word: string, outcome: OutcomeCode, answer: PassedAnswer | null): void {
+  #end(verdict: Verdict, word: string, outcome: OutcomeCode, answer: PassedAnswer | null, error?: string): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    const { clock, pool, onAttempt } = this.#modules;
+    const { clock, onAttempt } = this.#modules;
     const { lane } = this;
     const now = clock.now();
     const latencyMs = now - this.#admission.at;
-    lane.underWay--;
-    pool.onResult(this.#handle, this.#admission.token, outcome, latencyMs, now);
+    if (this.#isLeft) lane.left--;
+    else lane.underWay--;
+    this.#breaker.onResult(this.#admission.token, outcome, latencyMs, now, outcome === FAILURE ? error : undefined);
     onAttempt?.({ upstream: lane.upstream.name, class: this.#call.row.class, outcome: word, latencyMs });
     this.#resolve({ attempt: this, verdict, word, answer, latencyMs });
   }

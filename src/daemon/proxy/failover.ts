@@ -7,7 +7,7 @@ import { REJECT_FORCED } from "../breaker/index.ts";
 import type { PassedAnswer } from "../upstream/index.ts";
 import { type AttemptModules, Attempt, type Call, type Ended } from "./attempt.ts";
 import { RetryBudget } from "./budget.ts";
-import { type Choice, choose, Lane, type LaneModules, policiesFrom } from "./lane.ts";
+import { type Choice, choose, Lane } from "./lane.ts";
 import { CLASSES } from "./methods.ts";
 import { Patience } from "./patience.ts";
 import { problemOf } from "./problem.ts";
@@ -41,19 +41,18 @@ export class Failover {
   readonly #options: ProxyOptions;
   readonly #modules: ProxyModules;
   readonly #attemptModules: AttemptModules;
-  readonly #policies: LaneModules["policies"];
   readonly #budget: RetryBudget;
   readonly #patience: Patience;
   readonly #lanes = new WeakMap<RpcUpstream, Lane>();
-  readonly #probes = new Set<Attempt>();
+  /** Nobody waits for these: probes, and those whose hedge was quicker. */
+  readonly #aside = new Set<Attempt>();
   #turn: number;
 
   constructor(options: ProxyOptions, modules: ProxyModules) {
-    const { clock, pool, served, onAttempt } = modules;
+    const { clock, served, onAttempt } = modules;
     this.#options = options;
     this.#modules = modules;
-    this.#attemptModules = { clock, pool, served, onAttempt };
-    this.#policies = policiesFrom(modules.policy);
+    this.#attemptModules = { clock, served, onAttempt };
     this.#budget = new RetryBudget(options.retries, { clock });
     this.#patience = new Patience(options.hedge, { clock });
     this.#turn = Math.floor(modules.random() * 1_000);
@@ -80,7 +79,7 @@ export class Failover {
   }
 
   close(): void {
-    for (const probe of this.#probes) probe.stop();
+    for (const attempt of this.#aside) attempt.stop();
   }
 
   /** The upstreams, each call beginning with the next one. */
@@ -88,7 +87,7 @@ export class Failover {
     const lanes = this.#modules.upstreams().map((upstream) => {
       let lane = this.#lanes.get(upstream);
       if (lane === undefined) {
-        lane = new Lane(this.#options.chain, upstream, { pool: this.#modules.pool, policies: this.#policies });
+        lane = new Lane(this.#options.chain, upstream, this.#modules);
         this.#lanes.set(upstream, lane);
       }
       return lane;
@@ -106,6 +105,7 @@ export class Failover {
       for (const attempt of running) attempt.stop();
     };
     signal.addEventListener("abort", stop);
+    let isServed = false;
     let hedgeMs = CLASSES[call.row.class].reads ? this.#patience.waitMs(call.row.method) : null;
     try {
       for (;;) {
@@ -120,6 +120,7 @@ export class Failover {
         way.trail.ended(ended);
         if (ended.verdict === "answer") {
           this.#patience.learn(call.row.method, ended.latencyMs);
+          isServed = true;
           return ended;
         }
         if (ended.verdict === "elsewhere") way.missing ??= ended;
@@ -127,8 +128,11 @@ export class Failover {
       }
     } finally {
       signal.removeEventListener("abort", stop);
-      for (const attempt of running) way.trail.lost(attempt);
-      stop();
+      for (const attempt of running) {
+        way.trail.lost(attempt);
+        if (isServed) this.#leave(attempt);
+      }
+      if (!isServed) stop();
     }
   }
 
@@ -141,10 +145,10 @@ export class Failover {
     if (way.signal.aborted || now >= way.until || asked.size >= this.#options.attempts) return false;
     if (isFurther && this.#budget.isEmpty) return false;
     const left = order.filter((lane) => !asked.has(lane));
-    const choice = choose(left, row, chain, this.#options.perUpstream, now);
+    const choice = choose(left, row, chain, this.#options, now);
     way.trail.skipped(choice);
     for (const lane of choice.ways) {
-      const token = lane.admit(row.class, now);
+      const token = lane.breaker(row.class).tryAcquire(now);
       if (token < 0) {
         way.trail.rejected(lane, token === REJECT_FORCED ? "forced" : "open");
         continue;
@@ -162,13 +166,20 @@ export class Failover {
   /** An upstream that was ill is tried with a copy of the call, and the client does not wait for it. */
   #probe(way: Way, { probes }: Choice, now: number): void {
     for (const lane of probes) {
-      const token = lane.admit(way.call.row.class, now);
+      const token = lane.breaker(way.call.row.class).tryAcquire(now);
       if (token < 0) continue;
-      const probe = this.#attempt(way, lane, token, now);
-      this.#probes.add(probe);
-      void probe.ended.then(() => this.#probes.delete(probe));
+      this.#leave(this.#attempt(way, lane, token, now));
       return;
     }
+  }
+
+  /**
+   * It goes on by itself. Broken off, a call would say nothing to its breaker, and an upstream that hangs behind hedges would never be found out.
+   */
+  #leave(attempt: Attempt): void {
+    attempt.leave();
+    this.#aside.add(attempt);
+    void attempt.ended.then(() => this.#aside.delete(attempt));
   }
 
   #attempt({ call, until }: Way, lane: Lane, token: number, at: number): Attempt {

@@ -1,48 +1,35 @@
 /** The way to one upstream: its calls under way, and its breakers, one for each class of methods. And which way a call goes. */
-import { type BreakerCondition, type BreakerPolicy, type BreakerPool, checkPolicy } from "../breaker/index.ts";
+import type { Breaker } from "../breaker/index.ts";
 import { CLASSES, type MethodClass, type MethodRow } from "./methods.ts";
-import type { RpcUpstream, ServedChain } from "./types.ts";
-
-export interface LaneModules {
-  readonly pool: BreakerPool;
-  readonly policies: Readonly<Record<MethodClass, BreakerPolicy>>;
-}
-
-/** What is slow differs by class; the rest is the policy's. */
-export function policiesFrom(policy: BreakerPolicy): LaneModules["policies"] {
-  const of = (name: MethodClass): BreakerPolicy => {
-    const slowFloorMs = Math.min(policy.slowCallMs, Math.max(policy.slowFloorMs, CLASSES[name].slowFloorMs));
-    return checkPolicy({ ...policy, slowFloorMs });
-  };
-  return { tip: of("tip"), lookup: of("lookup"), bulk: of("bulk"), send: of("send") };
-}
+import type { ProxyModules, ProxyOptions, RpcUpstream, ServedChain } from "./types.ts";
 
 export class Lane {
   readonly upstream: RpcUpstream;
+  /** Calls that somebody waits for. */
   underWay = 0;
-  readonly #keys: Readonly<Record<MethodClass, string>>;
-  readonly #modules: LaneModules;
+  /** Calls that nobody waits for any more. */
+  left = 0;
+  readonly #chain: string;
+  readonly #openBreaker: ProxyModules["openBreaker"];
+  readonly #breakers = new Map<MethodClass, Breaker>();
 
-  constructor(chain: string, upstream: RpcUpstream, modules: LaneModules) {
-    const key = (name: MethodClass): string => `upstream:${chain}:${upstream.name}:${name}`;
+  constructor(chain: string, upstream: RpcUpstream, modules: Pick<ProxyModules, "openBreaker">) {
+    this.#chain = chain;
     this.upstream = upstream;
-    this.#keys = { tip: key("tip"), lookup: key("lookup"), bulk: key("bulk"), send: key("send") };
-    this.#modules = modules;
+    this.#openBreaker = modules.openBreaker;
   }
 
-  /** Of the breaker of `name`; made anew where it was evicted, as one that is not used for an hour may be. */
-  handle(name: MethodClass, now: number): number {
-    return this.#modules.pool.open(this.#keys[name], this.#modules.policies[name], now);
-  }
-
-  /** A token, or a REJECT code. */
-  admit(name: MethodClass, now: number): number {
-    return this.#modules.pool.tryAcquire(this.handle(name, now), now);
-  }
-
-  state(name: MethodClass, now: number): { readonly state: BreakerCondition; readonly probeAt: number | null } {
-    const handle = this.handle(name, now);
-    return { state: this.#modules.pool.stateOf(handle), probeAt: this.#modules.pool.probeAt(handle) };
+  /** Of its own: what is slow differs by class. */
+  breaker(name: MethodClass): Breaker {
+    let breaker = this.#breakers.get(name);
+    if (breaker === undefined) {
+      const floor = CLASSES[name].slowFloorMs;
+      breaker = this.#openBreaker(`upstream:${this.#chain}:${this.upstream.name}:${name}`, (tier) => ({
+        slowFloorMs: Math.min(tier.slowCallMs, Math.max(tier.slowFloorMs, floor)),
+      }));
+      this.#breakers.set(name, breaker);
+    }
+    return breaker;
   }
 }
 
@@ -67,7 +54,7 @@ export function choose(
   lanes: readonly Lane[],
   row: MethodRow,
   served: ServedChain,
-  perUpstream: number,
+  bounds: Pick<ProxyOptions, "perUpstream" | "leftPerUpstream">,
   now: number,
 ): Choice {
   const tip = served.tip();
@@ -78,10 +65,11 @@ export function choose(
   for (const lane of lanes) {
     const height = lane.upstream.heightNow();
     const isBehind = tip !== null && height !== null && height < tip.height;
-    const { state, probeAt } = lane.state(row.class, now);
+    const breaker = lane.breaker(row.class);
+    const [state, probeAt] = [breaker.state(), breaker.probeAt()];
     const isDue = state === "half_open" || (state === "open" && (probeAt === null || probeAt <= now));
     if (isBehind && row.fresh) skips.push([lane, "behind"]);
-    else if (lane.underWay >= perUpstream) skips.push([lane, "busy"]);
+    else if (lane.underWay >= bounds.perUpstream || lane.left >= bounds.leftPerUpstream) skips.push([lane, "busy"]);
     // Whether the force is over shows when the breaker is asked.
     else if (state === "force_open") ranked[4]?.push(lane);
     else if (state === "open" && !isDue) {

@@ -1,7 +1,7 @@
 /** The words of this room. A call is one JSON-RPC call of a client; an attempt is that call at one upstream. */
 import type { Clock, Random } from "../../shared/clock.ts";
 import type { Chain } from "../../shared/chain.ts";
-import type { BreakerPolicy, BreakerPool } from "../breaker/index.ts";
+import type { Breaker, BreakerPolicy } from "../breaker/index.ts";
 import type { CallOptions, PassedAnswer } from "../upstream/index.ts";
 import type { MethodClass } from "./methods.ts";
 
@@ -24,6 +24,8 @@ export interface ProxyOptions {
   readonly attempts: number;
   /** Calls under way at one upstream. A node queues 16 by itself and refuses more. */
   readonly perUpstream: number;
+  /** Calls at one upstream that another one has answered meanwhile: they are left to end by themselves, for their breaker. */
+  readonly leftPerUpstream: number;
   /** Requests under way; a batch is one. */
   readonly requests: number;
   readonly batchCalls: number;
@@ -65,6 +67,7 @@ export const PROXY_DEFAULTS: Omit<ProxyOptions, "chain"> = {
   deadlineMs: 10_000,
   attempts: 3,
   perUpstream: 16,
+  leftPerUpstream: 48,
   requests: 256,
   batchCalls: 100,
   batchParallel: 8,
@@ -89,9 +92,8 @@ export interface ProxyModules {
   readonly clock: Clock;
   /** For the order in which upstreams are first asked. */
   readonly random: Random;
-  readonly pool: BreakerPool;
-  /** Of the breakers that are made here; the floor under a slow call is raised by class. */
-  readonly policy: BreakerPolicy;
+  /** The breaker of that name, under the tier's policy but for what `own` makes of it. */
+  readonly openBreaker: (name: string, own: (tier: BreakerPolicy) => Partial<BreakerPolicy>) => Breaker;
   /** Those that may be asked now, without the cordoned ones. */
   readonly upstreams: () => readonly RpcUpstream[];
   readonly served: ServedChain;

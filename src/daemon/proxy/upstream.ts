@@ -8,7 +8,6 @@ export interface RpcUpstreamOptions {
   readonly address: RpcAddress;
   /** The network's usual port, where the address says none. */
   readonly rpcPort: number;
-  readonly perUpstream?: number;
 }
 
 export interface RpcUpstreamModules {
@@ -20,7 +19,8 @@ export function openRpcUpstream(
   options: RpcUpstreamOptions,
   modules: RpcUpstreamModules,
 ): RpcUpstream & { close(): Promise<void> } {
-  const { name, address, rpcPort, perUpstream = PROXY_DEFAULTS.perUpstream } = options;
+  const { name, address, rpcPort } = options;
+  const { perUpstream, leftPerUpstream } = PROXY_DEFAULTS;
   const { clock, heightNow } = modules;
   const client = new RpcClient(
     // The bulkhead keeps calls below `concurrency`: nothing ever waits here.
@@ -28,7 +28,7 @@ export function openRpcUpstream(
       origin: rpcOrigin(address, rpcPort),
       path: address.path,
       auth: address.auth,
-      concurrency: perUpstream,
+      concurrency: perUpstream + leftPerUpstream,
       queueLimit: 0,
     },
     { clock },

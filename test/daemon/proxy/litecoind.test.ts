@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, test } from "node:test";
-import { BreakerPool, policyOf } from "../../../src/daemon/breaker/index.ts";
+import { BreakerPool } from "../../../src/daemon/breaker/index.ts";
 import {
   createRpcProxy,
   methodsOf,
@@ -11,6 +11,7 @@ import {
   type RpcUpstream,
 } from "../../../src/daemon/proxy/index.ts";
 import { systemClock } from "../../../src/shared/clock.ts";
+import { openIn } from "./upstreams.ts";
 import { type Litecoind, hasLitecoind, startLitecoind } from "../../fakes/litecoind.ts";
 
 const skip = hasLitecoind() ? false : "litecoind is not installed";
@@ -20,13 +21,15 @@ describe("two real litecoind behind the proxy", { skip }, () => {
   let proxy: RpcProxy;
   const upstreams: (RpcUpstream & { close(): Promise<void> })[] = [];
   let served: { hash: string; height: number } | null = null;
+  /** Of the chain that is served. */
+  const heights = new Map<string, number>();
 
   before(async () => {
     const args = ["-vbparams=mweb:0:0"];
     nodes = await Promise.all([startLitecoind({ args }), startLitecoind({ args })]);
     const [one, two] = nodes;
     await two.rpc("addnode", [`127.0.0.1:${one.p2pPort}`, "onetry"]);
-    await one.mine(5);
+    for (const [at, hash] of (await one.mine(5)).entries()) heights.set(hash, at + 1);
     for (const [at, { rpcPort, cookiePath }] of nodes.entries()) {
       const address = {
         secure: false,
@@ -44,10 +47,9 @@ describe("two real litecoind behind the proxy", { skip }, () => {
       {
         clock: systemClock,
         random: () => 0,
-        pool: new BreakerPool({}, { clock: systemClock, random: Math.random }),
-        policy: policyOf("ENTERPRISE"),
+        openBreaker: openIn(new BreakerPool({}, { clock: systemClock, random: Math.random }), systemClock),
         upstreams: () => upstreams,
-        served: { tip: () => served, heightOf: (hash) => (hash === served?.hash ? served.height : null) },
+        served: { tip: () => served, heightOf: (hash) => heights.get(hash) ?? null },
       },
     );
   });
@@ -107,8 +109,9 @@ describe("two real litecoind behind the proxy", { skip }, () => {
   test("a block that was announced is found, also while one of the two has not got it yet", async () => {
     const [one] = nodes;
     for (let i = 0; i < 10; i++) {
-      const [hash] = await one.mine(1);
-      served = { hash: hash ?? "", height: 6 + i };
+      const [hash = assert.fail()] = await one.mine(1);
+      heights.set(hash, 6 + i);
+      served = { hash, height: 6 + i };
       const [count, best, block] = await Promise.all([
         ask("getblockcount"),
         ask("getbestblockhash"),

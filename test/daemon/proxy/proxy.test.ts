@@ -170,7 +170,7 @@ test("retries and hedges together stay within the budget: an outage is not multi
   assert.ok(asked > calls * 1.1 && asked <= calls * 1.1 + 100, `${asked} attempts for ${calls} calls`);
 });
 
-test("a node that hangs is hedged after the learnt quantile; the loser is broken off and its breaker is told nothing", async () => {
+test("a node that hangs is hedged after the learnt quantile, and its breaker hears of it all the same", async () => {
   const it = bench(2);
   const [one, two] = it.nodes as [FakeNode, FakeNode];
   one.delayMs = two.delayMs = 20;
@@ -184,9 +184,27 @@ test("a node that hangs is hedged after the learnt quantile; the loser is broken
   assert.equal(reply.headers["x-sprint-tried"], "ltc-2=ok, ltc-1=hedged");
   assert.equal(reply.headers["x-sprint-upstream"], "ltc-2");
   assert.ok(reply.tookMs > 35 && reply.tookMs < 45, `${reply.tookMs} ms`);
-  assert.equal(one.aborted, 1);
-  const { failures, ignored } = it.pool.report(it.pool.handleOf("upstream:litecoin:ltc-1:tip") ?? 0, it.clock.now());
-  assert.deepEqual({ failures, ignored }, { failures: 0, ignored: 1 });
+  assert.equal(one.underWay, 1, "it was left to itself");
+  for (let calls = 0; it.transitions.length === 0; calls++) {
+    assert.ok(calls < 60, "its breaker opens while every client is served by the other");
+    assert.equal((await it.call("getblockcount")).json.result, 100);
+    it.clock.advance(10);
+  }
+  const [{ breaker, to, cause } = assert.fail()] = it.transitions;
+  assert.deepEqual([breaker, to, cause], ["upstream:litecoin:ltc-1:tip", "open", "latency"]);
+  assert.ok(one.underWay <= 48);
+});
+
+test("what hedges have overtaken is bounded: beyond it a node that hangs is not asked", async () => {
+  const it = bench(2, { leftPerUpstream: 3 });
+  const [one] = it.nodes as [FakeNode];
+  for (let i = 0; i < 100; i++) await it.call("getblockcount");
+  one.habit = "hang";
+  for (let i = 0; i < 20; i++) assert.equal((await it.call("getblockcount")).json.result, 100);
+  assert.equal(one.underWay, 3);
+  it.proxy.close();
+  await turn();
+  assert.equal(one.underWay, 0);
 });
 
 test("no hedge without a second upstream, for what sends, or before enough is known", async () => {

@@ -7,9 +7,9 @@ import {
   createRpcProxy,
 } from "../../../src/daemon/proxy/index.ts";
 import type { AttemptTold } from "../../../src/daemon/proxy/index.ts";
-import { type BreakerTransition, BreakerPool, policyOf } from "../../../src/daemon/breaker/index.ts";
+import { type BreakerTransition, BreakerPool, breakerOf, policyOf } from "../../../src/daemon/breaker/index.ts";
 import type { PassedAnswer } from "../../../src/daemon/upstream/index.ts";
-import { seededRandom } from "../../../src/shared/clock.ts";
+import { type Clock, seededRandom } from "../../../src/shared/clock.ts";
 import { SprintError } from "../../../src/shared/errors.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 
@@ -62,6 +62,12 @@ export interface Reply {
   readonly tookMs: number;
 }
 
+/** As the daemon's registry opens them, without an operator. */
+export function openIn(pool: BreakerPool, clock: Pick<Clock, "now">): ProxyModules["openBreaker"] {
+  const tier = policyOf("ENTERPRISE");
+  return (name, own) => breakerOf(name, () => policyOf("ENTERPRISE", own(tier)), { pool, now: () => clock.now() });
+}
+
 export function hashAt(height: number): string {
   return height.toString(16).padStart(64, "0");
 }
@@ -90,8 +96,7 @@ export function bench(count: number, options: Partial<ProxyOptions> = {}, module
         clock,
         // Begins with the first upstream.
         random: () => 0,
-        pool,
-        policy: policyOf("ENTERPRISE"),
+        openBreaker: openIn(pool, clock),
         upstreams: () => nodes,
         served: { tip: () => it.served, heightOf: (hash) => known.get(hash) ?? null },
         onAttempt: (attempt) => attempts.push(attempt),
