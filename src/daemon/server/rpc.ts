@@ -37,7 +37,9 @@ export function addRpcRoute(scope: App, modules: Pick<ServerModules, "rpc">): vo
     async (request, reply) => {
       const body: unknown = request.body;
       const gone = new AbortController();
-      reply.raw.once("close", () => gone.abort(new Error("the client has gone")));
+      reply.raw.once("close", () => {
+        if (!reply.raw.writableFinished) gone.abort(new Error("the client has gone"));
+      });
       try {
         const answer = await modules.rpc(request.params.chain, typeof body === "string" ? body : "", gone.signal);
         // Text is sent as it is; the schema is for /openapi.json.
