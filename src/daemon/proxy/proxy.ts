@@ -121,7 +121,7 @@ class ChainProxy implements RpcProxy {
       if (request.kind === "batch") return await this.#batch(request.entries, signal);
       if (request.kind === "single") return await this.#single(request.entry, signal);
       this.#told("other", "refused", this.#modules.clock.now());
-      return { status: 400, headers: {}, body: request.refusal };
+      return { status: 400, headers: {}, body: request.refusal, calls: 1 };
     } finally {
       this.#requests--;
     }
@@ -136,7 +136,7 @@ class ChainProxy implements RpcProxy {
   async #single(entry: Entry, signal: AbortSignal): Promise<RpcReply> {
     const account = new Account();
     const body = await this.#entry(entry, account, signal);
-    return { status: 200, headers: account.headers(), body };
+    return { status: 200, headers: account.headers(), body, calls: 1 };
   }
 
   /** Some calls at a time; answers in the order of the calls. What fails is an error object: the others have answers. */
@@ -163,7 +163,7 @@ class ChainProxy implements RpcProxy {
       }
     };
     await Promise.all(Array.from({ length: Math.min(batchParallel, entries.length) }, work));
-    return { status: 200, headers: account.headers(), body: `[${answers.join(",")}]` };
+    return { status: 200, headers: account.headers(), body: `[${answers.join(",")}]`, calls: entries.length };
   }
 
   /** The answer to one call. Throws what `onFailed` does not turn into one. */

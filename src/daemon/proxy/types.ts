@@ -122,6 +122,8 @@ export interface RpcReply {
   readonly headers: Readonly<Record<string, string>>;
   /** Text of JSON. */
   readonly body: string;
+  /** How many there were in a batch; else 1. */
+  readonly calls: number;
 }
 
 export interface RpcProxy {

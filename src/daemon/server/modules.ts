@@ -62,6 +62,8 @@ export interface RpcReply {
   readonly headers: Readonly<Record<string, string>>;
   /** Text of JSON. */
   readonly body: string;
+  /** How many there were in a batch; else 1. */
+  readonly calls: number;
 }
 
 /** A listing starts below this: a height, or a block hash; null: at the tip. */

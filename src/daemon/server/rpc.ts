@@ -4,6 +4,7 @@
  */
 import { ChainParams, ErrorBody, RpcReplyBody, RpcRequestBody, TIER_ROUTES } from "../../shared/api.ts";
 import { isSprintError, SprintError } from "../../shared/errors.ts";
+import type { FastifyRequest } from "fastify";
 import type { App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
 
@@ -14,8 +15,13 @@ answered with -32601. What a node answers, its error object included, comes back
 answered, \`x-sprint-tried\` what was tried in order, \`x-sprint-hedged\` and \`x-sprint-shared\` whether a second upstream was asked and whether the
 answer is shared with a call that was on the way; of a batch each tells of all its calls.`;
 
+export interface RpcRouteModules extends Pick<ServerModules, "rpc"> {
+  /** Takes so many from what the client's address may call in this minute. */
+  charge(request: FastifyRequest, calls: number): Promise<void>;
+}
+
 /** `scope` is a plugin of its own: the parser of bodies that is set here is for this route alone. */
-export function addRpcRoute(scope: App, modules: Pick<ServerModules, "rpc">): void {
+export function addRpcRoute(scope: App, modules: RpcRouteModules): void {
   const check = scope.validatorCompiler;
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser("*", { parseAs: "string" }, (_request, body, done) => done(null, body));
@@ -42,6 +48,8 @@ export function addRpcRoute(scope: App, modules: Pick<ServerModules, "rpc">): vo
       });
       try {
         const answer = await modules.rpc(request.params.chain, typeof body === "string" ? body : "", gone.signal);
+        // The first was taken when the request came.
+        await modules.charge(request as FastifyRequest, answer.calls - 1);
         // Text is sent as it is; the schema is for /openapi.json.
         return reply
           .code(answer.status as 200)

@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
+import type { FastifyRequest } from "fastify";
 import { type ListenerBody, TIER_ROUTES } from "../../shared/api.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { Gate } from "./gate.ts";
@@ -66,7 +67,7 @@ export async function createTierListener(
   let url = "";
 
   refuseOverLimit(app, gate);
-  const allowHandshake = await limitCalls(app, () => callsPerMinute);
+  const { allowHandshake, charge } = await limitCalls(app, () => callsPerMinute);
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -82,6 +83,7 @@ export async function createTierListener(
     server,
     subscriptions,
     isDraining,
+    charge,
     eventsUrl: (host) => `ws://${host}${TIER_ROUTES.events}`,
   });
 
@@ -136,13 +138,10 @@ function refuseOverLimit(app: App, gate: Gate): void {
 }
 
 /**
- * REST and handshakes of one address draw on the same calls per minute, of which there may be more, fewer or no end of from one
- * call to the next. Returns the check for handshakes.
+ * REST, handshakes and the calls in a batch draw on the same calls per minute of one address, of which there may be more, fewer or no end
+ * of from one call to the next.
  */
-async function limitCalls(
-  app: App,
-  callsPerMinute: () => number,
-): Promise<(request: IncomingMessage) => Promise<void>> {
+async function limitCalls(app: App, callsPerMinute: () => number): Promise<CallLimit> {
   await app.register(rateLimit, {
     max: callsPerMinute,
     // Not counted while there is no limit.
@@ -155,12 +154,23 @@ async function limitCalls(
     throw notFound(request);
   });
   const take = app.createRateLimit();
-  return async (request) => {
-    // The limiter reads the address and the route's own settings of a request, and a handshake has none of fastify's.
-    const asked = { ip: request.socket.remoteAddress ?? "", routeOptions: {} };
-    const left = await take(asked as unknown as Parameters<typeof take>[0]);
-    if (!left.isAllowed && left.isExceeded) throw tooManyCalls(left.max, left.ttlInSeconds);
+  return {
+    async allowHandshake(request) {
+      // The limiter reads the address and the route's own settings of a request, and a handshake has none of fastify's.
+      const asked = { ip: request.socket.remoteAddress ?? "", routeOptions: {} };
+      const left = await take(asked as unknown as Parameters<typeof take>[0]);
+      if (!left.isAllowed && left.isExceeded) throw tooManyCalls(left.max, left.ttlInSeconds);
+    },
+    async charge(request, calls) {
+      for (let i = 0; i < calls && Number.isFinite(callsPerMinute()); i++) await take(request);
+    },
   };
+}
+
+interface CallLimit {
+  allowHandshake(request: IncomingMessage): Promise<void>;
+  /** Calls that came in one request beyond its first; where they are too many, the next request is refused. */
+  charge(request: FastifyRequest, calls: number): Promise<void>;
 }
 
 function tooManyCalls(callsPerMinute: number, retryAfterSeconds: number): SprintError {

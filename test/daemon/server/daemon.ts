@@ -168,7 +168,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       const from = typeof before === "string" ? start + 1 : start;
       return from < 0 ? [] : records.slice(from, from + limit);
     },
-    rpc: options.rpc ?? (async () => ({ status: 200, headers: {}, body: "{}" })),
+    rpc: options.rpc ?? (async () => ({ status: 200, headers: {}, body: "{}", calls: 1 })),
     upstreams: () => [UPSTREAM],
     cordon: (name, reason, forMs) => {
       if (name !== UPSTREAM.name) return false;

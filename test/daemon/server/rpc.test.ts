@@ -16,7 +16,7 @@ test("a body is handed on as text, whatever its content type says, and the answe
   await using daemon = await startFake({
     rpc: async (chain, body) => {
       bodies.push(`${chain} ${body}`);
-      return { status: 200, headers: { "x-sprint-upstream": "btc-1" }, body: '{"result":0.10000000,"id":1}' };
+      return { status: 200, headers: { "x-sprint-upstream": "btc-1" }, body: '{"result":0.10000000,"id":1}', calls: 1 };
     },
   });
   for (const type of ["application/json", "text/plain;", "text/plain", "application/x-www-form-urlencoded"]) {
@@ -32,7 +32,7 @@ test("a body is handed on as text, whatever its content type says, and the answe
 
 test("status and headers of a refusal in JSON-RPC are the proxy's", async () => {
   await using daemon = await startFake({
-    rpc: async () => ({ status: 400, headers: {}, body: '{"error":{"code":-32700}}' }),
+    rpc: async () => ({ status: 400, headers: {}, body: '{"error":{"code":-32700}}', calls: 1 }),
   });
   const answer = await post(`${daemon.tier}${ROUTE}`, "{");
   assert.equal(answer.status, 400);
@@ -72,7 +72,7 @@ test("a chain that is off, and a body that is too large, do not come to the prox
   await using daemon = await startFake({
     rpc: async () => {
       asked++;
-      return { status: 200, headers: {}, body: "{}" };
+      return { status: 200, headers: {}, body: "{}", calls: 1 };
     },
   });
   assert.equal((await post(`${daemon.tier}/api/v1/chains/dogecoin/rpc`, "{}")).status, 404);
@@ -103,4 +103,16 @@ test("the proxy is told when the client goes away", async () => {
   socket.destroy();
   await aborted.promise;
   assert.deepEqual(daemon.faults, []);
+});
+
+test("a batch is as many calls as it holds, for the tier's limit", async () => {
+  await using daemon = await startFake({
+    apiCallsPerMinute: 10,
+    rpc: async () => ({ status: 200, headers: {}, body: "[]", calls: 6 }),
+  });
+  assert.equal((await post(`${daemon.tier}${ROUTE}`, "[]")).status, 200);
+  const last = await post(`${daemon.tier}${ROUTE}`, "[]");
+  assert.equal(last.status, 200);
+  assert.equal(last.headers.get("ratelimit-remaining"), "3");
+  assert.equal((await post(`${daemon.tier}${ROUTE}`, "[]")).status, 429);
 });
