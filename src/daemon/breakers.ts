@@ -42,7 +42,7 @@ export interface Breakers extends Pick<
   release(name: string): void;
   /** Gives each breaker the new policy of the tier. Whole or not at all: throws SPRINT_BREAKER_OPTIONS where an operator's change contradicts it. */
   retune(policy: BreakerPolicy): void;
-  /** What time alone changes and nobody asked for: forces that are over. */
+  /** What time alone changes and nobody asked for: forces that are over, calls that became overdue. */
   evaluate(): void;
   /** Thresholds that adaptation moved by a tenth or more since this was last asked. */
   adapted(): readonly { readonly name: string; readonly from: number; readonly to: number }[];
@@ -127,7 +127,7 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
       }
     },
     evaluate() {
-      for (const name of pool.keys()) at(name, (handle) => pool.report(handle, clock.now()));
+      for (const name of pool.keys()) at(name, (handle) => pool.look(handle, clock.now()));
     },
     adapted: () =>
       pool.keys().flatMap((name) => {

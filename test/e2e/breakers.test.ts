@@ -40,9 +40,10 @@ describe("one of two litecoind is not well", { skip }, () => {
       `litecoin=p2p://127.0.0.1:${p2p}?network=regtest&rpc=http://127.0.0.1:${rpc}&cookie=${encodeURIComponent(cookiePath)}`;
     sprint = await startSprint({
       args: [
-        ...["--tier", "ENTERPRISE"],
-        ...["--chain", chain(wires[0].port, wires[1].port, ill)],
-        ...["--chain", chain(well.p2pPort, well.rpcPort, well)],
+        "--tier",
+        "ENTERPRISE",
+        `--chain=${chain(wires[0].port, wires[1].port, ill)}`,
+        `--chain=${chain(well.p2pPort, well.rpcPort, well)}`,
       ],
     });
     stops.push(() => sprint.stop());

@@ -10,6 +10,7 @@ export interface Breaker {
   tryAcquire(now: number): number;
   /** Once for each token. `error` is what reports show as the last one. */
   onResult(token: number, outcome: OutcomeCode, latencyMs: number, now: number, error?: string): void;
+  /** Now, with the calls counted that have become overdue. */
   state(): BreakerCondition;
   /** When a probe is let through, monotonic ms; null unless it is open. */
   probeAt(): number | null;
@@ -38,7 +39,7 @@ export function breakerOf(
       pool.onResult(handle, token, outcome, latencyMs, at);
       if (error !== undefined) pool.note(present(), error);
     },
-    state: () => pool.stateOf(present()),
+    state: () => pool.look(present(), now()),
     probeAt: () => pool.probeAt(present()),
   };
 }

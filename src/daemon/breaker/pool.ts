@@ -170,6 +170,14 @@ export class BreakerPool {
     if (detail) detail.lastError = error.slice(0, 500);
   }
 
+  /** The state at `now`, with the calls counted that have become overdue. Who is too busy to ask for admission still learns that nobody answers. */
+  look(handle: number, now: number): BreakerCondition {
+    const row = this.#rowOf(handle);
+    this.#expire(row, now);
+    this.#engine.look(row, now);
+    return this.stateOf(handle);
+  }
+
   /** The state without a report, and without what time would change. */
   stateOf(handle: number): BreakerCondition {
     return CONDITIONS[this.#count(this.#rowOf(handle), STATE)] ?? "closed";

@@ -11,7 +11,7 @@
  *      and hedge      the second begins before the first has failed; otherwise it is the same
  *   8. choice         served tip, then state of breaker    without asking the breaker: a permit is for who will be asked
  *   9. bulkhead       16 calls an upstream, no queue       before the breaker: that we are busy is not its failure, and uses no permit;
- *                                                          48 more that a hedge has overtaken, which end by themselves, for the breaker
+ *                                                          16 more that a hedge has overtaken, which end by themselves, for the breaker
  *  10. breaker        by upstream and class                around the time-out, to see it as what it is, a failure
  *  11. time-out       by class, of one attempt             innermost: of nothing but the call
  *

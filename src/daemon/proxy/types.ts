@@ -67,7 +67,7 @@ export const PROXY_DEFAULTS: Omit<ProxyOptions, "chain"> = {
   deadlineMs: 10_000,
   attempts: 3,
   perUpstream: 16,
-  leftPerUpstream: 48,
+  leftPerUpstream: 16,
   requests: 256,
   batchCalls: 100,
   batchParallel: 8,

@@ -101,9 +101,9 @@ export function wordOfError(error: unknown): string {
   return (isSprintError(error) ? FAILURE_WORDS[error.code] : undefined) ?? "garbled";
 }
 
-/** What is our own limit says nothing about the node: its answer's size, our queue, our close. */
-const OURS: ReadonlySet<string> = new Set(["too_large", "busy", "closed"]);
+/** Our own limits say nothing about the node, and a method that its owner does not let us call (`rpcwhitelist`) nothing about its health. */
+const NOT_ITS_HEALTH: ReadonlySet<string> = new Set(["too_large", "busy", "closed", "forbidden"]);
 
 export function outcomeOfError(word: string): OutcomeCode {
-  return OURS.has(word) ? IGNORED : FAILURE;
+  return NOT_ITS_HEALTH.has(word) ? IGNORED : FAILURE;
 }

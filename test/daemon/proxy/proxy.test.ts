@@ -192,7 +192,7 @@ test("a node that hangs is hedged after the learnt quantile, and its breaker hea
   }
   const [{ breaker, to, cause } = assert.fail()] = it.transitions;
   assert.deepEqual([breaker, to, cause], ["upstream:litecoin:ltc-1:tip", "open", "latency"]);
-  assert.ok(one.underWay <= 48);
+  assert.ok(one.underWay <= 16);
 });
 
 test("what hedges have overtaken is bounded: beyond it a node that hangs is not asked", async () => {
