@@ -107,6 +107,8 @@ interface Up {
   /** Aborted with the reason when the connection ends. */
   readonly abort: AbortController;
   readonly since: number;
+  /** Requests under way of which the breaker was told nothing yet. */
+  readonly calls: Set<Call>;
   cancelWatch: Cancel;
 }
 
@@ -184,7 +186,8 @@ export class LinkFeed implements Feed {
     const { breaker } = this.#modules;
     const state = breaker.state();
     const isShut = state === "open" || state === "force_open";
-    if (isShut) return this.#lose(tripped(this.name, state));
+    // That the breaker opened is not one more failure of the node.
+    if (isShut) return this.#lose(tripped(this.name, state), IGNORED);
     if (this.#phase.state !== "down") return;
     this.#phase.cancel();
     this.#delayMs = 0;
@@ -256,7 +259,7 @@ export class LinkFeed implements Feed {
     this.#connects++;
     const since = this.#modules.clock.now();
     this.#tell(call, IGNORED);
-    this.#phase = { state: "up", link, abort: new AbortController(), since, cancelWatch: () => {} };
+    this.#phase = { state: "up", link, abort: new AbortController(), since, calls: new Set(), cancelWatch: () => {} };
     this.#watch(this.#phase);
     this.#modules.onState?.(this, "up", this.#agent ?? "connected");
     if (this.#phase.state === "up") this.#modules.sink.up(this);
@@ -267,17 +270,30 @@ export class LinkFeed implements Feed {
     this.#height = facts.height ?? this.#height;
   }
 
-  #lose(error: SprintError): void {
+  #lose(error: SprintError, outcome: OutcomeCode = FAILURE): void {
     const phase = this.#phase;
     if (phase.state !== "connecting" && phase.state !== "up") return;
     this.#lastError = { code: error.code, message: error.message };
     if (phase.state === "up" && this.#modules.clock.now() - phase.since >= LASTING_MS) this.#delayMs = 0;
-    const { breaker, clock } = this.#modules;
-    if (phase.state === "connecting") this.#tell(phase.call, FAILURE, error.message);
-    else this.#tell({ token: breaker.tryAcquire(clock.now()), at: clock.now() }, FAILURE, error.message);
+    if (phase.state === "connecting") this.#tell(phase.call, outcome, error.message);
+    else if (outcome === FAILURE) this.#tell(this.#failing(phase), FAILURE, error.message);
     this.#leave("down", error);
     // The sink may have cordoned or closed this feed when it heard of it.
     if (this.#phase.state === "idle") this.#redialLater(0, error.message);
+  }
+
+  /**
+   * What fails with a connection: a call of its own, or, where the breaker lets no more through, the last that it did. Half-open it waits
+   * for one answer; a node that hangs up instead of giving it would keep it waiting for ever.
+   */
+  #failing({ calls }: Up): Call {
+    const { breaker, clock } = this.#modules;
+    const now = clock.now();
+    const token = breaker.tryAcquire(now);
+    const asked = token < 0 ? [...calls].findLast((call) => call.token > 0) : undefined;
+    if (asked === undefined) return { token, at: now };
+    calls.delete(asked);
+    return asked;
   }
 
   /** Ends whatever the present phase holds. The caller sets the next phase. */
@@ -366,10 +382,11 @@ export class LinkFeed implements Feed {
     const either = AbortSignal.any([signal, phase.abort.signal, timeout.signal]);
     const now = clock.now();
     const call: Call = { token: breaker.tryAcquire(now), at: now };
+    phase.calls.add(call);
     this.#requests++;
     try {
       const answer = await abortable(ask(phase.link, either), either);
-      this.#tell(call, SUCCESS);
+      if (phase.calls.delete(call)) this.#tell(call, SUCCESS);
       return answer;
     } catch (error) {
       const blameless =
@@ -379,7 +396,7 @@ export class LinkFeed implements Feed {
           code: isSprintError(error) ? error.code : "SPRINT_UPSTREAM_FAILED",
           message: messageOf(error),
         };
-      this.#tell(call, blameless ? IGNORED : FAILURE, messageOf(error));
+      if (phase.calls.delete(call)) this.#tell(call, blameless ? IGNORED : FAILURE, messageOf(error));
       throw error;
     } finally {
       this.#requests--;

@@ -12,6 +12,7 @@ import {
   stallMsFor,
 } from "../../../src/daemon/upstream/feed.ts";
 import type { Announcement } from "../../../src/daemon/upstream/types.ts";
+import { IGNORED, type OutcomeCode } from "../../../src/daemon/breaker/index.ts";
 import { testBreaker } from "../../fakes/breaker.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 
@@ -214,6 +215,38 @@ describe("breaker", () => {
       if (i < 2) clock.advance(14_000);
     }
     assert.equal(breaker.state(), "open");
+  });
+
+  test("a hang-up in place of the first answer fails the probe", async () => {
+    const { feed, clock, dials, last, breaker, answer } = setUp({}, 2);
+    answer.headers = () => new Promise(() => {});
+    const ask = () => void feed.headersAfter(["x"], never).catch(() => {});
+    feed.start();
+    for (let i = 0; i < 2; i++) {
+      last().events.up();
+      last().events.lost(lost());
+      clock.advance(1_000);
+    }
+    assert.equal(breaker.state(), "open");
+    while (dials.length < 3) clock.advance(1_000);
+    assert.equal(breaker.state(), "half_open");
+    last().events.up();
+    ask();
+    last().events.lost(lost());
+    assert.equal(breaker.state(), "open");
+  });
+
+  test("that it was forced open is no failure of the node, dialled or connected", () => {
+    for (const isUp of [false, true]) {
+      const { feed, last, breaker, heard } = setUp();
+      const told: OutcomeCode[] = [];
+      breaker.onResult = (_token, outcome) => void told.push(outcome);
+      feed.start();
+      if (isUp) last().events.up();
+      breaker.state = () => "force_open";
+      feed.breakerMoved();
+      assert.deepEqual([last().closed, told, heard.length], [true, [IGNORED], isUp ? 2 : 0]);
+    }
   });
 
   test("requests that fail open it, and that takes the connection down", async () => {
