@@ -28,6 +28,7 @@ export interface BreakersModules {
   readonly random: Random;
   /** In the turn after the transition: who hears it may call the breaker again. */
   readonly onTransition: (transition: BreakerTransition) => void;
+  /** In the turn after, and after its last transition. */
   readonly onEvict: (name: string) => void;
 }
 
@@ -83,7 +84,8 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
         history.delete(name);
         set.delete(name);
         thresholds.delete(name);
-        modules.onEvict(name);
+        // After the transitions that led here, or they would count one that is gone.
+        queueMicrotask(() => modules.onEvict(name));
       },
     },
   );

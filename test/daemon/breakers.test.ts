@@ -16,7 +16,10 @@ function setUp() {
       clock,
       random: seededRandom(1),
       onTransition: ({ breaker, to, cause }) => void told.push(`${breaker} ${to} ${cause}`),
-      onEvict: (name) => void gone.push(name),
+      onEvict(name) {
+        told.push(`${name} gone`);
+        gone.push(name);
+      },
     },
   );
   return { clock, told, gone, breakers };
@@ -92,17 +95,21 @@ test("transitions are remembered and told in the next turn; a force ends by itse
   assert.equal(breakers.breaker("a")?.report.lastError, "connection refused");
 });
 
-test("who has an owner stays, however idle; without one it goes, with what was known of it", () => {
-  const { breakers, clock, gone } = setUp();
+test("who has an owner stays, however idle; without one it goes, with what was known of it", async () => {
+  const { breakers, clock, told, gone } = setUp();
   const policy = policyOf("BUSINESS");
   breakers.open("owned");
   breakers.pool.open("visitor", policy, clock.now());
   clock.advance(3_600_000);
   assert.deepEqual(breakers.tidy(), { evicted: 1, abandoned: 0 });
+  await Promise.resolve();
   assert.deepEqual([gone, breakers.breaker("visitor")], [["visitor"], null]);
   breakers.force("owned", "open", { owner: "ops", reason: "gone" });
   breakers.release("owned");
-  assert.deepEqual([gone, breakers.breaker("owned")], [["visitor", "owned"], null]);
+  assert.equal(breakers.breaker("owned"), null);
+  await Promise.resolve();
+  assert.deepEqual(gone, ["visitor", "owned"]);
+  assert.deepEqual(told.slice(-2), ["owned closed reset", "owned gone"], "nothing is told of it afterwards");
   const again = breakers.open("owned");
   assert.ok(again.tryAcquire(clock.now()) > 0);
 });
