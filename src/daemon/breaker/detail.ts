@@ -8,6 +8,8 @@ import { quantileOf } from "./histogram.ts";
 
 /** How much of the past the recent rates hold, per tick of 100 ms at least. */
 const RECENT_MS = 1_000;
+/** And not fewer calls than these, where a second has few. */
+const RECENT_CALLS = 6;
 const USUAL_MS = 60_000;
 
 const NOTHING: Counts = { completed: 0, failures: 0, slow: 0, rejected: 0 };
@@ -42,6 +44,8 @@ export class Detail {
   #slow = 0;
   #throughput = 1;
   #usualInFlight = 0;
+  #pendingBad = 0;
+  #pending = 0;
   #before = 0;
   #inFlightBefore = 0;
   readonly #features = new Float32Array(FEATURES);
@@ -69,7 +73,7 @@ export class Detail {
     this.baseline.look(this.window.current);
     const completed = look.counts.completed - before.counts.completed;
     const bad = look.counts.failures - before.counts.failures + look.counts.slow - before.counts.slow;
-    if (completed > 0 && judging) this.adaptive.add(bad, completed, look.toleratedRate, this.#rate);
+    this.#learn(look, judging, bad, completed);
     this.#blend(look, before, completed);
     this.health = healthScore(this.#factors(look));
     if (settled && this.predictor !== null) this.predictor.look(this.#featuresOf(look));
@@ -86,14 +90,24 @@ export class Detail {
     return this.#rate;
   }
 
+  /** What is normal is learnt once the evidence is gone; what ends in an opening was not. */
+  #learn(look: Look, judging: boolean, bad: number, completed: number): void {
+    this.#pendingBad = judging ? this.#pendingBad + bad : 0;
+    this.#pending = judging ? this.#pending + completed : 0;
+    if (this.#pending === 0 || look.evidenceShare > 0) return;
+    this.adaptive.add(this.#pendingBad, this.#pending, look.toleratedRate, this.#rate);
+    this.#pendingBad = 0;
+    this.#pending = 0;
+  }
+
   #blend(look: Look, before: Look, completed: number): void {
-    const share = 1 - Math.exp(-look.elapsedMs / RECENT_MS);
     if (completed > 0) {
+      const share = 1 - Math.exp(-Math.min(look.elapsedMs / RECENT_MS, completed / RECENT_CALLS));
       this.#good += share * ((completed - (look.counts.failures - before.counts.failures)) / completed - this.#good);
       this.#slow += share * ((look.counts.slow - before.counts.slow) / completed - this.#slow);
     }
     const asked = look.asked - before.asked;
-    if (asked > 0) this.#throughput += share * (Math.min(1, completed / asked) - this.#throughput);
+    if (asked > 0) this.#throughput += (1 - Math.exp(-look.elapsedMs / RECENT_MS)) * (Math.min(1, completed / asked) - this.#throughput);
     this.#usualInFlight += (1 - Math.exp(-look.elapsedMs / USUAL_MS)) * (look.inFlight - this.#usualInFlight);
   }
 
