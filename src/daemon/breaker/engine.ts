@@ -38,7 +38,7 @@ import {
   TIMES,
   WAKE_AT,
 } from "./columns.ts";
-import { EVIDENCE_LEFT, Epochs, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
+import { EVIDENCE_LEFT, Epochs, ONE_SLOW, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
 import { UNHEALTHY } from "./health.ts";
 import { binOf } from "./histogram.ts";
 import { consensus } from "./latency.ts";
@@ -48,6 +48,7 @@ export const ROW_BITS = 17;
 const ROW_MASK = (1 << ROW_BITS) - 1;
 /** Quanta that pass at most while nobody looked. */
 const UNSEEN_QUANTA = 2;
+const MOST_SLOW = 0xff * ONE_SLOW;
 const RAMP = [0.5, 0.75];
 const RAMP_CALLS = 8;
 /** Where traffic is thin a round of probes takes long; so fewer, of the permits, end it. */
@@ -188,13 +189,13 @@ export class Engine extends Epochs {
         this.#relieve(row);
         if (slow) times[t + BAD_EVIDENCE] = bad;
         else counts[i + RECENT] = (((counts[i + RECENT] as number) << 1) & 0xff) | EVIDENCE_LEFT;
-        if (slow && !counted) this.#note(row, now);
+        if (slow && !counted) this.#note(row, now, true);
         this.#weigh(row, now);
       } else if (state === HALF_OPEN) this.#probed(row, latencyMs < PROBE_PATIENCE * slowFrom, now);
     } else {
       (counts[i + FAILED] as number)++;
       if (state === CLOSED) {
-        if (!counted) this.#note(row, now);
+        if (!counted) this.#note(row, now, !(latencyMs < (times[t + SLOW_FROM] as number)));
         (times[t + FAILURE_EVIDENCE] as number)++;
         if ((times[t + FAILURE_EVIDENCE] as number) >= (times[t + THRESHOLD] as number))
           this.#trip(row, now, "evidence");
@@ -214,26 +215,28 @@ export class Engine extends Epochs {
 
   // --- evidence
 
-  #note(row: number, now: number): void {
+  #note(row: number, now: number, slow: boolean): void {
     const { counts, times, onsetAt } = this.columns;
     const t = row * TIMES;
+    const bits = counts[row * COUNTS + RECENT] as number;
+    const slowRun = Math.min(MOST_SLOW, (bits & MOST_SLOW) + (slow ? ONE_SLOW : 0));
     const before = times[t + BAD_EVIDENCE] as number;
     if (before === 0) onsetAt[row] = now;
     times[t + BAD_EVIDENCE] = Math.min(times[t + THRESHOLD] as number, before + 1);
-    counts[row * COUNTS + RECENT] = ((((counts[row * COUNTS + RECENT] as number) << 1) | 1) & 0xff) | EVIDENCE_LEFT;
+    counts[row * COUNTS + RECENT] = (((bits << 1) | 1) & 0xff) | EVIDENCE_LEFT | slowRun;
   }
 
   #weigh(row: number, now: number): void {
     const { counts, times } = this.columns;
-    if ((times[row * TIMES + BAD_EVIDENCE] as number) < (times[row * TIMES + THRESHOLD] as number)) return;
-    if (consensus((counts[row * COUNTS + RECENT] as number) & 0xff)) this.#trip(row, now, "latency");
+    const bits = counts[row * COUNTS + RECENT] as number;
+    const enough = (times[row * TIMES + BAD_EVIDENCE] as number) >= (times[row * TIMES + THRESHOLD] as number);
+    if ((enough && consensus(bits & 0xff)) || this.slowRunOpens(row, bits, now)) this.#trip(row, now, "latency");
   }
 
   #trip(row: number, now: number, cause: "evidence" | "latency"): void {
     const { times, health } = this.columns;
     const most = Math.max(times[row * TIMES + FAILURE_EVIDENCE] as number, times[row * TIMES + BAD_EVIDENCE] as number);
     const early = (health[row] as number) < UNHEALTHY && most < this.fullThreshold(row);
-    this.details[row]?.predictor?.opened();
     this.transit(row, early ? "health" : cause, now);
   }
 
@@ -266,7 +269,7 @@ export class Engine extends Epochs {
     const state = counts[row * COUNTS + STATE] as number;
     if (state === HALF_OPEN) this.transit(row, "probe_overdue", now);
     for (let call = 0; call < calls && counts[row * COUNTS + STATE] === CLOSED; call++) {
-      this.#note(row, now);
+      this.#note(row, now, true);
       this.#weigh(row, now);
     }
     return counts[row * COUNTS + STATE] !== state;

@@ -31,7 +31,7 @@ import {
 import { Detail } from "./detail.ts";
 import type { EvidenceRule } from "./evidence.ts";
 import { EARLY_SHARE, UNHEALTHY } from "./health.ts";
-import { LatencyBaseline, slowFromMs } from "./latency.ts";
+import { LatencyBaseline, slowFromMs, slowInARow } from "./latency.ts";
 import { CLOSED, CONDITIONS, HALF_OPEN, OPEN, TRANSITIONS, type TransitionCause } from "./machine.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import { PREDICTOR_SHARE } from "./predictor.ts";
@@ -46,10 +46,14 @@ const SETTLED_MS = 3_000;
 export const QUANTA = 3;
 /** Beside the eight bits of `RECENT`: some evidence is left, so a good call has something to do. */
 export const EVIDENCE_LEFT = 0x100;
+/** Beside them: how many calls in a row were slow or overdue. A good call, which keeps the lower bits alone, ends it. */
+export const ONE_SLOW = 0x200;
 /** A probe may take longer: caches are cold. */
 export const PROBE_PATIENCE = 2;
 /** After a recovery the evidence starts here, of the threshold: good calls take it away, bad ones find it half done. */
 const PROBATION = 0.5;
+/** A pause of the upstream's is not a hang: a run of slow calls must last so long. */
+const SLOW_RUN_MS = 200;
 /** After so long an outage what was usual before it says nothing. */
 const FORGET_BASELINE_MS = 600_000;
 
@@ -109,6 +113,7 @@ export class Epochs {
     if (name === undefined) return;
     const to = CONDITIONS.indexOf(name);
     if (this.details[row]) this.tick(row, now);
+    if (from === CLOSED && to === OPEN) this.details[row]?.predictor?.opened();
     if (to === OPEN) this.planProbe(row, from === CLOSED ? now - (c.since[row] as number) : 0, now);
     this.modules.onTransition(row, from, to, cause, now);
   }
@@ -253,6 +258,15 @@ export class Epochs {
     if (policy.health && (this.columns.health[row] as number) < UNHEALTHY) threshold *= EARLY_SHARE;
     if (policy.predictive && this.details[row]?.predictor?.warning === true) threshold *= PREDICTOR_SHARE;
     return Math.max(1, threshold);
+  }
+
+  /** Whether so many slow calls in a row, of the bits of `RECENT`, open it before there is as much evidence as for errors. */
+  protected slowRunOpens(row: number, bits: number, now: number): boolean {
+    const policy = this.modules.policyOf(row);
+    const detail = this.details[row];
+    if (!policy.latency || !detail || bits < 2 * ONE_SLOW) return false;
+    if (now - (this.columns.onsetAt[row] as number) < SLOW_RUN_MS) return false;
+    return Math.floor(bits / ONE_SLOW) >= slowInARow(policy, detail.adaptive.normalRate());
   }
 
   protected quantumMs(row: number): number {

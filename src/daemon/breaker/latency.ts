@@ -20,6 +20,8 @@ import { quantileOf } from "./histogram.ts";
 const WINDOWS = 20;
 /** Fewer calls make no median. */
 const LEAST_CALLS = 10;
+/** Slow calls that are borne where none was ever seen. */
+const USUAL_SLOW = 0.03;
 
 export class LatencyBaseline {
   readonly #medians = new Float32Array(WINDOWS).fill(Number.POSITIVE_INFINITY);
@@ -57,6 +59,15 @@ export class LatencyBaseline {
 export function slowFromMs(policy: BreakerPolicy, baselineMs: number | null): number {
   if (baselineMs === null) return policy.slowCallMs;
   return Math.min(policy.slowCallMs, Math.max(policy.slowFloorMs, policy.slowMultiplier * baselineMs));
+}
+
+/**
+ * Slow calls in a row that no chance explains: in N calls (`falseOpenBudget`) of which a share `normalRate` is bad, and 3 % at least, so many come
+ * together once. Never more than the evidence for errors. 4 where almost nothing is bad, 6 at a tenth.
+ */
+export function slowInARow(policy: BreakerPolicy, normalRate: number): number {
+  const usual = Math.min(0.9, Math.max(USUAL_SLOW, normalRate));
+  return Math.min(policy.failureThreshold, Math.ceil(Math.log(policy.falseOpenBudget) / -Math.log(usual)));
 }
 
 /** True where at least 70 % of the last eight calls were bad, of their bits. */
