@@ -2,6 +2,7 @@
 import { AdaptiveThreshold } from "./evidence.ts";
 import { type HealthFactors, healthScore } from "./health.ts";
 import { LatencyBaseline } from "./latency.ts";
+import { Outages } from "./recovery.ts";
 import { FEATURES, FailurePredictor } from "./predictor.ts";
 import { type Counts, SlidingWindow } from "./window.ts";
 import { quantileOf } from "./histogram.ts";
@@ -9,7 +10,8 @@ import { quantileOf } from "./histogram.ts";
 /** How much of the past the recent rates hold, per tick of 100 ms at least. */
 const RECENT_MS = 1_000;
 /** And not fewer calls than these, where a second has few. */
-const RECENT_CALLS = 6;
+const RECENT_CALLS = Number(process.env.RC ?? 6);
+const NEAR_INCIDENT = Number(process.env.NEAR ?? 0.5);
 const USUAL_MS = 60_000;
 
 const NOTHING: Counts = { completed: 0, failures: 0, slow: 0, rejected: 0 };
@@ -35,6 +37,7 @@ export class Detail {
   readonly predictor: FailurePredictor | null;
   baseline = new LatencyBaseline();
   lastError: string | null = null;
+  readonly outages = new Outages();
   health = 1;
   #seen: Look | null = null;
   #askedSeen = 0;
@@ -46,6 +49,7 @@ export class Detail {
   #usualInFlight = 0;
   #pendingBad = 0;
   #pending = 0;
+  #peak = 0;
   #before = 0;
   #inFlightBefore = 0;
   readonly #features = new Float32Array(FEATURES);
@@ -94,10 +98,13 @@ export class Detail {
   #learn(look: Look, judging: boolean, bad: number, completed: number): void {
     this.#pendingBad = judging ? this.#pendingBad + bad : 0;
     this.#pending = judging ? this.#pending + completed : 0;
+    this.#peak = judging ? Math.max(this.#peak, look.evidenceShare) : 0;
     if (this.#pending === 0 || look.evidenceShare > 0) return;
-    this.adaptive.add(this.#pendingBad, this.#pending, look.toleratedRate, this.#rate);
+    const usual = this.#peak < NEAR_INCIDENT;
+    this.adaptive.add(this.#pendingBad, this.#pending, usual, look.toleratedRate, this.#rate);
     this.#pendingBad = 0;
     this.#pending = 0;
+    this.#peak = 0;
   }
 
   #blend(look: Look, before: Look, completed: number): void {

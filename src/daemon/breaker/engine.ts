@@ -277,13 +277,14 @@ export class Engine extends Epochs {
 
   // --- half-open
 
-  /** 0: passes. For all states but closed and open. */
+  /** 0: passes. What time has just changed may have opened it. */
   #gated(row: number, now: number): number {
     const c = this.columns;
     const forced = c.counts[row * COUNTS + STATE] as number;
     if (forced === FORCE_OPEN || forced === FORCE_CLOSE) this.modules.expire(row, now);
     const state = c.counts[row * COUNTS + STATE] as number;
     if (state === FORCE_OPEN) return REJECT_FORCED;
+    if (state === OPEN) return REJECT_OPEN;
     if (state !== HALF_OPEN) return 0;
     if (c.ramp[row] === 0) {
       if ((c.probes[row] as number) >= this.permits(row)) return REJECT_PROBES;

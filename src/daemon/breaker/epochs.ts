@@ -95,7 +95,7 @@ export class Epochs {
   adopt(row: number): void {
     const { times } = this.columns;
     this.setSlowFrom(row);
-    times[row * TIMES + THRESHOLD] = this.thresholdOf(row);
+    times[row * TIMES + THRESHOLD] = this.thresholdOf(row, Number.POSITIVE_INFINITY);
   }
 
   end(row: number): void {
@@ -130,6 +130,8 @@ export class Epochs {
     }
     this.startEpoch(row, to, now);
     if (cause === "recovered") {
+      this.details[row]?.outages.ended(now - (c.onsetAt[row] as number), now);
+      c.times[row * TIMES + THRESHOLD] = this.thresholdOf(row, now);
       const t = row * TIMES;
       c.times[t + FAILURE_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
       c.times[t + BAD_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
@@ -167,7 +169,7 @@ export class Epochs {
     const left = decayed(c.openMs[row] as number, closedForMs);
     const previous = left >= policy.firstOpenMs ? left : 0;
     const rate = c.rate[row] as number;
-    const spacing = probeSpacingMs(now - (c.onsetAt[row] as number), rate);
+    const spacing = probeSpacingMs(now - (c.onsetAt[row] as number), rate, this.details[row]?.outages.usualMs);
     const period = nextOpenMs(policy, previous, rate, spacing, this.modules.random);
     const threshold = c.times[row * TIMES + THRESHOLD] as number;
     c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
@@ -213,7 +215,7 @@ export class Epochs {
     );
     c.health[row] = detail.health;
     this.setSlowFrom(row);
-    times[t + THRESHOLD] = this.thresholdOf(row);
+    times[t + THRESHOLD] = this.thresholdOf(row, now);
     // What is slow may have become less: a quantum that began before must not last as long as it meant to.
     if (state !== OPEN) times[t + WAKE_AT] = Math.min(times[t + WAKE_AT] as number, now + this.quantumMs(row));
   }
@@ -252,10 +254,11 @@ export class Epochs {
     return this.modules.ruleOf(row).threshold * scale;
   }
 
-  protected thresholdOf(row: number): number {
+  protected thresholdOf(row: number, now: number): number {
     const policy = this.modules.policyOf(row);
     let threshold = this.fullThreshold(row);
     if (policy.health && (this.columns.health[row] as number) < UNHEALTHY) threshold *= EARLY_SHARE;
+    if (policy.adaptive) threshold *= this.details[row]?.outages.relapseShare(now) ?? 1;
     if (policy.predictive && this.details[row]?.predictor?.warning === true) threshold *= PREDICTOR_SHARE;
     return Math.max(1, threshold);
   }

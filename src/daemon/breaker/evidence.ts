@@ -116,8 +116,8 @@ export class AdaptiveThreshold {
    * Adds completed calls that were no incident: those since the evidence was 0 last, once it is 0 again. A large batch is several points, so that
    * history is counted in calls and not in time.
    */
-  add(bad: number, calls: number, toleratedRate: number, ratePerSecond: number): void {
-    this.#recent += (1 - Math.exp(-calls / RECENT_CALLS)) * (bad / calls - this.#recent);
+  add(bad: number, calls: number, usual: boolean, toleratedRate: number, ratePerSecond: number): void {
+    if (usual) this.#recent += (1 - Math.exp(-calls / RECENT_CALLS)) * (bad / calls - this.#recent);
     this.#bad += bad;
     this.#calls += calls;
     if (this.#calls >= CALLS_PER_POINT) this.#point();

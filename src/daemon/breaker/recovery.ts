@@ -16,8 +16,12 @@
  */
 const MOST_FAILURES = 20;
 const PROBE_FROM = 0.5;
-/** What is taken for the age of an outage that has just begun. */
-const YOUNG_MS = 5_000;
+/** How long outages are, where none was seen. */
+const USUAL_OUTAGE_MS = Number(process.env.YOUNG ?? 5_000);
+const BRIEF_OUTAGE_MS = 1_000;
+/** Healthy time in which half of the suspicion goes. */
+const SUSPICION_HALVING_MS = Number(process.env.HALV ?? 60_000);
+const RELAPSE_SHARE = Number(process.env.RELAPSE ?? 0.3);
 
 export interface RecoveryInput {
   /** Since the last failure. */
@@ -48,7 +52,28 @@ export function probeAfterMs(failures: number, health: number, periodMs: number)
 }
 
 /** Infinity where nobody asks: then the backoff alone decides. */
-export function probeSpacingMs(outageMs: number, ratePerSecond: number): number {
+export function probeSpacingMs(outageMs: number, ratePerSecond: number, usualMs = USUAL_OUTAGE_MS): number {
   if (ratePerSecond <= 0) return Number.POSITIVE_INFINITY;
-  return 1_000 * Math.sqrt((2 * (YOUNG_MS + Math.max(0, outageMs))) / 1_000 / ratePerSecond);
+  return 1_000 * Math.sqrt((usualMs + Math.max(0, outageMs)) / 1_000 / ratePerSecond);
+}
+
+/** What the outages of one upstream were like. */
+export class Outages {
+  #usualMs = USUAL_OUTAGE_MS;
+  #endedAt = Number.NEGATIVE_INFINITY;
+
+  /** The geometric mean of the last outages, the newest as much as all before. */
+  get usualMs(): number {
+    return this.#usualMs;
+  }
+
+  ended(outageMs: number, now: number): void {
+    this.#usualMs = Math.sqrt(this.#usualMs * Math.max(BRIEF_OUTAGE_MS, outageMs));
+    this.#endedAt = now;
+  }
+
+  /** Of the evidence: what has just failed fails again more often than what never did. */
+  relapseShare(now: number): number {
+    return 1 - (1 - RELAPSE_SHARE) * 2 ** (-Math.max(0, now - this.#endedAt) / SUSPICION_HALVING_MS);
+  }
 }
