@@ -51,7 +51,7 @@ export const ONE_SLOW = 0x200;
 /** A probe may take longer: caches are cold. */
 export const PROBE_PATIENCE = 2;
 /** After a recovery the evidence starts here, of the threshold: good calls take it away, bad ones find it half done. */
-const PROBATION = 0.5;
+const PROBATION = Number(process.env.PROB ?? 0.5);
 /** A pause of the upstream's is not a hang: a run of slow calls must last so long. */
 const SLOW_RUN_MS = 200;
 /** After so long an outage what was usual before it says nothing. */
@@ -113,7 +113,14 @@ export class Epochs {
     if (name === undefined) return;
     const to = CONDITIONS.indexOf(name);
     if (this.details[row]) this.tick(row, now);
-    if (from === CLOSED && to === OPEN) this.details[row]?.predictor?.opened();
+    if (from === CLOSED && to === OPEN) {
+      const detail = this.details[row];
+      detail?.predictor?.opened();
+      const sure = (1 << Number(process.env.SURE ?? 4)) - 1;
+      detail?.outages.began(((c.counts[row * COUNTS + RECENT] as number) & sure) === sure);
+    }
+    if (from === HALF_OPEN && to === OPEN && c.ramp[row] === 0 && c.successes[row] === 0)
+      this.details[row]?.outages.confirmed();
     if (to === OPEN) this.planProbe(row, from === CLOSED ? now - (c.since[row] as number) : 0, now);
     this.modules.onTransition(row, from, to, cause, now);
   }
@@ -169,10 +176,26 @@ export class Epochs {
     const left = decayed(c.openMs[row] as number, closedForMs);
     const previous = left >= policy.firstOpenMs ? left : 0;
     const rate = c.rate[row] as number;
-    const spacing = probeSpacingMs(now - (c.onsetAt[row] as number), rate, this.details[row]?.outages.usualMs);
+    const spacing =
+      probeSpacingMs(now - (c.onsetAt[row] as number), rate, this.details[row]?.outages.usualMs) *
+      Math.sqrt(Math.max(Number(process.env.GAIN ?? 0.1), 2 * this.#badShare(row) - 1));
     const period = nextOpenMs(policy, previous, rate, spacing, this.modules.random);
     const threshold = c.times[row * TIMES + THRESHOLD] as number;
     c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
+  }
+
+  /** Of the calls that this opening stands on, how many were bad: all of them in a total outage. */
+  #badShare(row: number): number {
+    const c = this.columns;
+    if (c.counts[row * COUNTS + STATE] === HALF_OPEN) {
+      const [bad, good] = [c.setbacks[row] as number, c.successes[row] as number];
+      return bad + good === 0 ? 1 : bad / (bad + good);
+    }
+    const calls = Math.min(8, Math.ceil(c.times[row * TIMES + BAD_EVIDENCE] as number));
+    if (calls < 1) return 1;
+    let bad = 0;
+    for (let bits = (c.counts[row * COUNTS + RECENT] as number) & ((1 << calls) - 1); bits !== 0; bits &= bits - 1) bad++;
+    return bad / calls;
   }
 
   // --- each 100 ms, when there is traffic
@@ -256,11 +279,15 @@ export class Epochs {
 
   protected thresholdOf(row: number, now: number): number {
     const policy = this.modules.policyOf(row);
-    let threshold = this.fullThreshold(row);
-    if (policy.health && (this.columns.health[row] as number) < UNHEALTHY) threshold *= EARLY_SHARE;
-    if (policy.adaptive) threshold *= this.details[row]?.outages.relapseShare(now) ?? 1;
+    const early = policy.health && (this.columns.health[row] as number) < UNHEALTHY ? EARLY_SHARE : 1;
+    const pure =
+      (this.columns.rate[row] as number) < policy.rampFromPerSecond &&
+      ((this.columns.counts[row * COUNTS + RECENT] as number) & 1) === 1;
+    const relapse = policy.adaptive ? (this.details[row]?.outages.relapseShare(now, pure) ?? 1) : 1;
+    const full = this.fullThreshold(row);
+    let threshold = full * Math.min(early, relapse);
     if (policy.predictive && this.details[row]?.predictor?.warning === true) threshold *= PREDICTOR_SHARE;
-    return Math.max(1, threshold);
+    return Math.max(1, Math.min(2, full), threshold);
   }
 
   /** Whether so many slow calls in a row, of the bits of `RECENT`, open it before there is as much evidence as for errors. */

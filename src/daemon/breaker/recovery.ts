@@ -21,6 +21,7 @@ const USUAL_OUTAGE_MS = Number(process.env.YOUNG ?? 5_000);
 const BRIEF_OUTAGE_MS = 1_000;
 /** Healthy time in which half of the suspicion goes. */
 const SUSPICION_HALVING_MS = Number(process.env.HALV ?? 60_000);
+const RELAPSE_MIX = Number(process.env.MIX ?? 0.3);
 const RELAPSE_SHARE = Number(process.env.RELAPSE ?? 0.3);
 
 export interface RecoveryInput {
@@ -60,6 +61,7 @@ export function probeSpacingMs(outageMs: number, ratePerSecond: number, usualMs 
 /** What the outages of one upstream were like. */
 export class Outages {
   #usualMs = USUAL_OUTAGE_MS;
+  #sure = false;
   #endedAt = Number.NEGATIVE_INFINITY;
 
   /** The geometric mean of the last outages, the newest as much as all before. */
@@ -67,13 +69,25 @@ export class Outages {
     return this.#usualMs;
   }
 
+  /** `sure` where what opened it leaves no doubt. */
+  began(sure: boolean): void {
+    this.#sure = sure;
+  }
+
+  /** The first probe of a round failed. */
+  confirmed(): void {
+    this.#sure = true;
+  }
+
+  /** What the first probe finds well, and nothing was sure of, was no outage. */
   ended(outageMs: number, now: number): void {
+    if (!this.#sure) return;
     this.#usualMs = Math.sqrt(this.#usualMs * Math.max(BRIEF_OUTAGE_MS, outageMs));
     this.#endedAt = now;
   }
 
   /** Of the evidence: what has just failed fails again more often than what never did. */
-  relapseShare(now: number): number {
-    return 1 - (1 - RELAPSE_SHARE) * 2 ** (-Math.max(0, now - this.#endedAt) / SUSPICION_HALVING_MS);
+  relapseShare(now: number, pure: boolean): number {
+    return 1 - (1 - (pure ? RELAPSE_SHARE : RELAPSE_MIX)) * 2 ** (-Math.max(0, now - this.#endedAt) / SUSPICION_HALVING_MS);
   }
 }
