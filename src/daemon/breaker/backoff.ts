@@ -18,7 +18,7 @@ const HALVING_MS = 60_000;
 /** The first period of an outage is drawn from one to three floors. */
 const FIRST_SPREAD = 3;
 /** Callers that an open period spares at least. */
-const SPARED_CALLS = Number(process.env.SPARED ?? 3);
+const SPARED_CALLS = 3;
 
 /** Shortest sensible open period for `ratePerSecond` callers; 0 where that is not known yet. */
 export function floorMs(policy: BreakerPolicy, ratePerSecond: number): number {
@@ -37,7 +37,7 @@ export function nextOpenMs(
   const floor = floorMs(policy, ratePerSecond);
   const previous = Math.max(previousMs, floor);
   const most = (previousMs === 0 ? FIRST_SPREAD : 2 * policy.backoffMultiplier) * previous;
-  const least = Math.max(floor, Number(process.env.LOW ?? 0.7) * previous);
+  const least = Math.max(floor, 0.7 * previous);
   const drawn = least + random() * (most - least);
   const bounded = Math.min(drawn, Math.max(floor, spacingMs) * (0.7 + 0.6 * random()));
   return Math.min(policy.resetTimeoutMs, Math.max(policy.firstOpenMs, bounded));

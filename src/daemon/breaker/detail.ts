@@ -2,16 +2,15 @@
 import { AdaptiveThreshold } from "./evidence.ts";
 import { type HealthFactors, healthScore } from "./health.ts";
 import { LatencyBaseline } from "./latency.ts";
-import { Outages } from "./recovery.ts";
+import { Outages } from "./outages.ts";
 import { FEATURES, FailurePredictor } from "./predictor.ts";
 import { type Counts, SlidingWindow } from "./window.ts";
 import { quantileOf } from "./histogram.ts";
 
 /** How much of the past the recent rates hold, per tick of 100 ms at least. */
 const RECENT_MS = 1_000;
-/** And not fewer calls than these, where a second has few. */
-const RECENT_CALLS = Number(process.env.RC ?? 6);
-const NEAR_INCIDENT = Number(process.env.NEAR ?? 0.5);
+/** Of the evidence: what came so near to an opening may have been one, and is not taken for normal at once. */
+const NEAR_INCIDENT = 0.5;
 const USUAL_MS = 60_000;
 
 const NOTHING: Counts = { completed: 0, failures: 0, slow: 0, rejected: 0 };
@@ -108,13 +107,13 @@ export class Detail {
   }
 
   #blend(look: Look, before: Look, completed: number): void {
+    const share = 1 - Math.exp(-look.elapsedMs / RECENT_MS);
     if (completed > 0) {
-      const share = 1 - Math.exp(-Math.min(look.elapsedMs / RECENT_MS, completed / RECENT_CALLS));
       this.#good += share * ((completed - (look.counts.failures - before.counts.failures)) / completed - this.#good);
       this.#slow += share * ((look.counts.slow - before.counts.slow) / completed - this.#slow);
     }
     const asked = look.asked - before.asked;
-    if (asked > 0) this.#throughput += (1 - Math.exp(-look.elapsedMs / RECENT_MS)) * (Math.min(1, completed / asked) - this.#throughput);
+    if (asked > 0) this.#throughput += share * (Math.min(1, completed / asked) - this.#throughput);
     this.#usualInFlight += (1 - Math.exp(-look.elapsedMs / USUAL_MS)) * (look.inFlight - this.#usualInFlight);
   }
 

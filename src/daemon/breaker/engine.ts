@@ -50,7 +50,10 @@ const ROW_MASK = (1 << ROW_BITS) - 1;
 const UNSEEN_QUANTA = 2;
 const MOST_SLOW = 0xff * ONE_SLOW;
 const RAMP = [0.5, 0.75];
+/** Good calls that end a stage of the ramp: 40 ms of traffic, at most so many. */
 const RAMP_CALLS = 8;
+const RAMP_SECONDS = 0.04;
+const rampCalls = (rate: number): number => Math.max(2, Math.min(RAMP_CALLS, Math.ceil(rate * RAMP_SECONDS)));
 /** Where traffic is thin a round of probes takes long; so fewer, of the permits, end it. */
 const THIN_SHARE = 0.3;
 /**
@@ -322,7 +325,7 @@ export class Engine extends Epochs {
     const { halfOpenCalls, rampFromPerSecond } = this.modules.policyOf(row);
     const dense = (c.rate[row] as number) >= rampFromPerSecond;
     const probes = dense ? halfOpenCalls : Math.ceil(halfOpenCalls * THIN_SHARE);
-    if ((c.successes[row] as number) < (ramp === 0 ? probes : RAMP_CALLS)) return;
+    if ((c.successes[row] as number) < (ramp === 0 ? probes : rampCalls(c.rate[row] as number))) return;
     if (dense && ramp < RAMP.length) {
       c.ramp[row] = ramp + 1;
       c.successes[row] = 0;

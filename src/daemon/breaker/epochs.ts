@@ -50,10 +50,12 @@ export const EVIDENCE_LEFT = 0x100;
 export const ONE_SLOW = 0x200;
 /** A probe may take longer: caches are cold. */
 export const PROBE_PATIENCE = 2;
-/** After a recovery the evidence starts here, of the threshold: good calls take it away, bad ones find it half done. */
-const PROBATION = Number(process.env.PROB ?? 0.5);
+/** After a recovery the evidence starts here, of the threshold: good calls take it away. One bad call alone does not open. */
+const PROBATION = 0.4;
 /** A pause of the upstream's is not a hang: a run of slow calls must last so long. */
 const SLOW_RUN_MS = 200;
+/** So many bad calls in a row are an outage, whatever its probes find. */
+const SURELY_BAD = 0b1111;
 /** After so long an outage what was usual before it says nothing. */
 const FORGET_BASELINE_MS = 600_000;
 
@@ -116,8 +118,7 @@ export class Epochs {
     if (from === CLOSED && to === OPEN) {
       const detail = this.details[row];
       detail?.predictor?.opened();
-      const sure = (1 << Number(process.env.SURE ?? 4)) - 1;
-      detail?.outages.began(((c.counts[row * COUNTS + RECENT] as number) & sure) === sure);
+      detail?.outages.began(((c.counts[row * COUNTS + RECENT] as number) & SURELY_BAD) === SURELY_BAD);
     }
     if (from === HALF_OPEN && to === OPEN && c.ramp[row] === 0 && c.successes[row] === 0)
       this.details[row]?.outages.confirmed();
@@ -176,9 +177,10 @@ export class Epochs {
     const left = decayed(c.openMs[row] as number, closedForMs);
     const previous = left >= policy.firstOpenMs ? left : 0;
     const rate = c.rate[row] as number;
-    const spacing =
-      probeSpacingMs(now - (c.onsetAt[row] as number), rate, this.details[row]?.outages.usualMs) *
-      Math.sqrt(Math.max(Number(process.env.GAIN ?? 0.1), 2 * this.#badShare(row) - 1));
+    const detail = this.details[row];
+    const spacing = detail
+      ? probeSpacingMs(now - (c.onsetAt[row] as number), rate, detail.outages.usualMs, this.#badShare(row))
+      : Number.POSITIVE_INFINITY;
     const period = nextOpenMs(policy, previous, rate, spacing, this.modules.random);
     const threshold = c.times[row * TIMES + THRESHOLD] as number;
     c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
@@ -194,7 +196,8 @@ export class Epochs {
     const calls = Math.min(8, Math.ceil(c.times[row * TIMES + BAD_EVIDENCE] as number));
     if (calls < 1) return 1;
     let bad = 0;
-    for (let bits = (c.counts[row * COUNTS + RECENT] as number) & ((1 << calls) - 1); bits !== 0; bits &= bits - 1) bad++;
+    for (let bits = (c.counts[row * COUNTS + RECENT] as number) & ((1 << calls) - 1); bits !== 0; bits &= bits - 1)
+      bad++;
     return bad / calls;
   }
 
@@ -279,12 +282,12 @@ export class Epochs {
 
   protected thresholdOf(row: number, now: number): number {
     const policy = this.modules.policyOf(row);
-    const early = policy.health && (this.columns.health[row] as number) < UNHEALTHY ? EARLY_SHARE : 1;
-    const pure =
-      (this.columns.rate[row] as number) < policy.rampFromPerSecond &&
-      ((this.columns.counts[row * COUNTS + RECENT] as number) & 1) === 1;
-    const relapse = policy.adaptive ? (this.details[row]?.outages.relapseShare(now, pure) ?? 1) : 1;
     const full = this.fullThreshold(row);
+    const early = policy.health && (this.columns.health[row] as number) < UNHEALTHY ? EARLY_SHARE : 1;
+    // Where callers are few, each of them is a large part of the outage: the second bad call in a row may be enough.
+    const thin = (this.columns.rate[row] as number) < policy.rampFromPerSecond;
+    const justBad = thin && ((this.columns.counts[row * COUNTS + RECENT] as number) & 1) === 1;
+    const relapse = policy.adaptive ? (this.details[row]?.outages.relapseShare(now, justBad) ?? 1) : 1;
     let threshold = full * Math.min(early, relapse);
     if (policy.predictive && this.details[row]?.predictor?.warning === true) threshold *= PREDICTOR_SHARE;
     return Math.max(1, Math.min(2, full), threshold);
