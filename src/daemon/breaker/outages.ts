@@ -7,7 +7,8 @@
  * Reason: who has just failed fails again more often than who never did. Where callers are few (`rampFromPerSecond`) most of an outage's cost is
  * the evidence: after a recovery two bad calls in a row are enough there.
  *
- * Only outages count. An opening that stood on a mixture of good and bad calls, and whose first probes were all good, was chance.
+ * Only outages count. An opening that stood on less than four bad calls in a row, and whose probes were good at once, was chance, and takes half of the
+ * suspicion away.
  */
 const USUAL_MS = 20_000;
 const BRIEFEST_MS = 1_000;
@@ -36,9 +37,10 @@ export class Outages {
   }
 
   ended(lengthMs: number, now: number): void {
-    if (!this.#sure) return;
-    this.#usualMs = Math.sqrt(this.#usualMs * Math.max(BRIEFEST_MS, lengthMs));
-    this.#endedAt = now;
+    if (this.#sure) {
+      this.#usualMs = Math.sqrt(this.#usualMs * Math.max(BRIEFEST_MS, lengthMs));
+      this.#endedAt = now;
+    } else this.#endedAt -= HALVING_MS;
   }
 
   /** 0-1, of the evidence. */
