@@ -200,6 +200,7 @@ export class Engine extends Epochs {
       if (state === CLOSED) {
         if (!counted) this.#note(row, now, !(latencyMs < (times[t + SLOW_FROM] as number)));
         (times[t + FAILURE_EVIDENCE] as number)++;
+        this.#admitAsBad(row);
         if ((times[t + FAILURE_EVIDENCE] as number) >= (times[t + THRESHOLD] as number))
           this.#trip(row, now, "evidence");
         else this.#weigh(row, now);
@@ -227,6 +228,15 @@ export class Engine extends Epochs {
     if (before === 0) onsetAt[row] = now;
     times[t + BAD_EVIDENCE] = Math.min(times[t + THRESHOLD] as number, before + 1);
     counts[row * COUNTS + RECENT] = (((bits << 1) | 1) & 0xff) | EVIDENCE_LEFT | slowRun;
+  }
+
+  /** A call that was overdue and fails once that was forgiven is bad again, or no good call would forgive its failure. */
+  #admitAsBad(row: number): void {
+    const { counts, times } = this.columns;
+    const t = row * TIMES;
+    const failures = Math.min(times[t + FAILURE_EVIDENCE] as number, times[t + THRESHOLD] as number);
+    times[t + BAD_EVIDENCE] = Math.max(times[t + BAD_EVIDENCE] as number, failures);
+    counts[row * COUNTS + RECENT] = (counts[row * COUNTS + RECENT] as number) | EVIDENCE_LEFT;
   }
 
   #weigh(row: number, now: number): void {
