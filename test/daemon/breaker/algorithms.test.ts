@@ -93,7 +93,7 @@ test("who has just failed is suspected, for a while, and not by chance", () => {
   assert.equal(outages.relapseShare(0, true), 1);
   outages.began(true);
   outages.ended(3_000, 10_000);
-  assert.equal(outages.relapseShare(10_000, true), 0.15);
+  assert.equal(outages.relapseShare(10_000, true).toFixed(6), "0.150000");
   assert.equal(outages.relapseShare(10_000, false), 0.5);
   assert.equal(outages.relapseShare(70_000, false), 0.75);
   assert.ok(outages.usualMs > 7_000 && outages.usualMs < 8_000);

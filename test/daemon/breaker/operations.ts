@@ -6,6 +6,7 @@ import type { OutcomeCode } from "../../../src/daemon/breaker/codes.ts";
 import { type BreakerTransition, TRANSITIONS } from "../../../src/daemon/breaker/machine.ts";
 import { BreakerPool } from "../../../src/daemon/breaker/pool.ts";
 import { type BreakerPolicy, policyOf } from "../../../src/daemon/breaker/policy.ts";
+import { endure } from "./invariants.ts";
 import { ReferenceBreaker } from "./reference.ts";
 
 export interface Tally {
@@ -100,6 +101,10 @@ export function operate(operations: number, seed: number): Tally {
         assert.equal(known, reference.result(token, outcome, latencyMs, now, rate, opened));
         assert.equal(pool.stateOf(handle), reference.state, `operation ${n}: state`);
         if (reference.ramp > ramp) ramps++;
+        if (reference.state === "closed") {
+          const { status } = pool.report(handle, now);
+          assert.ok(status.state === "closed" && Math.abs(status.evidence - reference.bad) < 1e-9, "evidence");
+        }
       }
     } else if (dice < 0.93) now += random() < 0.05 ? random() * 5_000 : random() < 0.5 ? random() * 40 : 0;
     else if (dice < 0.96) {
@@ -177,5 +182,6 @@ function operator(
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const operations = Number(process.argv[2] ?? 10_000_000);
   const seed = Number(process.argv[3] ?? 1);
-  console.log(JSON.stringify({ seed, ...operate(operations, seed), violations: 0 }));
+  console.log(JSON.stringify({ seed, against: "reference", ...operate(operations, seed), violations: 0 }));
+  console.log(JSON.stringify({ seed, against: "invariants", ...endure(operations, seed), violations: 0 }));
 }
