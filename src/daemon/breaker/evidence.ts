@@ -19,9 +19,11 @@
  *     | 10 BUSINESS  | 15 %   | 0.55 |
  *     | 20 ENTERPRISE| 30 %   | 0.81 |
  *
- * Adaptation: H is multiplied by 0.5 to 2 with the rate of bad calls that is normal for this upstream, the median of a history of 100 points
- * (16 calls each). The median does not move while less than half of the history is an incident, so an incident cannot teach the breaker that it
- * is normal before it was found. "20 failures in 5 minutes" opens on 1 % of errors at 10 calls a second; "20 in a row" never sees 60 %.
+ * Adaptation: H is multiplied by 0.5 to 2 with the rate of bad calls that is normal for this upstream: the median of a history of 100 points
+ * (16 calls each), or the mean of the last two dozen calls where that is more. What is normal is learnt once the evidence is back at 0. What began when
+ * it rose and ended in an opening was an incident and is not learnt; what came near to one enters the median alone, which does not move while less
+ * than half of the history is like it. So an incident cannot teach the breaker that it is normal, and a step to errors that must be borne is learnt in
+ * some 20 calls. "20 failures in 5 minutes" opens on 1 % of errors at 10 calls a second; "20 in a row" never sees 60 %.
  */
 import type { BreakerPolicy } from "./policy.ts";
 

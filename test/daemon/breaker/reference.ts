@@ -161,8 +161,8 @@ export class ReferenceBreaker {
   #weigh(now: number, told: Told): void {
     const threshold = this.#policy.failureThreshold;
     const consensus = this.recent.filter(Boolean).length >= 5.6;
-    // At most four by these policies, where chance asks for four or more.
-    const run = this.#policy.latency && this.slowRun >= Math.max(2, threshold) && now - this.onset >= 200;
+    // Chance asks for four or more, and these policies for no more than four.
+    const run = this.#policy.latency && this.slowRun >= 4 && now - this.onset >= 200;
     if ((this.bad >= threshold && consensus) || run) this.#open(now, told);
   }
 
