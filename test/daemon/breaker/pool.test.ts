@@ -14,6 +14,7 @@ import {
 import { type BreakerCondition, type BreakerTransition, TRANSITIONS } from "../../../src/daemon/breaker/machine.ts";
 import { BreakerPool, type PoolOptions } from "../../../src/daemon/breaker/pool.ts";
 import { type BreakerPolicy, checkPolicy, policyOf } from "../../../src/daemon/breaker/policy.ts";
+import { endure } from "./invariants.ts";
 import { operate } from "./operations.ts";
 
 const BY = { owner: "ops", reason: "drill" };
@@ -163,7 +164,30 @@ test("a transition tells what was known", () => {
 });
 
 test("random operations agree with the plain reference", () => {
-  for (const seed of [11, 12]) assert.ok(operate(100_000, seed).transitions > 1_000);
+  for (const seed of [11, 12]) {
+    const { transitions, overdue, ramps } = operate(100_000, seed);
+    assert.ok(transitions > 1_000 && overdue > 100 && ramps > 20, JSON.stringify({ transitions, overdue, ramps }));
+  }
+});
+
+test("what must hold of a breaker that learns and adapts, whatever happens", () => {
+  for (const seed of [21, 22]) {
+    const { transitions, overdue, ramps, forced, scales } = endure(100_000, seed);
+    const seen = JSON.stringify({ transitions, overdue, ramps, forced, scales });
+    assert.ok(transitions > 500 && overdue > 50 && ramps > 20 && forced > 20, seen);
+    assert.ok(scales[0] < 0.5 && scales[1] > 1.5, `it adapted: ${seen}`);
+  }
+});
+
+test("who finds it opened by time is turned away", () => {
+  const { pool, handle, fail, probeAt, transitions } = made({ slowCallMs: 100, slowFloorMs: 10 });
+  fail(3, 0);
+  let now = probeAt();
+  assert.ok(pool.tryAcquire(handle, now) > 0);
+  while (transitions.at(-1)?.cause !== "probe_overdue") {
+    now += 20;
+    assert.ok(pool.tryAcquire(handle, now) < 0, "the probe hangs, and nobody else is let through");
+  }
 });
 
 test("a hang opens while every call is still out, and not before calls are overdue", () => {
