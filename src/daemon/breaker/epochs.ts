@@ -114,6 +114,7 @@ export class Epochs {
     const name = TRANSITIONS[CONDITIONS[from] ?? "closed"][cause];
     if (name === undefined) return;
     const to = CONDITIONS.indexOf(name);
+    const judgedBy = c.times[row * TIMES + THRESHOLD] as number;
     if (this.details[row]) this.tick(row, now);
     if (from === CLOSED && to === OPEN) {
       const detail = this.details[row];
@@ -123,6 +124,8 @@ export class Epochs {
     if (from === HALF_OPEN && to === OPEN && c.ramp[row] === 0 && c.successes[row] === 0)
       this.details[row]?.outages.confirmed();
     if (to === OPEN) this.planProbe(row, from === CLOSED ? now - (c.since[row] as number) : 0, now);
+    // The look at the window has adapted it; told is the one that the evidence was held against.
+    if (from === CLOSED && to === OPEN) c.times[row * TIMES + THRESHOLD] = judgedBy;
     this.modules.onTransition(row, from, to, cause, now);
   }
 

@@ -451,3 +451,19 @@ test("a hang is seen by who looks without asking: calls out too long open it", (
   now += 3_600_000;
   assert.equal(pool.look(handle, now), "open", "a look is no probe");
 });
+
+test("an opening tells the threshold that its evidence was held against", () => {
+  let now = 0;
+  const told: { readonly bad: number; readonly threshold: number }[] = [];
+  const pool = new BreakerPool(
+    {},
+    { clock: { wall: () => now }, random: seededRandom(1), onTransition: ({ evidence }) => void told.push(evidence) },
+  );
+  const handle = pool.open("a", policyOf("ENTERPRISE"), now);
+  for (; pool.stateOf(handle) === "closed"; now += 10) {
+    const token = pool.tryAcquire(handle, now);
+    pool.onResult(handle, token, now < 3_000 ? SUCCESS : FAILURE, 5, now);
+  }
+  const [{ bad, threshold } = assert.fail()] = told;
+  assert.ok(bad >= threshold && bad < threshold + 1, `${bad} of ${threshold}`);
+});
