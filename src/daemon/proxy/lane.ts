@@ -47,8 +47,8 @@ export interface Choice {
 }
 
 /**
- * In the order of `lanes`: first closed breakers, then those that want a probe; each up to date before those that are behind, or whose height is not
- * known. What is asked of a node's tip is not asked of one behind at all.
+ * In the order of `lanes`: first closed breakers, then those that want a probe; each up to date before those that are behind. What is asked of a node's
+ * tip is not asked of one behind at all, and of one whose height is not known only after the others.
  */
 export function choose(
   lanes: readonly Lane[],
@@ -65,7 +65,7 @@ export function choose(
   for (const lane of lanes) {
     const height = lane.upstream.heightNow();
     const isBehind = tip !== null && height !== null && height < tip.height;
-    const isUpToDate = tip === null || (height !== null && !isBehind);
+    const isUpToDate = tip === null || (height === null ? !row.fresh : !isBehind);
     const breaker = lane.breaker(row.class);
     const [state, probeAt] = [breaker.state(), breaker.probeAt()];
     const isDue = state === "half_open" || (state === "open" && (probeAt === null || probeAt <= now));
