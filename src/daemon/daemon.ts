@@ -41,7 +41,7 @@ export interface Daemon {
   onEvent(listener: (event: StreamEvent) => void): Cancel;
   /** The configuration in effect. */
   config(): Config;
-  /** On behalf of who sent the signal. Throws SPRINT_CONFIG_*, and SPRINT_API_DRAINING once it closes; then nothing changed. */
+  /** On behalf of who sent the signal. Throws SPRINT_CONFIG_*, SPRINT_BREAKER_OPTIONS, and SPRINT_API_DRAINING once it closes; then nothing changed. */
   reload(): ReloadBody;
   /** Says goodbye to every subscriber, then closes everything. The caller holds the deadline. */
   close(): Promise<void>;
