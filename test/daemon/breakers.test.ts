@@ -113,5 +113,10 @@ test("who has an owner stays, however idle; without one it goes, with what was k
   assert.deepEqual(gone, ["visitor", "owned"]);
   assert.deepEqual(told.slice(-2), ["owned closed reset", "owned gone"], "nothing is told of it afterwards");
   const again = breakers.open("owned");
-  assert.ok(again.tryAcquire(clock.now()) > 0);
+  const token = again.tryAcquire(clock.now());
+  assert.ok(token > 0);
+  again.onResult(token, FAILURE, 5, clock.now(), "refused");
+  breakers.release("owned");
+  again.onResult(token, FAILURE, 5, clock.now(), "refused once more");
+  assert.equal(breakers.breaker("owned"), null, "what comes late does not bring it back");
 });

@@ -36,8 +36,7 @@ export function breakerOf(
       return token === REJECT_UNKNOWN ? pool.tryAcquire(present(), at) : token;
     },
     onResult(token, outcome, latencyMs, at, error) {
-      pool.onResult(handle, token, outcome, latencyMs, at);
-      if (error !== undefined) pool.note(present(), error);
+      if (pool.onResult(handle, token, outcome, latencyMs, at) && error !== undefined) pool.note(handle, error);
     },
     state: () => pool.look(present(), now()),
     probeAt: () => pool.probeAt(present()),
