@@ -9,6 +9,8 @@ import type { Tier } from "../../shared/tier.ts";
 
 /** Label sets of one metric; more are counted under `other`. */
 const MAX_LABEL_SETS = 500;
+/** Of a metric by breaker: 64 upstreams for each of three chains, five breakers for each of them, in five states, are 4,800. */
+const MAX_BREAKER_SETS = 8_192;
 
 const RELAY_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 const BODY_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -73,11 +75,11 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
   if (options.processMetrics) collectDefaultMetrics({ register: registry, prefix: "sprint_" });
 
   const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
-    bounded(new Counter({ name, help, labelNames, registers }));
+    bounded(new Counter({ name, help, labelNames, registers }), labelNames);
   const gauge = <L extends string>(name: string, help: string, labelNames: L[]) =>
-    bounded(new Gauge({ name, help, labelNames, registers }));
+    bounded(new Gauge({ name, help, labelNames, registers }), labelNames);
   const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
-    bounded(new Histogram({ name, help, labelNames, buckets, registers }));
+    bounded(new Histogram({ name, help, labelNames, buckets, registers }), labelNames);
 
   const blocks = counter("sprint_relay_blocks_total", "Block events sent to the tiers.", ["chain", "phase"]);
   const latency = histogram(
@@ -226,16 +228,17 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
  * The child of one label set, found without prom-client's own lookup on the hot way; past the bound every label but the
  * first reads `other`.
  */
-function bounded<L extends string, C>(metric: {
-  labels(labels: Record<L, string>): C;
-  remove(labels: Record<L, string>): void;
-}): Bounded<L, C> {
+function bounded<L extends string, C>(
+  metric: { labels(labels: Record<L, string>): C; remove(labels: Record<L, string>): void },
+  labelNames: readonly string[],
+): Bounded<L, C> {
+  const most = labelNames.includes("breaker") ? MAX_BREAKER_SETS : MAX_LABEL_SETS;
   const children = new Map<string, { readonly labels: Record<L, string>; readonly child: C }>();
   const find = (labels: Record<L, string>): C => {
     const key = Object.values(labels).join("\u0000");
     const known = children.get(key);
     if (known !== undefined) return known.child;
-    if (children.size >= MAX_LABEL_SETS) return metric.labels(allOther(labels));
+    if (children.size >= most) return metric.labels(allOther(labels));
     const child = metric.labels(labels);
     children.set(key, { labels, child });
     return child;

@@ -40,6 +40,24 @@ test("one that is gone is in no state", async () => {
   assert.match(text, /upstream="ltc-2",state="up"\} 1$/m);
 });
 
+test("as many breakers as a configuration can have are told apart", async () => {
+  const metrics = createMetrics({ processMetrics: false });
+  for (let i = 0; i < 960; i++) {
+    metrics.breaker({
+      name: `b-${i}`,
+      state: "closed",
+      health: 1,
+      failureThreshold: 20,
+      failureRate: 0,
+      counts: { success: 3, failure: 2, ignored: 1, rejected: 0 },
+      latencyMs: { p50: 1, p95: 2, p99: 3 },
+    });
+  }
+  const text = await metrics.text();
+  assert.doesNotMatch(text, /"other"/);
+  assert.match(text, /breaker="b-959",outcome="success"\} 3$/m);
+});
+
 test("labels that a peer invents cannot grow the registry", async () => {
   const metrics = createMetrics({ processMetrics: false });
   for (let i = 0; i < 5_000; i++) metrics.announced("bitcoin", `peer-${i}`, "headers");
