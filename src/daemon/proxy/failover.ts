@@ -119,7 +119,7 @@ export class Failover {
         running.delete(ended.attempt);
         way.trail.ended(ended);
         if (ended.verdict === "answer") {
-          this.#patience.learn(call.row.method, ended.latencyMs);
+          this.#learn(ended, call);
           isServed = true;
           return ended;
         }
@@ -130,10 +130,17 @@ export class Failover {
       signal.removeEventListener("abort", stop);
       for (const attempt of running) {
         way.trail.lost(attempt);
-        if (isServed) this.#leave(attempt);
+        if (!isServed) continue;
+        this.#leave(attempt);
+        // Without what hedges overtake each would make the next one earlier.
+        void attempt.ended.then((ended) => this.#learn(ended, call));
       }
       if (!isServed) stop();
     }
+  }
+
+  #learn({ verdict, latencyMs }: Ended, { row }: Call): void {
+    if (verdict === "answer") this.#patience.learn(row.method, latencyMs);
   }
 
   /** Begins an attempt at the best upstream that was not asked yet. False where there is none, or no time or budget for one. */

@@ -1,3 +1,4 @@
+import { seededRandom } from "../../../src/shared/clock.ts";
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { isSprintError, type SprintError } from "../../../src/shared/errors.ts";
@@ -193,6 +194,18 @@ test("a node that hangs is hedged after the learnt quantile, and its breaker hea
   const [{ breaker, to, cause } = assert.fail()] = it.transitions;
   assert.deepEqual([breaker, to, cause], ["upstream:litecoin:ltc-1:tip", "open", "latency"]);
   assert.ok(one.underWay <= 16);
+});
+
+test("hedges stay as rare as the quantile says: what they overtake is learnt from too", async () => {
+  const it = bench(3, { retries: { share: 1, perSecond: 1, most: 100 } });
+  const random = seededRandom(5);
+  let hedged = 0;
+  for (let call = 0; call < 2_000; call++) {
+    for (const node of it.nodes) node.delayMs = random() < 0.8 ? 8 + random() * 4 : 12 + random() * 600;
+    const { headers } = await it.call("getblockhash", [call % 100]);
+    if (call >= 1_000 && headers["x-sprint-hedged"] === "true") hedged++;
+  }
+  assert.ok(hedged > 20 && hedged < 80, `${hedged} of 1,000`);
 });
 
 test("what hedges have overtaken is bounded: beyond it a node that hangs is not asked", async () => {
