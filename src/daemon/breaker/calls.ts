@@ -5,28 +5,24 @@
  */
 export const MOST_CALLS = 65_536;
 const FIRST_CALLS = 256;
-const MOST_TOKEN = 0x7fffffff;
+export const MOST_TOKEN = 0x7fffffff;
 /** Places that are looked at before the table grows. */
 const TRIES = 64;
 
 /** Whole numbers of a place. */
-export const PLACE = 4;
+export const PLACE_BITS = 2;
+export const PLACE = 1 << PLACE_BITS;
 export const TOKEN = 0;
 export const HANDLE = 1;
 export const CALL_QUANTUM = 2;
+/** Monotonic whole ms, the low 32 bits of them: `abandonMs` is a day at most. */
+export const STARTED_MS = 3;
 
 export class Calls {
   places = new Int32Array(FIRST_CALLS * PLACE);
-  startedAt = new Float64Array(FIRST_CALLS);
   mask = FIRST_CALLS - 1;
-  #last = 0;
-
-  /** A token whose place is free, or 0 where too many calls are out. The caller fills the place. */
-  take(): number {
-    const token = this.#last === MOST_TOKEN ? 1 : this.#last + 1;
-    this.#last = token;
-    return this.places[(token & this.mask) * PLACE] === 0 ? token : this.#takeNext();
-  }
+  /** The token that was given last. */
+  last = 0;
 
   /** How many are out. A count, for reports. */
   get out(): number {
@@ -35,30 +31,30 @@ export class Calls {
     return out;
   }
 
-  #takeNext(): number {
+  /** Sees to it that the place of the token after `last` is free. False where too many calls are out. */
+  room(): boolean {
     for (let size = this.mask + 1; ; size = this.mask + 1) {
       for (let tries = size < MOST_CALLS ? TRIES : size; tries > 0; tries--) {
-        this.#last = this.#last === MOST_TOKEN ? 1 : this.#last + 1;
-        if (this.places[(this.#last & this.mask) * PLACE] === 0) return this.#last;
+        const next = this.last === MOST_TOKEN ? 1 : this.last + 1;
+        if (this.places[(next & this.mask) * PLACE] === 0) return true;
+        this.last = next;
       }
-      if (size === MOST_CALLS) return 0;
+      if (size === MOST_CALLS) return false;
       this.#grow();
     }
   }
 
   /** Tokens that had places of their own have so in twice the table. */
   #grow(): void {
-    const { places, startedAt } = this;
+    const { places } = this;
     const size = 2 * (this.mask + 1);
     this.mask = size - 1;
     this.places = new Int32Array(size * PLACE);
-    this.startedAt = new Float64Array(size);
     for (let at = 0; at < places.length; at += PLACE) {
       const token = places[at] as number;
       if (token === 0) continue;
       const to = token & this.mask;
       this.places.set(places.subarray(at, at + PLACE), to * PLACE);
-      this.startedAt[to] = startedAt[at / PLACE] as number;
     }
   }
 }

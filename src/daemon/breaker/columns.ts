@@ -45,10 +45,10 @@ const WIDTH: Readonly<Record<string, number>> = { counts: COUNTS, times: TIMES }
 
 /** Fields are set one by one: an object whose properties are added in a loop is a dictionary, and slow to read. */
 export class Columns {
-  counts: Int32Array;
-  times: Float64Array;
-  policy: Uint16Array;
-  ramp: Uint8Array;
+  declare counts: Int32Array;
+  declare times: Float64Array;
+  declare policy: Uint16Array;
+  declare ramp: Uint8Array;
   /** Of half-open: probes out, good ones and bad ones of this round. */
   probes: Uint16Array;
   successes: Uint16Array;

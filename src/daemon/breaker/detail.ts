@@ -28,7 +28,7 @@ export interface Look {
 export class Detail {
   readonly window: SlidingWindow;
   /** Where the call path counts latencies. */
-  latencies: Uint32Array;
+  declare latencies: Uint32Array;
   readonly adaptive = new AdaptiveThreshold();
   readonly predictor: FailurePredictor | null;
   baseline = new LatencyBaseline();

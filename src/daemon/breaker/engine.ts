@@ -2,16 +2,15 @@
  * The core: admission and result of every breaker of a pool, over columns of numbers. No timers: what time changes is computed when somebody asks.
  * No allocation on the way through; what is rare (a look at the window each 100 ms, a transition) is in methods of its own.
  */
-import { CALL_QUANTUM, Calls, HANDLE, PLACE, TOKEN } from "./calls.ts";
+import { Admission, ROW_BITS } from "./admission.ts";
+import { CALL_QUANTUM, HANDLE, PLACE, STARTED_MS, TOKEN } from "./calls.ts";
 import {
   SUCCESS,
   FAILURE,
-  REJECT_OPEN,
   REJECT_PROBES,
   REJECT_RAMP,
   REJECT_FORCED,
   REJECT_FULL,
-  REJECT_UNKNOWN,
   REJECT_CLOCK,
 } from "./codes.ts";
 import {
@@ -32,19 +31,16 @@ import {
   SLOW_FROM,
   STATE,
   SUCCEEDED,
-  TAG,
   THRESHOLD,
   TICK_AT,
   TIMES,
   WAKE_AT,
 } from "./columns.ts";
-import { EVIDENCE_LEFT, Epochs, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
+import { EVIDENCE_LEFT, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
 import { UNHEALTHY } from "./health.ts";
-import { binOf } from "./histogram.ts";
 import { consensus } from "./latency.ts";
 import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
 
-export const ROW_BITS = 17;
 const ROW_MASK = (1 << ROW_BITS) - 1;
 /** Quanta that pass at most while nobody looked. */
 const UNSEEN_QUANTA = 2;
@@ -58,85 +54,24 @@ const THIN_SHARE = 0.3;
  */
 const SETBACK_SHARE = 0.7;
 
-export class Engine extends Epochs {
-  readonly calls = new Calls();
+export class Engine extends Admission {
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   // --- the call path
 
-  tryAcquire(handle: number, now: number): number {
-    const { counts, times } = this.columns;
-    const row = handle & ROW_MASK;
-    const i = row * COUNTS;
-    if (counts[i + TAG] !== handle) return REJECT_UNKNOWN;
-    if (now < (times[row * TIMES + WAKE_AT] as number)) {
-      const state = counts[i + STATE];
-      if (state === CLOSED) return this.#admit(handle, now);
-      if (state === OPEN) {
-        counts[i + REJECTED] = (counts[i + REJECTED] as number) + 1;
-        return REJECT_OPEN;
-      }
-    }
-    return this.#ask(handle, now);
-  }
-
-  /** The same where time changed something, or the state is neither closed nor open. */
-  #ask(handle: number, now: number): number {
+  protected ask(handle: number, now: number): number {
     if (now - now !== 0) return REJECT_CLOCK;
     const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
     if (now >= (times[row * TIMES + WAKE_AT] as number)) this.#wake(row, now);
     const refusal = this.#gated(row, now);
-    if (refusal === 0) return this.#admit(handle, now);
+    if (refusal === 0) return this.admit(handle, now);
     (counts[row * COUNTS + REJECTED] as number)++;
     return refusal;
   }
 
-  #admit(handle: number, now: number): number {
-    if (now - now !== 0) return REJECT_CLOCK;
-    const { counts } = this.columns;
-    const { calls } = this;
-    const token = calls.take();
-    if (token === 0) return this.#full(handle, now);
-    const { places } = calls;
-    const place = token & calls.mask;
-    const p = place * PLACE;
-    const i = (handle & ROW_MASK) * COUNTS;
-    const quantum = counts[i + QUANTUM] as number;
-    places[p + TOKEN] = token;
-    places[p + HANDLE] = handle;
-    places[p + CALL_QUANTUM] = quantum;
-    calls.startedAt[place] = now;
-    const out = i + OUT + (quantum & 3);
-    counts[out] = (counts[out] as number) + 1;
-    return token;
-  }
-
-  /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
-  onResult(handle: number, token: number, outcome: number, latencyMs: number, now: number): boolean {
-    const { counts, times } = this.columns;
-    const { places, mask } = this.calls;
-    const p = (token & mask) * PLACE;
-    if (places[p + TOKEN] !== token || places[p + HANDLE] !== handle || token === 0) return false;
-    const row = handle & ROW_MASK;
-    const i = row * COUNTS;
-    const t = row * TIMES;
-    const quantum = places[p + CALL_QUANTUM] as number;
-    const age = ((counts[i + QUANTUM] as number) - quantum) | 0;
-    places[p + TOKEN] = 0;
-    if (outcome === SUCCESS && latencyMs < (times[t + QUICK_BELOW] as number) && age <= QUANTA) {
-      const out = i + OUT + (quantum & 3);
-      counts[out] = (counts[out] as number) - 1;
-      counts[i + SUCCEEDED] = (counts[i + SUCCEEDED] as number) + 1;
-      if (counts[i + RECENT] !== 0) this.#good(row);
-    } else if (!this.#unusual(row, outcome, latencyMs, now, quantum)) return true;
-    const detail = this.details[row];
-    if (detail) {
-      const bin = binOf(latencyMs);
-      detail.latencies[bin] = (detail.latencies[bin] as number) + 1;
-    }
-    if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
-    return true;
+  protected admitLater(handle: number, now: number): number {
+    return this.calls.room() ? this.admit(handle, now) : this.#full(handle, now);
   }
 
   /** A good call among bad ones. */
@@ -157,8 +92,7 @@ export class Engine extends Epochs {
     times[t + FAILURE_EVIDENCE] = Math.max(0, (times[t + FAILURE_EVIDENCE] as number) - relief);
   }
 
-  /** All results but the quick success of a closed breaker. False where there is nothing to learn from it. */
-  #unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean {
+  protected unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean {
     const c = this.columns;
     const { counts, times } = c;
     const i = row * COUNTS;
@@ -171,6 +105,11 @@ export class Engine extends Epochs {
     if (late) {
       (counts[i + LATE] as number)++;
       return false;
+    }
+    if (outcome === SUCCESS && latencyMs < (times[t + QUICK_BELOW] as number) && !counted) {
+      (counts[i + SUCCEEDED] as number)++;
+      this.#good(row);
+      return true;
     }
     const state = counts[i + STATE] as number;
     if (state === HALF_OPEN) (c.probes[row] as number)--;
@@ -333,14 +272,14 @@ export class Engine extends Epochs {
   /** Takes back what is out for longer than its policy's `abandonMs`. Returns how many. */
   sweep(now: number): number {
     this.#sweptAt = now;
-    const { places, startedAt } = this.calls;
+    const { places } = this.calls;
     const c = this.columns;
     let given = 0;
-    for (let place = 0; place < startedAt.length; place++) {
-      const p = place * PLACE;
+    for (let p = 0; p < places.length; p += PLACE) {
       if (places[p + TOKEN] === 0) continue;
       const row = (places[p + HANDLE] as number) & ROW_MASK;
-      if (now - (startedAt[place] as number) < this.modules.policyOf(row).abandonMs) continue;
+      const outMs = ((now | 0) - (places[p + STARTED_MS] as number)) | 0;
+      if (outMs < this.modules.policyOf(row).abandonMs) continue;
       const i = row * COUNTS;
       places[p + TOKEN] = 0;
       (c.abandoned[row] as number)++;

@@ -64,9 +64,9 @@ export interface EpochModules {
 }
 
 export class Epochs {
-  readonly columns: Columns;
+  declare readonly columns: Columns;
   readonly details: (Detail | null)[] = [];
-  protected readonly modules: EpochModules;
+  declare protected readonly modules: EpochModules;
 
   constructor(rows: number, modules: EpochModules) {
     this.columns = new Columns(rows);

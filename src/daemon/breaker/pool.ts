@@ -19,7 +19,8 @@ import {
   WAKE_AT,
 } from "./columns.ts";
 import { REJECT_UNKNOWN, type OutcomeCode } from "./codes.ts";
-import { Engine, ROW_BITS } from "./engine.ts";
+import { ROW_BITS } from "./admission.ts";
+import { Engine } from "./engine.ts";
 import { type EvidenceRule, evidenceRule } from "./evidence.ts";
 import { Forces } from "./force.ts";
 import {

@@ -1,0 +1,92 @@
+/**
+ * The call path itself: what a call passes when nothing is wrong, and what is turned away while open. All else is `engine.ts`.
+ *
+ * Both methods are kept small enough to become part of the code that calls them. For that the constants are this file's own (an imported one is read from
+ * memory and checked each time, its value is not known beforehand), the class has no private names, and each array is looked up once.
+ */
+import * as layout from "./columns.ts";
+import * as callTable from "./calls.ts";
+import * as codes from "./codes.ts";
+import * as epochs from "./epochs.ts";
+import { binOf } from "./histogram.ts";
+import * as machine from "./machine.ts";
+
+const { COUNTS, OUT, QUANTUM, QUICK_BELOW, RECENT, REJECTED, STATE, SUCCEEDED, TAG, TICK_AT, TIMES, WAKE_AT } = layout;
+const { CALL_QUANTUM, HANDLE, MOST_TOKEN, PLACE_BITS, STARTED_MS } = callTable;
+const { REJECT_OPEN, REJECT_UNKNOWN, SUCCESS } = codes;
+const { QUANTA } = epochs;
+const { CLOSED, OPEN } = machine;
+/** Of a handle, the row; the rest is a tag. */
+export const ROW_BITS = 17;
+const ROW_MASK = 2 ** 17 - 1;
+
+export abstract class Admission extends epochs.Epochs {
+  readonly calls = new callTable.Calls();
+
+  tryAcquire(handle: number, now: number): number {
+    const { counts, times } = this.columns;
+    const row = handle & ROW_MASK;
+    const i = row * COUNTS;
+    if (counts[i + TAG] !== handle) return REJECT_UNKNOWN;
+    if (now < (times[row * TIMES + WAKE_AT] as number) && now - now === 0) {
+      const state = counts[i + STATE];
+      if (state === CLOSED) return this.admit(handle, now);
+      if (state === OPEN) {
+        (counts[i + REJECTED] as number)++;
+        return REJECT_OPEN;
+      }
+    }
+    return this.ask(handle, now);
+  }
+
+  protected admit(handle: number, now: number): number {
+    const { calls } = this;
+    const { places, mask, last } = calls;
+    const token = last === MOST_TOKEN ? 1 : last + 1;
+    const p = (token & mask) << PLACE_BITS;
+    if (places[p] !== 0) return this.admitLater(handle, now);
+    const { counts } = this.columns;
+    const i = (handle & ROW_MASK) * COUNTS;
+    const quantum = counts[i + QUANTUM] as number;
+    calls.last = token;
+    places[p] = token;
+    places[p | HANDLE] = handle;
+    places[p | CALL_QUANTUM] = quantum;
+    places[p | STARTED_MS] = now;
+    (counts[i + OUT + (quantum & 3)] as number)++;
+    return token;
+  }
+
+  /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
+  onResult(handle: number, token: number, outcome: number, latencyMs: number, now: number): boolean {
+    const { places, mask } = this.calls;
+    const p = (token & mask) << PLACE_BITS;
+    if (places[p] !== token || places[p | HANDLE] !== handle || token === 0) return false;
+    const { counts, times } = this.columns;
+    const row = handle & ROW_MASK;
+    const i = row * COUNTS;
+    const t = row * TIMES;
+    const quantum = places[p | CALL_QUANTUM] as number;
+    places[p] = 0;
+    if (
+      outcome === SUCCESS &&
+      latencyMs < (times[t + QUICK_BELOW] as number) &&
+      (((counts[i + QUANTUM] as number) - quantum) | 0) <= QUANTA &&
+      counts[i + RECENT] === 0
+    ) {
+      (counts[i + OUT + (quantum & 3)] as number)--;
+      (counts[i + SUCCEEDED] as number)++;
+    } else if (!this.unusual(row, outcome, latencyMs, now, quantum)) return true;
+    const detail = this.details[row];
+    if (detail) (detail.latencies[binOf(latencyMs)] as number)++;
+    if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
+    return true;
+  }
+
+  /** The same as `tryAcquire` where time changed something, or the state is neither closed nor open. */
+  protected abstract ask(handle: number, now: number): number;
+  /** The place of the next token is taken. */
+  protected abstract admitLater(handle: number, now: number): number;
+  /** All results but the quick success of a closed breaker that knows of nothing bad. False where there is nothing to learn from it. */
+  protected abstract unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean;
+}
