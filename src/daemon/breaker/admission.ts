@@ -6,16 +6,19 @@
  */
 import * as layout from "./columns.ts";
 import * as callTable from "./calls.ts";
+import type { Place } from "./calls.ts";
 import * as codes from "./codes.ts";
+import type { Detail } from "./detail.ts";
 import * as epochs from "./epochs.ts";
-import { binOf } from "./histogram.ts";
+import * as histogram from "./histogram.ts";
 import * as machine from "./machine.ts";
 
 const { COUNTS, OUT, QUANTUM, QUICK_BELOW, RECENT, REJECTED, STATE, SUCCEEDED, TAG, TICK_AT, TIMES, WAKE_AT } = layout;
-const { CALL_QUANTUM, HANDLE, MOST_TOKEN, PLACE_BITS, STARTED_MS } = callTable;
+const { MOST_TOKEN } = callTable;
 const { REJECT_OPEN, REJECT_UNKNOWN, SUCCESS } = codes;
 const { QUANTA } = epochs;
 const { CLOSED, OPEN } = machine;
+const { binOf } = histogram;
 /** Of a handle, the row; the rest is a tag. */
 export const ROW_BITS = 17;
 const ROW_MASK = 2 ** 17 - 1;
@@ -43,16 +46,16 @@ export abstract class Admission extends epochs.Epochs {
     const { calls } = this;
     const { places, mask, last } = calls;
     const token = last === MOST_TOKEN ? 1 : last + 1;
-    const p = (token & mask) << PLACE_BITS;
-    if (places[p] !== 0) return this.admitLater(handle, now);
+    const place = places[token & mask] as Place;
+    if (place.token !== 0) return this.admitLater(handle, now);
     const { counts } = this.columns;
     const i = (handle & ROW_MASK) * COUNTS;
     const quantum = counts[i + QUANTUM] as number;
     calls.last = token;
-    places[p] = token;
-    places[p | HANDLE] = handle;
-    places[p | CALL_QUANTUM] = quantum;
-    places[p | STARTED_MS] = now;
+    place.token = token;
+    place.handle = handle;
+    place.quantum = quantum;
+    place.startedMs = now | 0;
     (counts[i + OUT + (quantum & 3)] as number)++;
     return token;
   }
@@ -60,14 +63,14 @@ export abstract class Admission extends epochs.Epochs {
   /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
   onResult(handle: number, token: number, outcome: number, latencyMs: number, now: number): boolean {
     const { places, mask } = this.calls;
-    const p = (token & mask) << PLACE_BITS;
-    if (places[p] !== token || places[p | HANDLE] !== handle || token === 0) return false;
+    const place = places[token & mask] as Place;
+    if (place.token !== token || place.handle !== handle || token === 0) return false;
     const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
     const i = row * COUNTS;
     const t = row * TIMES;
-    const quantum = places[p | CALL_QUANTUM] as number;
-    places[p] = 0;
+    const { quantum } = place;
+    place.token = 0;
     if (
       outcome === SUCCESS &&
       latencyMs < (times[t + QUICK_BELOW] as number) &&
@@ -77,8 +80,8 @@ export abstract class Admission extends epochs.Epochs {
       (counts[i + OUT + (quantum & 3)] as number)--;
       (counts[i + SUCCEEDED] as number)++;
     } else if (!this.unusual(row, outcome, latencyMs, now, quantum)) return true;
-    const detail = this.details[row];
-    if (detail) (detail.latencies[binOf(latencyMs)] as number)++;
+    const detail = this.details[row] as Detail | null;
+    if (detail !== null) (detail.latencies[binOf(latencyMs)] as number)++;
     if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
     return true;
   }

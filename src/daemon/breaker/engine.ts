@@ -3,7 +3,6 @@
  * No allocation on the way through; what is rare (a look at the window each 100 ms, a transition) is in methods of its own.
  */
 import { Admission, ROW_BITS } from "./admission.ts";
-import { CALL_QUANTUM, HANDLE, PLACE, STARTED_MS, TOKEN } from "./calls.ts";
 import {
   SUCCESS,
   FAILURE,
@@ -272,19 +271,17 @@ export class Engine extends Admission {
   /** Takes back what is out for longer than its policy's `abandonMs`. Returns how many. */
   sweep(now: number): number {
     this.#sweptAt = now;
-    const { places } = this.calls;
     const c = this.columns;
     let given = 0;
-    for (let p = 0; p < places.length; p += PLACE) {
-      if (places[p + TOKEN] === 0) continue;
-      const row = (places[p + HANDLE] as number) & ROW_MASK;
-      const outMs = ((now | 0) - (places[p + STARTED_MS] as number)) | 0;
-      if (outMs < this.modules.policyOf(row).abandonMs) continue;
+    for (const place of this.calls.places) {
+      if (place.token === 0) continue;
+      const row = place.handle & ROW_MASK;
+      if ((((now | 0) - place.startedMs) | 0) < this.modules.policyOf(row).abandonMs) continue;
       const i = row * COUNTS;
-      places[p + TOKEN] = 0;
+      place.token = 0;
       (c.abandoned[row] as number)++;
       given++;
-      const quantum = places[p + CALL_QUANTUM] as number;
+      const { quantum } = place;
       const lingers = (((c.counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA;
       (c.counts[i + (lingers ? LINGERING : OUT + (quantum & 3))] as number)--;
       const late = (((c.counts[i + EPOCH_START] as number) - quantum) | 0) > 0;
