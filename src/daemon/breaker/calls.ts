@@ -4,7 +4,7 @@
  * integer, and places are made when the table grows: nothing is allocated for a call.
  */
 export const MOST_CALLS = 65_536;
-const FIRST_CALLS = 256;
+const FIRST_CALLS = 64;
 export const MOST_TOKEN = 0x7fffffff;
 /** Places that are looked at before the table grows. */
 const TRIES = 64;
