@@ -72,14 +72,16 @@ export abstract class Admission extends epochs.Epochs {
     const { quantum } = place;
     place.token = 0;
     if (
-      outcome === SUCCESS &&
-      latencyMs < (times[t + QUICK_BELOW] as number) &&
-      (((counts[i + QUANTUM] as number) - quantum) | 0) <= QUANTA &&
-      counts[i + RECENT] === 0
+      outcome !== SUCCESS ||
+      !(latencyMs < (times[t + QUICK_BELOW] as number)) ||
+      (((counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA ||
+      counts[i + RECENT] !== 0
     ) {
-      (counts[i + OUT + (quantum & 3)] as number)--;
-      (counts[i + SUCCEEDED] as number)++;
-    } else if (!this.unusual(row, outcome, latencyMs, now, quantum)) return true;
+      this.unusual(row, outcome, latencyMs, now, quantum);
+      return true;
+    }
+    (counts[i + OUT + (quantum & 3)] as number)--;
+    (counts[i + SUCCEEDED] as number)++;
     const detail = this.details[row] as Detail | null;
     if (detail !== null) (detail.latencies[binOf(latencyMs)] as number)++;
     if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
@@ -90,6 +92,6 @@ export abstract class Admission extends epochs.Epochs {
   protected abstract ask(handle: number, now: number): number;
   /** The place of the next token is taken. */
   protected abstract admitLater(handle: number, now: number): number;
-  /** All results but the quick success of a closed breaker that knows of nothing bad. False where there is nothing to learn from it. */
-  protected abstract unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean;
+  /** All results but the quick success of a closed breaker that knows of nothing bad. */
+  protected abstract unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): void;
 }

@@ -37,6 +37,7 @@ import {
 } from "./columns.ts";
 import { EVIDENCE_LEFT, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
 import { UNHEALTHY } from "./health.ts";
+import { binOf } from "./histogram.ts";
 import { consensus } from "./latency.ts";
 import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
 
@@ -91,7 +92,7 @@ export class Engine extends Admission {
     times[t + FAILURE_EVIDENCE] = Math.max(0, (times[t + FAILURE_EVIDENCE] as number) - relief);
   }
 
-  protected unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean {
+  protected unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): void {
     const c = this.columns;
     const { counts, times } = c;
     const i = row * COUNTS;
@@ -103,18 +104,19 @@ export class Engine extends Admission {
     (counts[cell] as number)--;
     if (late) {
       (counts[i + LATE] as number)++;
-      return false;
+      return;
     }
     if (outcome === SUCCESS && latencyMs < (times[t + QUICK_BELOW] as number) && !counted) {
       (counts[i + SUCCEEDED] as number)++;
       this.#good(row);
-      return true;
+      this.#learn(row, latencyMs, at);
+      return;
     }
     const state = counts[i + STATE] as number;
     if (state === HALF_OPEN) (c.probes[row] as number)--;
     if (outcome !== SUCCESS && outcome !== FAILURE) {
       (counts[i + IGNORED_CALLS] as number)++;
-      return false;
+      return;
     }
     if (outcome === SUCCESS) {
       (counts[i + SUCCEEDED] as number)++;
@@ -139,7 +141,13 @@ export class Engine extends Admission {
         else this.#weigh(row, now);
       } else if (state === HALF_OPEN) this.#probed(row, false, now);
     }
-    return true;
+    this.#learn(row, latencyMs, at);
+  }
+
+  #learn(row: number, latencyMs: number, now: number): void {
+    const detail = this.details[row];
+    if (detail) (detail.latencies[binOf(latencyMs)] as number)++;
+    if (now >= (this.columns.times[row * TIMES + TICK_AT] as number)) this.tick(row, now);
   }
 
   #full(handle: number, now: number): number {
