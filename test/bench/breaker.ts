@@ -84,14 +84,13 @@ async function costs(peers: Peers, rounds: number, rows: Row[], checks: BenchChe
   const at = systemClock.now();
   const raw = pool.open("raw", policyOf("ENTERPRISE"), at);
   let now = at;
-  // What is the loop's own (an import is read anew each time, a time of unknown type is taken apart and put together) is kept out of it.
-  const [ours, outcome] = [pool, SUCCESS] as const;
+  // What is the loop's own is kept out of it: variables of a scope around it are read and checked each time, in it they are known.
   const pair: Loop = (times) => {
-    const path = ours;
+    const [path, handle, outcome] = [pool, raw | 0, SUCCESS] as const;
     let time = Number(now);
     for (let i = 0; i < times; i++) {
-      const token = path.tryAcquire(raw, time);
-      path.onResult(raw, token, outcome, 0.5, time);
+      const token = path.tryAcquire(handle, time);
+      path.onResult(handle, token, outcome, 0.5, time);
       if ((i & 1023) === 0) time += 0.1;
     }
     now = time;

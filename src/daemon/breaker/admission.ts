@@ -13,7 +13,7 @@ import * as epochs from "./epochs.ts";
 import * as histogram from "./histogram.ts";
 import * as machine from "./machine.ts";
 
-const { COUNTS, OUT, QUANTUM, QUICK_BELOW, RECENT, REJECTED, STATE, SUCCEEDED, TAG, TICK_AT, TIMES, WAKE_AT } = layout;
+const { COUNTS, OUT, QUANTUM, RECENT, REJECTED, STATE, SUCCEEDED, TAG, TIMES, WAKE_AT } = layout;
 const { MOST_TOKEN } = callTable;
 const { REJECT_OPEN, REJECT_UNKNOWN, SUCCESS } = codes;
 const { QUANTA } = epochs;
@@ -65,15 +65,16 @@ export abstract class Admission extends epochs.Epochs {
     const { places, mask } = this.calls;
     const place = places[token & mask] as Place;
     if (place.token !== token || place.handle !== handle || token === 0) return false;
-    const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
-    const i = row * COUNTS;
-    const t = row * TIMES;
     const { quantum } = place;
     place.token = 0;
+    const { counts } = this.columns;
+    const i = row * COUNTS;
+    const detail = this.details[row] as Detail | null;
     if (
       outcome !== SUCCESS ||
-      !(latencyMs < (times[t + QUICK_BELOW] as number)) ||
+      detail === null ||
+      !(latencyMs < detail.quickBelowMs) ||
       (((counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA ||
       counts[i + RECENT] !== 0
     ) {
@@ -82,9 +83,8 @@ export abstract class Admission extends epochs.Epochs {
     }
     (counts[i + OUT + (quantum & 3)] as number)--;
     (counts[i + SUCCEEDED] as number)++;
-    const detail = this.details[row] as Detail | null;
-    if (detail !== null) (detail.latencies[binOf(latencyMs)] as number)++;
-    if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
+    (detail.latencies[binOf(latencyMs)] as number)++;
+    if (now >= detail.lookAt) this.tick(row, now);
     return true;
   }
 

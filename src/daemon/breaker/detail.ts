@@ -29,6 +29,9 @@ export class Detail {
   readonly window: SlidingWindow;
   /** Where the call path counts latencies. */
   declare latencies: Uint32Array;
+  /** What the call path asks of each success: below this many ms, while closed, there is nothing to judge; from this time on the window is looked at. */
+  quickBelowMs = Number.NEGATIVE_INFINITY;
+  lookAt = Number.NEGATIVE_INFINITY;
   readonly adaptive = new AdaptiveThreshold();
   readonly predictor: FailurePredictor | null;
   baseline = new LatencyBaseline();

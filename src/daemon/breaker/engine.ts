@@ -23,7 +23,6 @@ import {
   LINGERING,
   OUT,
   QUANTUM,
-  QUICK_BELOW,
   RECENT,
   REJECTED,
   SLOW,
@@ -63,10 +62,28 @@ export class Engine extends Admission {
     if (now - now !== 0) return REJECT_CLOCK;
     const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
-    if (now >= (times[row * TIMES + WAKE_AT] as number)) this.#wake(row, now);
+    const i = row * COUNTS;
+    const late = now - (times[row * TIMES + WAKE_AT] as number);
+    // What time alone changes: an open period ends, the quanta of the census go on.
+    if (late >= 0 && counts[i + STATE] === OPEN) this.transit(row, "period_over", now);
+    else if (late >= 0) {
+      const quantumMs = this.quantumMs(row);
+      const due = Math.floor(late / quantumMs) + 1;
+      const steps = Math.min(due, UNSEEN_QUANTA);
+      times[row * TIMES + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[row * TIMES + WAKE_AT] as number) + steps * quantumMs;
+      for (let step = 0; step < steps; step++) {
+        const quantum = ((counts[i + QUANTUM] as number) + 1) | 0;
+        counts[i + QUANTUM] = quantum;
+        const out = i + OUT + (quantum & 3);
+        const overdue = counts[out] as number;
+        counts[out] = 0;
+        counts[i + LINGERING] = (counts[i + LINGERING] as number) + overdue;
+        if (overdue > 0 && this.#overdue(row, overdue, now)) break;
+      }
+    }
     const refusal = this.#gated(row, now);
     if (refusal === 0) return this.admit(handle, now);
-    (counts[row * COUNTS + REJECTED] as number)++;
+    (counts[i + REJECTED] as number)++;
     return refusal;
   }
 
@@ -106,13 +123,13 @@ export class Engine extends Admission {
       (counts[i + LATE] as number)++;
       return;
     }
-    if (outcome === SUCCESS && latencyMs < (times[t + QUICK_BELOW] as number) && !counted) {
+    const state = counts[i + STATE] as number;
+    if (state === CLOSED && outcome === SUCCESS && latencyMs < (times[t + SLOW_FROM] as number) && !counted) {
       (counts[i + SUCCEEDED] as number)++;
-      this.#good(row);
+      if (counts[i + RECENT] !== 0) this.#good(row);
       this.#learn(row, latencyMs, at);
       return;
     }
-    const state = counts[i + STATE] as number;
     if (state === HALF_OPEN) (c.probes[row] as number)--;
     if (outcome !== SUCCESS && outcome !== FAILURE) {
       (counts[i + IGNORED_CALLS] as number)++;
@@ -181,28 +198,6 @@ export class Engine extends Admission {
     const early = (health[row] as number) < UNHEALTHY && most < this.fullThreshold(row);
     this.details[row]?.predictor?.opened();
     this.transit(row, early ? "health" : cause, now);
-  }
-
-  /** What time alone changes: the quanta of the census go on, an open period ends. */
-  #wake(row: number, now: number): void {
-    const { counts, times } = this.columns;
-    const state = counts[row * COUNTS + STATE] as number;
-    if (state === OPEN) return this.transit(row, "period_over", now);
-    const t = row * TIMES;
-    const quantumMs = this.quantumMs(row);
-    const due = Math.floor((now - (times[t + WAKE_AT] as number)) / quantumMs) + 1;
-    const steps = Math.min(due, UNSEEN_QUANTA);
-    times[t + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[t + WAKE_AT] as number) + steps * quantumMs;
-    for (let step = 0; step < steps; step++) {
-      const i = row * COUNTS;
-      const quantum = ((counts[i + QUANTUM] as number) + 1) | 0;
-      counts[i + QUANTUM] = quantum;
-      const out = i + OUT + (quantum & 3);
-      const overdue = counts[out] as number;
-      counts[out] = 0;
-      counts[i + LINGERING] = (counts[i + LINGERING] as number) + overdue;
-      if (overdue > 0 && this.#overdue(row, overdue, now)) return;
-    }
   }
 
   /** True where it changed the state. */
