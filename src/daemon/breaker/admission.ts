@@ -5,7 +5,7 @@
  * memory and checked each time, its value is not known beforehand), the class has no private names, and each array is looked up once.
  */
 import * as layout from "./columns.ts";
-import * as callTable from "./calls.ts";
+import * as calls from "./calls.ts";
 import type { Place } from "./calls.ts";
 import * as codes from "./codes.ts";
 import type { Detail } from "./detail.ts";
@@ -14,7 +14,7 @@ import * as histogram from "./histogram.ts";
 import * as machine from "./machine.ts";
 
 const { COUNTS, OUT, QUANTUM, RECENT, REJECTED, STATE, SUCCEEDED, TAG, TIMES, WAKE_AT } = layout;
-const { MOST_TOKEN } = callTable;
+const { MOST_TOKEN } = calls;
 const { REJECT_OPEN, REJECT_UNKNOWN, SUCCESS } = codes;
 const { QUANTA } = epochs;
 const { CLOSED, OPEN } = machine;
@@ -24,10 +24,28 @@ export const ROW_BITS = 17;
 const ROW_MASK = 2 ** 17 - 1;
 
 export abstract class Admission extends epochs.Epochs {
-  readonly calls = new callTable.Calls();
+  protected places = calls.placesFor(calls.FIRST_CALLS);
+  protected mask = calls.FIRST_CALLS - 1;
+  /** The token that was given last. */
+  protected last = 0;
+  declare protected counts: Int32Array;
+  declare protected times: Float64Array;
+
+  constructor(rows: number, modules: epochs.EpochModules) {
+    super(rows, modules);
+    this.counts = this.columns.counts;
+    this.times = this.columns.times;
+  }
+
+  /** Room for more rows. */
+  grow(rows: number): void {
+    this.columns.grow(rows);
+    this.counts = this.columns.counts;
+    this.times = this.columns.times;
+  }
 
   tryAcquire(handle: number, now: number): number {
-    const { counts, times } = this.columns;
+    const { counts, times } = this;
     const row = handle & ROW_MASK;
     const i = row * COUNTS;
     if (counts[i + TAG] !== handle) return REJECT_UNKNOWN;
@@ -43,15 +61,14 @@ export abstract class Admission extends epochs.Epochs {
   }
 
   protected admit(handle: number, now: number): number {
-    const { calls } = this;
-    const { places, mask, last } = calls;
+    const { places, mask, last } = this;
     const token = last === MOST_TOKEN ? 1 : last + 1;
     const place = places[token & mask] as Place;
     if (place.token !== 0) return this.admitLater(handle, now);
-    const { counts } = this.columns;
+    const { counts } = this;
     const i = (handle & ROW_MASK) * COUNTS;
     const quantum = counts[i + QUANTUM] as number;
-    calls.last = token;
+    this.last = token;
     place.token = token;
     place.handle = handle;
     place.quantum = quantum;
@@ -62,13 +79,13 @@ export abstract class Admission extends epochs.Epochs {
 
   /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
   onResult(handle: number, token: number, outcome: number, latencyMs: number, now: number): boolean {
-    const { places, mask } = this.calls;
+    const { places, mask } = this;
     const place = places[token & mask] as Place;
     if (place.token !== token || place.handle !== handle || token === 0) return false;
     const row = handle & ROW_MASK;
     const { quantum } = place;
     place.token = 0;
-    const { counts } = this.columns;
+    const { counts } = this;
     const i = row * COUNTS;
     const detail = this.details[row] as Detail | null;
     if (

@@ -3,6 +3,7 @@
  * No allocation on the way through; what is rare (a look at the window each 100 ms, a transition) is in methods of its own.
  */
 import { Admission, ROW_BITS } from "./admission.ts";
+import { MOST_CALLS, MOST_TOKEN, TRIES, doubled } from "./calls.ts";
 import {
   SUCCESS,
   FAILURE,
@@ -88,7 +89,22 @@ export class Engine extends Admission {
   }
 
   protected admitLater(handle: number, now: number): number {
-    return this.calls.room() ? this.admit(handle, now) : this.#full(handle, now);
+    return this.#room() ? this.admit(handle, now) : this.#full(handle, now);
+  }
+
+  /** Sees to it that the place of the token after `last` is free. False where too many calls are out. */
+  #room(): boolean {
+    for (;;) {
+      const size = this.places.length;
+      for (let tries = size < MOST_CALLS ? TRIES : size; tries > 0; tries--) {
+        const next = this.last === MOST_TOKEN ? 1 : this.last + 1;
+        if (this.places[next & this.mask]?.token === 0) return true;
+        this.last = next;
+      }
+      if (size === MOST_CALLS) return false;
+      this.places = doubled(this.places);
+      this.mask = this.places.length - 1;
+    }
   }
 
   /** A good call among bad ones. */
@@ -271,12 +287,17 @@ export class Engine extends Admission {
 
   // --- calls whose result never comes
 
+  /** Of all breakers. A count, for reports. */
+  get callsOut(): number {
+    return this.places.filter(({ token }) => token !== 0).length;
+  }
+
   /** Takes back what is out for longer than its policy's `abandonMs`. Returns how many. */
   sweep(now: number): number {
     this.#sweptAt = now;
     const c = this.columns;
     let given = 0;
-    for (const place of this.calls.places) {
+    for (const place of this.places) {
       if (place.token === 0) continue;
       const row = place.handle & ROW_MASK;
       if ((((now | 0) - place.startedMs) | 0) < this.modules.policyOf(row).abandonMs) continue;

@@ -72,11 +72,14 @@ const REASONS: readonly [Reason, Reason, ...Reason[]] = [
 
 /** Readings of the clock are used so often within one turn. */
 const USES_PER_READING = 16;
-/** Records of calls that are kept for the next ones. */
-const MOST_SPARE = 1_024;
+/** Records of calls that are kept for the next ones; those of a burst beyond are not. */
+const MOST_KEPT = 1_024;
 
 /** One call that is out. Its two continuations are made once and used for many calls, one after the other. */
 interface Call {
+  /** The next spare one. */
+  next: Call | null;
+  readonly kept: boolean;
   token: number;
   startedAt: number;
   signal: AbortSignal | undefined;
@@ -95,7 +98,8 @@ export class Guard {
   #now = Number.NaN;
   #uses = 0;
   #armed = false;
-  readonly #spare: Call[] = [];
+  #spare: Call | null = null;
+  #kept = 0;
   #rejection: BreakerRejection | null = null;
   #rejectionCode = 0;
   readonly #turned = (): void => {
@@ -126,11 +130,12 @@ export class Guard {
       token = token === REJECT_UNKNOWN ? this.#reopen(at) : token;
       if (token < 0) return Promise.reject(this.#rejected(token));
     }
-    const call = this.#spare.pop() ?? this.#call();
+    const call = this.#spare ?? this.#call();
+    this.#spare = call.next;
     const signal = options?.signal;
     call.token = token;
     call.startedAt = at;
-    call.signal = signal;
+    if (signal !== undefined) call.signal = signal;
     let promise: PromiseLike<T>;
     try {
       promise = fn(signal);
@@ -142,13 +147,19 @@ export class Guard {
 
   #call(): Call {
     const call: Call = {
+      next: null,
+      kept: this.#kept < MOST_KEPT,
       token: 0,
       startedAt: Number.NaN,
       signal: undefined,
       succeeded: (value) => {
         const now = this.#time();
         this.#pool.onResult(this.#handle, call.token, SUCCESS, now - call.startedAt, now);
-        if (this.#spare.length < MOST_SPARE) this.#spare.push(call);
+        if (call.signal !== undefined) call.signal = undefined;
+        if (call.kept) {
+          call.next = this.#spare;
+          this.#spare = call;
+        }
         return value;
       },
       failed: (error) => {
@@ -156,10 +167,14 @@ export class Guard {
         const judged = call.signal?.aborted === true ? IGNORED : this.#classify(error);
         this.#pool.onResult(this.#handle, call.token, judged, now - call.startedAt, now);
         call.signal = undefined;
-        if (this.#spare.length < MOST_SPARE) this.#spare.push(call);
+        if (call.kept) {
+          call.next = this.#spare;
+          this.#spare = call;
+        }
         throw error;
       },
     };
+    this.#kept++;
     return call;
   }
 
