@@ -86,7 +86,9 @@ async function costs(peers: Peers, rounds: number, rows: Row[], checks: BenchChe
   let now = at;
   // What is the loop's own is kept out of it: variables of a scope around it are read and checked each time, in it they are known.
   const pair: Loop = (times) => {
-    const [path, handle, outcome] = [pool, raw | 0, SUCCESS] as const;
+    const path = pool;
+    const handle = raw | 0;
+    const outcome = SUCCESS;
     let time = Number(now);
     for (let i = 0; i < times; i++) {
       const token = path.tryAcquire(handle, time);
@@ -173,14 +175,17 @@ async function costs(peers: Peers, rounds: number, rows: Row[], checks: BenchChe
   );
 }
 
-/** Nanoseconds a call, per round, all loops in each round; one round before is not counted. */
+/** Rounds that are not counted: until then the code is not compiled for good, as code that becomes known anew is thrown away once or twice. */
+const WARM_ROUNDS = 3;
+
+/** Nanoseconds a call, per round, all loops in each round. */
 async function interleaved(
   loops: Readonly<Record<string, Loop>>,
   rounds: number,
   times: (who: string) => number,
 ): Promise<Map<string, number[]>> {
   const figures = new Map(Object.keys(loops).map((who) => [who, [] as number[]]));
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -WARM_ROUNDS; round < rounds; round++) {
     for (const [who, loop] of Object.entries(loops)) {
       const count = times(who);
       const begin = process.hrtime.bigint();
