@@ -7,7 +7,7 @@ export const MOST_CALLS = 65_536;
 export const FIRST_CALLS = 64;
 export const MOST_TOKEN = 0x7fffffff;
 /** Places that are looked at before a table that may grow does so. */
-export const TRIES = 64;
+export const TRIES = 16;
 
 /** An object and not numbers of a typed array: a field is read with one check for all of them, not with one for each. */
 export class Place {

@@ -4,15 +4,7 @@
  */
 import { Admission, ROW_BITS } from "./admission.ts";
 import { MOST_CALLS, MOST_TOKEN, TRIES, doubled } from "./calls.ts";
-import {
-  SUCCESS,
-  FAILURE,
-  REJECT_PROBES,
-  REJECT_RAMP,
-  REJECT_FORCED,
-  REJECT_FULL,
-  REJECT_CLOCK,
-} from "./codes.ts";
+import { SUCCESS, FAILURE, REJECT_PROBES, REJECT_RAMP, REJECT_FORCED, REJECT_FULL, REJECT_CLOCK } from "./codes.ts";
 import {
   BAD_EVIDENCE,
   COUNTS,
@@ -71,7 +63,8 @@ export class Engine extends Admission {
       const quantumMs = this.quantumMs(row);
       const due = Math.floor(late / quantumMs) + 1;
       const steps = Math.min(due, UNSEEN_QUANTA);
-      times[row * TIMES + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[row * TIMES + WAKE_AT] as number) + steps * quantumMs;
+      times[row * TIMES + WAKE_AT] =
+        due > UNSEEN_QUANTA ? now + quantumMs : (times[row * TIMES + WAKE_AT] as number) + steps * quantumMs;
       for (let step = 0; step < steps; step++) {
         const quantum = ((counts[i + QUANTUM] as number) + 1) | 0;
         counts[i + QUANTUM] = quantum;

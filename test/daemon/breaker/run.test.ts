@@ -83,6 +83,16 @@ test("what the caller gave up on is nobody's fault", async () => {
   assert.deepEqual([failures, ignored], [0, 1]);
 });
 
+test("a signal belongs to its call alone", async () => {
+  const { clock, pool, guard } = guarded();
+  const abort = new AbortController();
+  await guard.run(async () => 1, { signal: abort.signal });
+  abort.abort();
+  await assert.rejects(guard.run(() => Promise.reject(new Error("refused"))));
+  const { failures, ignored } = pool.report(guard.handle, clock.now());
+  assert.deepEqual([failures, ignored], [1, 0]);
+});
+
 test("a guard whose breaker was evicted opens its key again", async () => {
   const { clock, pool, guard } = guarded();
   assert.equal(pool.evict("store"), true);
