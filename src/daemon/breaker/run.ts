@@ -180,22 +180,20 @@ export class Guard {
 
   /** The time of this turn of the event loop, where somebody tells when it ends; after 16 uses it is read again, as a turn may be long. */
   #time(): number {
-    if (this.#uses === 0) return this.#read();
-    this.#uses--;
+    if (this.#uses > 0) this.#uses--;
+    else this.#read();
     return this.#now;
   }
 
-  #read(): number {
-    const now = this.#clock.now();
+  #read(): void {
+    this.#now = this.#clock.now();
     const turn = this.#turn;
-    if (turn === undefined) return now;
-    this.#now = now;
+    if (turn === undefined) return;
     this.#uses = USES_PER_READING;
     if (!this.#armed) {
       this.#armed = true;
       turn(this.#turned);
     }
-    return now;
   }
 
   /** Its breaker was evicted while nobody called. */
