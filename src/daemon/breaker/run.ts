@@ -17,7 +17,7 @@ export interface GuardModules {
   readonly classify?: (error: unknown) => OutcomeCode;
   /**
    * Calls back once, in the next turn of the event loop (`setImmediate`). With it the clock is read once a turn, as the loop itself does, and again
-   * after each 16 uses; without, at the begin and at the end of each call.
+   * after each 64 uses; without, at the begin and at the end of each call.
    */
   readonly turn?: (fn: () => void) => unknown;
 }
@@ -71,7 +71,7 @@ const REASONS: readonly [Reason, Reason, ...Reason[]] = [
 ];
 
 /** Readings of the clock are used so often within one turn. */
-const USES_PER_READING = 16;
+const USES_PER_READING = 64;
 /** Records of calls that are kept for the next ones; those of a burst beyond are not. */
 const MOST_KEPT = 1_024;
 
@@ -178,7 +178,7 @@ export class Guard {
     return call;
   }
 
-  /** The time of this turn of the event loop, where somebody tells when it ends; after 16 uses it is read again, as a turn may be long. */
+  /** The time of this turn of the event loop, where somebody tells when it ends; after 64 uses it is read again, as a turn may be long. */
   #time(): number {
     if (this.#uses > 0) this.#uses--;
     else this.#read();
