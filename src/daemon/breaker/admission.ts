@@ -1,8 +1,9 @@
 /**
  * The call path itself: what a call passes when nothing is wrong, and what is turned away while open. All else is `engine.ts`.
  *
- * Both methods are kept small enough to become part of the code that calls them. For that the constants are this file's own (an imported one is read from
- * memory and checked each time, its value is not known beforehand), the class has no private names, and each array is looked up once.
+ * Both ways are kept small enough for V8 to make them part of the code that calls them: so the constants are this file's own (an imported one is read from
+ * memory and checked each time, its value is not known beforehand), the class has no private names, what is read is a field of its own, each array is
+ * looked up once, and `ask` and `unusual` are large on purpose: what is small is taken in, too, and then the rest has no room.
  */
 import * as layout from "./columns.ts";
 import * as calls from "./calls.ts";
@@ -21,7 +22,7 @@ const { CLOSED, OPEN } = machine;
 const { binOf } = histogram;
 /** Of a handle, the row; the rest is a tag. */
 export const ROW_BITS = 17;
-const ROW_MASK = 2 ** 17 - 1;
+const ROW_MASK = 2 ** ROW_BITS - 1;
 
 export abstract class Admission extends epochs.Epochs {
   protected places = calls.placesFor(calls.FIRST_CALLS);
