@@ -12,10 +12,10 @@ const VIEW_RACE_BLOCKS = 100;
 
 export type Catalog = Pick<
   ServerModules,
-  "chains" | "latest" | "blockByHash" | "blocksOf" | "upstreams" | "cordon" | "uncordon" | "breakers" | "race"
-> & { upstreamViews(): Pick<DaemonView, "upstreams" | "breakers"> };
+  "chains" | "latest" | "blockByHash" | "blocksOf" | "upstreams" | "cordon" | "uncordon" | "race" | "rpc"
+> & { upstreamViews(): DaemonView["upstreams"] };
 
-export function createCatalog(lines: readonly ChainLine[], modules: { readonly clock: { now(): number } }): Catalog {
+export function createCatalog(lines: readonly ChainLine[]): Catalog {
   const lineOf = (chain: Chain): ChainLine => {
     const line = lines.find((candidate) => candidate.chain === chain);
     if (line === undefined)
@@ -24,10 +24,6 @@ export function createCatalog(lines: readonly ChainLine[], modules: { readonly c
   };
   const feedNamed = (name: string): Feed | undefined =>
     lines.flatMap((line) => line.feeds()).find((feed) => feed.name === name);
-  const snapshots = (): ReturnType<Catalog["breakers"]> => {
-    const now = modules.clock.now();
-    return lines.flatMap((line) => line.breakers().map((breaker) => breaker.snapshot(now)));
-  };
 
   return {
     chains: () =>
@@ -75,10 +71,10 @@ export function createCatalog(lines: readonly ChainLine[], modules: { readonly c
       feed?.uncordon();
       return feed !== undefined;
     },
-    breakers: snapshots,
+    rpc: (chain, body, signal) => lineOf(chain).rpc.handle(body, signal),
     race: (chain, last) => lineOf(chain).race.report(last),
-    upstreamViews: () => ({
-      upstreams: lines.flatMap((line) => {
+    upstreamViews: () =>
+      lines.flatMap((line) => {
         const { standings } = line.race.report(VIEW_RACE_BLOCKS);
         return line.feeds().map((feed) => {
           const { name, chain, state, agent, height, cordon, lastError } = statusOf(line, feed);
@@ -87,8 +83,6 @@ export function createCatalog(lines: readonly ChainLine[], modules: { readonly c
           return { name, chain, state, agent, height, firsts, trouble };
         });
       }),
-      breakers: snapshots().map(({ name, state }) => ({ name, state })),
-    }),
   };
 }
 

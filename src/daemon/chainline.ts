@@ -3,8 +3,7 @@ import type { Block } from "../shared/block.ts";
 import type { Chain } from "../shared/chain.ts";
 import type { Clock, Random } from "../shared/clock.ts";
 import { SprintError } from "../shared/errors.ts";
-import type { TierRow } from "../shared/tier.ts";
-import { type Breaker, type Transition, createBreaker } from "./breaker/index.ts";
+import type { Breakers, OwnPolicy } from "./breakers.ts";
 import {
   type ChainCodec,
   type Checkpoint,
@@ -16,6 +15,14 @@ import {
 } from "./chain/index.ts";
 import type { ChainConfig } from "./config.ts";
 import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
+import {
+  type AttemptTold,
+  type RequestTold,
+  type RpcProxy,
+  type RpcUpstream,
+  createRpcProxy,
+  openRpcUpstream,
+} from "./proxy/index.ts";
 import { ChainIngest, RaceLedger, type StreamDraft, type TreeRoot } from "./relay/index.ts";
 import {
   type Announcement,
@@ -27,8 +34,12 @@ import {
   createP2pFeed,
   createRpcFeed,
   createZmqFeed,
+  type UpstreamAddress,
   parseUpstreamUrl,
 } from "./upstream/index.ts";
+
+/** A dial, a header and a block have no usual length in common: only what is slow by the tier's own limit is. */
+const FEED_POLICY: OwnPolicy = () => ({ latency: false });
 
 /** How upstreams are named: `ltc-1`, `ltc-2`. */
 const SHORT_NAME: Readonly<Record<Chain, string>> = { bitcoin: "btc", litecoin: "ltc", dogecoin: "doge" };
@@ -36,8 +47,7 @@ const SHORT_NAME: Readonly<Record<Chain, string>> = { bitcoin: "btc", litecoin: 
 export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFault" | "onTrouble"> {
   readonly clock: Clock;
   readonly random: Random;
-  /** Of the highest tier that is served. */
-  readonly breakerPolicy: TierRow["breaker"];
+  readonly breakers: Pick<Breakers, "open" | "release">;
   readonly publish: (draft: StreamDraft) => void;
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush: () => void;
@@ -48,7 +58,8 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   readonly onSeedFailed: (chain: Chain, seed: string, error: unknown) => void;
   /** A ZMQ publisher's messages were lost, or it restarted. */
   readonly onGap: (feed: string, gap: SequenceGap) => void;
-  readonly onTransition: (transition: Transition) => void;
+  readonly onRpcAttempt: (chain: Chain, attempt: AttemptTold) => void;
+  readonly onRpcRequest: (chain: Chain, request: RequestTold) => void;
 }
 
 export interface ChainLine {
@@ -59,8 +70,13 @@ export interface ChainLine {
   readonly ingest: ChainIngest;
   readonly race: RaceLedger;
   readonly pipeline: Pipeline;
+  /** JSON-RPC through the upstreams that speak it. */
+  readonly rpc: RpcProxy;
   feeds(): readonly Feed[];
-  breakers(): readonly Breaker[];
+  /** Those whose URL stays are kept with their connection; the others are closed, and new ones dialled. Not where public peers are listened to. */
+  setUpstreams(urls: readonly string[]): void;
+  /** The breaker of that name changed its state; not ours: nothing happens. */
+  breakerMoved(name: string): void;
   start(): void;
   close(): Promise<void>;
 }
@@ -103,29 +119,67 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     down: (feed) => pipeline.down(feed),
   };
 
-  const breakers = new Map<string, Breaker>();
-  const feedModules = (name: string): OpenModules => {
-    const { failureThreshold, resetTimeoutMs, halfOpenCalls } = modules.breakerPolicy;
-    const breaker = createBreaker(
-      { name: `upstream:${chain}:${name}`, failureThreshold, resetTimeoutMs, halfOpenCalls },
-      { onTransition: modules.onTransition },
-    );
-    breakers.set(name, breaker);
+  const configured = new Map<string, Configured>();
+  let isStarted = false;
+  let named = 0;
+  const open = (url: string): Configured => {
+    // A name is given once in a run: what is recorded under it stays true.
+    const name = `${SHORT_NAME[chain]}-${++named}`;
+    const breaker = modules.breakers.open(`upstream:${chain}:${name}`, FEED_POLICY);
     const onGap = (gap: SequenceGap): void => modules.onGap(name, gap);
-    return { sink, breaker, clock, random, codec, onGap, onState: modules.onState };
+    const address = parseUpstreamUrl(url);
+    const feed = openFeed(address, name, params, {
+      sink,
+      breaker,
+      clock,
+      random,
+      codec,
+      onGap,
+      onState: modules.onState,
+    });
+    // What it told before it was lost says nothing about now.
+    const heightNow = (): number | null => {
+      const { state, height } = feed.status();
+      return state === "up" ? Math.max(pipeline.heightOf(feed) ?? 0, height ?? 0) || null : null;
+    };
+    const rpc =
+      address.rpc === null
+        ? null
+        : openRpcUpstream({ name, address: address.rpc, rpcPort: params.rpcPort }, { clock, heightNow });
+    if (isStarted) feed.start();
+    return { feed, rpc, breaker: breaker.key };
   };
-
-  const configured = config.upstreams.map((url, index) => {
-    const name = `${SHORT_NAME[chain]}-${index + 1}`;
-    return openFeed(url, name, params, feedModules(name));
-  });
+  for (const url of config.upstreams) configured.set(url, open(url));
   const { onState } = modules;
   const onSeedFailed = (seed: string, error: unknown): void => modules.onSeedFailed(chain, seed, error);
   const peers =
-    configured.length > 0
+    configured.size > 0
       ? null
       : new PeerSet({ name: SHORT_NAME[chain] }, { codec, sink, clock, random, onState, onSeedFailed });
-  const feeds = (): readonly Feed[] => [...configured, ...(peers?.feeds() ?? [])];
+  const feeds = (): readonly Feed[] => [...[...configured.values()].map(({ feed }) => feed), ...(peers?.feeds() ?? [])];
+  const rpc = createRpcProxy(
+    { chain },
+    {
+      clock,
+      random,
+      openBreaker: (breaker, own) => modules.breakers.open(breaker, own),
+      upstreams: () =>
+        [...configured.values()].flatMap((each) =>
+          each.rpc === null || each.feed.status().state === "cordoned" ? [] : each.rpc,
+        ),
+      served: {
+        tip: () => (ingest.isLive ? ingest.tip : null),
+        heightOf(hash) {
+          const node = ingest.tree.get(hash);
+          return node !== undefined && ingest.tree.isMain(node) ? node.block.height : null;
+        },
+      },
+      onAttempt: (attempt) => modules.onRpcAttempt(chain, attempt),
+      onRequest: (request) => modules.onRpcRequest(chain, request),
+    },
+  );
+  /** Removed, and not closed yet. */
+  const leaving = new Set<Promise<void>>();
 
   return {
     chain,
@@ -134,21 +188,50 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     ingest,
     race,
     pipeline,
+    rpc,
     feeds,
-    breakers: () => [...breakers.values()],
+    setUpstreams(urls) {
+      for (const [url, upstream] of configured) {
+        if (urls.includes(url)) continue;
+        configured.delete(url);
+        const { breaker } = upstream;
+        const left = closeOf(upstream).finally(() => {
+          leaving.delete(left);
+          modules.breakers.release(breaker);
+        });
+        leaving.add(left);
+      }
+      for (const url of urls) if (!configured.has(url)) configured.set(url, open(url));
+    },
+    breakerMoved(name) {
+      for (const { feed, breaker } of configured.values()) if (breaker === name) feed.breakerMoved();
+    },
     start() {
-      for (const feed of configured) feed.start();
+      isStarted = true;
+      for (const { feed } of configured.values()) feed.start();
       peers?.start();
     },
     async close() {
       pipeline.close();
-      await Promise.all([...configured.map((feed) => feed.close()), peers?.close()]);
+      rpc.close();
+      await Promise.all([...[...configured.values()].map(closeOf), peers?.close(), ...leaving]);
     },
   };
 }
 
-function openFeed(url: string, name: string, params: NetworkParams, modules: OpenModules): Feed {
-  const address = parseUpstreamUrl(url);
+interface Configured {
+  readonly feed: Feed;
+  /** Its other door, where it has one. */
+  readonly rpc: (RpcUpstream & { close(): Promise<void> }) | null;
+  /** Its breaker's name. */
+  readonly breaker: string;
+}
+
+async function closeOf({ feed, rpc }: Configured): Promise<void> {
+  await Promise.all([feed.close(), rpc?.close()]);
+}
+
+function openFeed(address: UpstreamAddress, name: string, params: NetworkParams, modules: OpenModules): Feed {
   switch (address.kind) {
     case "p2p":
       return createP2pFeed({ name, host: address.host, port: address.port ?? params.p2pPort }, modules);

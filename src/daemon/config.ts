@@ -11,9 +11,12 @@ import { type Environment, formatDuration, nearest } from "../shared/cli.ts";
 import { dataDirectory } from "../shared/client.ts";
 import { redactValue } from "../shared/redact.ts";
 import { TIER, TIERS, type Tier, type TierRow } from "../shared/tier.ts";
+import type { BreakerPolicy } from "./breaker/index.ts";
+import { documentOfPolicy, policiesOf } from "./configbreakers.ts";
 import { type ChainConfig, overallNetwork, readWrittenChains, resolveChains } from "./configchains.ts";
+import { type FileValues, readConfigFile, searchPaths } from "./configfile.ts";
+import { type ControlToken, tokenWarnings, usableTokens } from "./configtokens.ts";
 import {
-  type FileValues,
   type LogFormat,
   type Place,
   type Read,
@@ -24,12 +27,10 @@ import {
   logLevel,
   networkName,
   port,
-  readConfigFile,
-  searchPaths,
   text,
   tierName,
   wrongValue,
-} from "./configfile.ts";
+} from "./configvalues.ts";
 import type { LogLevel } from "./observe/index.ts";
 
 export type { ChainConfig };
@@ -42,12 +43,15 @@ export interface Config {
   /** The table of tiers with this configuration's ports, limits and pacing. */
   readonly tier: Readonly<Record<Tier, TierRow>>;
   readonly host: string;
-  readonly control: { readonly host: string; readonly port: number };
+  /** `tokens`: beside the data directory's own, which is called `cookie`. */
+  readonly control: { readonly host: string; readonly port: number; readonly tokens: readonly ControlToken[] };
   /** Absolute. */
   readonly dataDir: string;
   /** `format: null`: pretty on a terminal, JSON otherwise. */
   readonly log: { readonly level: LogLevel; readonly format: LogFormat | null };
   readonly shutdownTimeoutMs: number;
+  /** What a tier's breakers are opened with. */
+  readonly breakers: Readonly<Record<Tier, BreakerPolicy>>;
   readonly chains: readonly ChainConfig[];
   /** The file that was read, null without one. */
   readonly file: string | null;
@@ -93,8 +97,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const values: FileValues = file === null ? {} : readConfigFile(file, env);
 
   const pick = <T>(option: keyof ConfigFlags, read: Read<T>): T | undefined => {
-    const flagName = `--${kebab(option)}`;
-    if (flags[option] !== undefined) return read(flags[option], { source: COMMAND_LINE, key: flagName });
+    if (flags[option] !== undefined) return read(flags[option], { source: COMMAND_LINE, key: flagOf(option) });
     const variable = variableOf(option);
     const fromEnv = env[variable];
     return fromEnv === undefined || fromEnv === "" ? undefined : read(fromEnv, { source: ENVIRONMENT, key: variable });
@@ -112,6 +115,7 @@ export function loadConfig(sources: ConfigSources): Config {
   const control = {
     host: values.control_host ?? DEFAULTS.controlHost,
     port: pick("controlPort", port) ?? values.control_port ?? DEFAULTS.controlPort,
+    tokens: usableTokens(values.control_tokens ?? []),
   };
   refusePortTwice(tiers, rows, control.port);
 
@@ -130,15 +134,31 @@ export function loadConfig(sources: ConfigSources): Config {
       format: pick("logFormat", logFormat) ?? values.log?.format ?? null,
     },
     shutdownTimeoutMs: values.shutdown_timeout ?? DEFAULTS.shutdownTimeoutMs,
+    breakers: policiesOf(values.breakers ?? {}, file ?? ""),
     chains,
     file,
-    warnings: [...variableWarnings(env), ...laterChainWarnings(values), ...unused],
+    warnings: [
+      ...variableWarnings(env),
+      ...laterChainWarnings(values),
+      ...tokenWarnings(values.control_tokens ?? []),
+      ...unused,
+    ],
   });
 }
 
 /** Plain data under the file's own keys, without credentials: what `sprint config dump` prints, and loads again. */
 export function dumpConfig(config: Config): Record<string, unknown> {
-  return redactValue({
+  const { control_tokens: tokens, ...rest } = documentOf(config);
+  const shown = tokens.map(({ name, role }) => ({ name, role }));
+  return redactValue({ ...rest, ...(shown.length === 0 ? {} : { control_tokens: shown }) }) as Record<string, unknown>;
+}
+
+/** The same with its secrets: to be compared, never to be shown. */
+export function documentOf(config: Config): {
+  readonly control_tokens: readonly ControlToken[];
+  readonly [key: string]: unknown;
+} {
+  return {
     network: config.network,
     tiers: config.tiers,
     host: config.host,
@@ -157,8 +177,10 @@ export function dumpConfig(config: Config): Record<string, unknown> {
       min: formatDuration(row.pacingMs?.min ?? 0),
       max: formatDuration(row.pacingMs?.max ?? 0),
     })),
+    breakers: Object.fromEntries(config.tiers.map((tier) => [tier, documentOfPolicy(config.breakers[tier])])),
+    control_tokens: config.control.tokens,
     chains: Object.fromEntries(config.chains.map((chain) => [chain.chain, dumpChain(chain)])),
-  }) as Record<string, unknown>;
+  };
 }
 
 function dumpChain(chain: ChainConfig): Record<string, unknown> {
@@ -190,7 +212,8 @@ function unlimited(value: number): number | "unlimited" {
 
 // --- where things come from
 
-function findFile({ flags, env, cwd }: ConfigSources): string | null {
+/** The file that is read, by its whole path; null where there is none. */
+export function findFile({ flags, env, cwd }: ConfigSources): string | null {
   const named = flags.config ?? (env["SPRINT_CONFIG"] === "" ? undefined : env["SPRINT_CONFIG"]);
   if (named !== undefined) return resolve(cwd, named);
   return searchPaths(cwd, env).find((path) => existsSync(path)) ?? null;
@@ -200,7 +223,11 @@ function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-function variableOf(option: keyof ConfigFlags): string {
+export function flagOf(option: keyof ConfigFlags): string {
+  return `--${kebab(option)}`;
+}
+
+export function variableOf(option: keyof ConfigFlags): string {
   return `SPRINT_${kebab(option).replaceAll("-", "_").toUpperCase()}`;
 }
 

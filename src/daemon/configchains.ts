@@ -4,18 +4,8 @@ import { type Environment, nearest } from "../shared/cli.ts";
 import { SprintError, isSprintError } from "../shared/errors.ts";
 import { redactText } from "../shared/redact.ts";
 import { networksOf } from "./chain/index.ts";
-import {
-  COMMAND_LINE,
-  ENVIRONMENT,
-  type FileChain,
-  type FileCheckpoint,
-  type FileValues,
-  LATER_CHAINS,
-  type Place,
-  conflict,
-  oneOf,
-  wrongValue,
-} from "./configfile.ts";
+import { type FileChain, type FileCheckpoint, type FileValues, LATER_CHAINS } from "./configfile.ts";
+import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, wrongValue } from "./configvalues.ts";
 import { type UpstreamAddress, parseUpstreamUrl } from "./upstream/index.ts";
 
 export interface ChainConfig {

@@ -8,14 +8,37 @@ import { extname, join } from "node:path";
 import { TomlError, parse as parseToml } from "smol-toml";
 import { parseDocument } from "yaml";
 import { CHAINS, type Chain } from "../shared/chain.ts";
-import { type Environment, nearest, parseDuration } from "../shared/cli.ts";
+import type { Environment } from "../shared/cli.ts";
 import { SprintError, messageOf } from "../shared/errors.ts";
 import { redactText } from "../shared/redact.ts";
-import { TIERS, type Tier } from "../shared/tier.ts";
-import { LOG_LEVELS, type LogLevel } from "./observe/index.ts";
+import { TIERS } from "../shared/tier.ts";
+import { readBreakers } from "./configbreakers.ts";
+import { readTokens } from "./configtokens.ts";
+import {
+  type Fields,
+  type Place,
+  type Read,
+  type ReadFields,
+  count,
+  countOrUnlimited,
+  duration,
+  entriesOf,
+  flag,
+  integer,
+  listOf,
+  logFormat,
+  logLevel,
+  networkName,
+  oneOf,
+  perTier,
+  port,
+  section,
+  text,
+  tierName,
+  unknownKey,
+  wrongValue,
+} from "./configvalues.ts";
 
-export const LOG_FORMATS = ["pretty", "json"] as const;
-export type LogFormat = (typeof LOG_FORMATS)[number];
 export const VALIDATION_LEVELS = ["header", "full"] as const;
 
 /** Chains that the specification names and this build does not relay: their sections load, and are not used. */
@@ -24,87 +47,7 @@ export const LATER_CHAINS = ["ethereum", "solana", "polygon", "arbitrum", "optim
 const MAX_FILE_BYTES = 1_048_576;
 const MAX_UPSTREAMS = 64;
 
-export const COMMAND_LINE = "the command line";
-export const ENVIRONMENT = "the environment";
-
-/** Where a value stands, for the error that names it. */
-export interface Place {
-  /** A file's path, ENVIRONMENT or COMMAND_LINE. */
-  readonly source: string;
-  /** `chains.bitcoin.rpc_url`, `SPRINT_PORT`, `--port`. */
-  readonly key: string;
-}
-
-export type Read<T> = (value: unknown, place: Place) => T;
-
-type Fields = Readonly<Record<string, Read<unknown>>>;
-type ReadFields<F extends Fields> = { readonly [K in keyof F]?: ReturnType<F[K]> };
-
-// --- values
-
-export const text: Read<string> = (value, place) => {
-  if (typeof value !== "string" || value === "") throw wrongValue(place, "a text that is not empty", value);
-  return value;
-};
-
-const flag: Read<boolean> = (value, place) => {
-  if (value === true || value === "true") return true;
-  if (value === false || value === "false") return false;
-  throw wrongValue(place, "true or false", value);
-};
-
-/** Texts of digits count, because a filled-in variable and the environment have no other type. */
-function integer(min: number, max: number): Read<number> {
-  return (value, place) => {
-    const number = typeof value === "string" && /^\d{1,16}$/.test(value) ? Number(value) : value;
-    if (typeof number !== "number" || !Number.isInteger(number) || number < min || number > max) {
-      throw wrongValue(place, `a whole number from ${min} to ${max}`, value);
-    }
-    return number;
-  };
-}
-
-export const port: Read<number> = integer(0, 65_535);
-
-const count = integer(1, 1_000_000_000);
-
-const countOrUnlimited: Read<number> = (value, place) =>
-  value === "unlimited" || value === Number.POSITIVE_INFINITY ? Number.POSITIVE_INFINITY : count(value, place);
-
-export const duration: Read<number> = (value, place) => {
-  const milliseconds = typeof value === "string" ? parseDuration(value) : null;
-  if (milliseconds === null || milliseconds > 86_400_000) {
-    throw wrongValue(place, 'a duration with its unit, up to a day: "250ms", "5s", "1m30s"', value);
-  }
-  return milliseconds;
-};
-
-export function oneOf<const T extends readonly string[]>(names: T): Read<T[number]> {
-  return (value, place) => {
-    if (typeof value === "string" && names.includes(value)) return value;
-    const near = typeof value === "string" ? nearest(value, names) : null;
-    throw wrongValue(place, `one of ${names.join(", ")}`, value, near);
-  };
-}
-
-export const tierName: Read<Tier> = (value, place) =>
-  oneOf(TIERS)(typeof value === "string" ? value.toUpperCase() : value, place);
-export const logLevel: Read<LogLevel> = oneOf(LOG_LEVELS);
-export const logFormat: Read<LogFormat> = oneOf(LOG_FORMATS);
-
-export const networkName: Read<string> = (value, place) => {
-  if (typeof value !== "string" || !/^[a-z0-9-]{1,32}$/.test(value)) {
-    throw wrongValue(place, "a network's name in small letters: devnet, mainnet, testnet4, regtest", value);
-  }
-  return value;
-};
-
-function listOf<T>(item: Read<T>, max: number): Read<readonly T[]> {
-  return (value, place) => {
-    if (!Array.isArray(value) || value.length > max) throw wrongValue(place, `a list of at most ${max}`, value);
-    return value.map((entry, i) => item(entry, { ...place, key: `${place.key}[${i}]` }));
-  };
-}
+// --- the table of keys
 
 function hex(bytes: number): Read<Uint8Array> {
   return (value, place) => {
@@ -121,35 +64,6 @@ const work: Read<bigint> = (value, place) => {
   }
   return BigInt(value);
 };
-
-/** A section: its own keys and no others. */
-function section<F extends Fields>(fields: F): Read<ReadFields<F>> {
-  const known = Object.keys(fields);
-  return (value, place) => {
-    const read: Record<string, unknown> = {};
-    for (const [key, entry] of entriesOf(value, place)) {
-      const at = { ...place, key: place.key === "" ? key : `${place.key}.${key}` };
-      const reader = Object.hasOwn(fields, key) ? fields[key] : undefined;
-      if (reader === undefined) throw unknownKey(at, key, known);
-      // An empty YAML value is a key that says nothing.
-      if (entry !== null && entry !== undefined) read[key] = reader(entry, at);
-    }
-    return read as ReadFields<F>;
-  };
-}
-
-function entriesOf(value: unknown, place: Place): [string, unknown][] {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    throw wrongValue(place, "a section of keys", value);
-  }
-  return Object.entries(value);
-}
-
-function perTier<T>(reader: Read<T>): Read<Partial<Record<Tier, T>>> {
-  return section(Object.fromEntries(TIERS.map((tier) => [tier, reader]))) as Read<Partial<Record<Tier, T>>>;
-}
-
-// --- the table of keys
 
 const readUpstream: Read<string> = (value, place) =>
   typeof value === "string" ? text(value, place) : readUpstreamTable(value, place);
@@ -226,6 +140,7 @@ const FILE_FIELDS = {
   host: text,
   control_host: text,
   control_port: port,
+  control_tokens: readTokens,
   ports: perTier(port),
   data_dir: text,
   shutdown_timeout: duration,
@@ -234,6 +149,7 @@ const FILE_FIELDS = {
     section({ connections: countOrUnlimited, events_per_second: count, api_calls_per_minute: countOrUnlimited }),
   ),
   pacing: perTier(section({ min: duration, max: duration })),
+  breakers: readBreakers,
   chains: readChains,
 } satisfies Fields;
 
@@ -339,51 +255,4 @@ function fillIn(value: unknown, place: Place, env: Environment): unknown {
       return [key, fillIn(entry, at, env)];
     }),
   );
-}
-
-// --- errors
-
-export function wrongValue(place: Place, expected: string, actual: unknown, near: string | null = null): SprintError {
-  const shown = show(place, actual);
-  const hint = near === null ? "" : `; did you mean ${near}?`;
-  return new SprintError(
-    "SPRINT_CONFIG_VALUE",
-    `${place.source}: ${place.key === "" ? "the file" : place.key} takes ${expected}, got ${shown}${hint}`,
-    { file: place.source, key: place.key, expected, actual: shown, nearest: near },
-  );
-}
-
-/** Values that are right alone and wrong together. */
-export function conflict(place: Place, expected: string, actual: unknown): SprintError {
-  return new SprintError(
-    "SPRINT_CONFIG_CONFLICT",
-    `${place.source}: ${place.key}: expected ${expected}, got ${String(actual)}`,
-    {
-      file: place.source,
-      key: place.key,
-      expected,
-      actual,
-    },
-  );
-}
-
-function unknownKey(place: Place, key: string, known: readonly string[]): SprintError {
-  const near = nearest(key, known);
-  const hint = near === null ? `known here: ${known.join(", ")}` : `did you mean ${near}?`;
-  return new SprintError("SPRINT_CONFIG_UNKNOWN_KEY", `${place.source}: there is no key ${place.key}; ${hint}`, {
-    file: place.source,
-    key: place.key,
-    expected: known,
-    actual: key,
-    nearest: near,
-  });
-}
-
-/** Short, and never a secret. */
-function show(place: Place, value: unknown): string {
-  if (value === undefined) return "nothing";
-  if (/password|secret|token/i.test(place.key)) return `a ${typeof value} (not shown)`;
-  if (typeof value === "string") return JSON.stringify(redactText(value).slice(0, 80));
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  return typeof value === "object" && value !== null ? "a section" : String(value);
 }

@@ -1,26 +1,28 @@
 /** The composition root: builds every room from the configuration, starts them, and closes them in reverse order. */
 import { randomBytes } from "node:crypto";
-import { createHistogram } from "node:perf_hooks";
+import type { ReloadBody } from "../shared/api.ts";
 import { CHAINS, type Chain } from "../shared/chain.ts";
 import { type Cancel, seededRandom, systemClock } from "../shared/clock.ts";
-import { messageOf } from "../shared/errors.ts";
-import { TIER, TIER_ORDER, type Tier } from "../shared/tier.ts";
-import type { Transition } from "./breaker/index.ts";
-import { type StreamCount, chainViews, createCatalog } from "./catalog.ts";
+import { isSprintError } from "../shared/errors.ts";
+import { TIER_ORDER } from "../shared/tier.ts";
+import { openAudit } from "./audit.ts";
+import type { BreakerTransition } from "./breaker/index.ts";
+import { createBreakers } from "./breakers.ts";
+import { chainViews, createCatalog } from "./catalog.ts";
 import { codecFor, paramsFor } from "./chain/index.ts";
 import { type ChainLine, createChainLine } from "./chainline.ts";
 import { type ChainConfig, type Config, dumpConfig } from "./config.ts";
 import { type Devnet, startDevnet } from "./devnet/index.ts";
 import { type Logger, createMetrics } from "./observe/index.ts";
-import { describeTrouble } from "./pipeline.ts";
 import { PROVER_DEFAULTS, Prover } from "./prove/index.ts";
 import { rehearse } from "./rehearsal.ts";
+import { reloadable } from "./reload.ts";
 import { EventLog, Hub, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
-import { type Addresses, type Server, type ServerModules, createServer } from "./server/index.ts";
-import type { FeedStatus } from "./upstream/index.ts";
+import { type Addresses, type ControlToken, type Server, type ServerModules, createServer } from "./server/index.ts";
+import { createTelemetry } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
-import type { DaemonView } from "./view.ts";
-import { startTasks } from "./workers.ts";
+import { type DaemonView, breakerLine } from "./view.ts";
+import { startTasks, tasksOf } from "./workers.ts";
 
 export interface DaemonModules {
   readonly log: Logger;
@@ -28,6 +30,8 @@ export interface DaemonModules {
   readonly token: string;
   /** The control API asked for the end; whoever started the daemon closes it. */
   readonly onStop: () => void;
+  /** The configuration from the same sources, read again. Throws SPRINT_CONFIG_*. */
+  readonly readConfig: () => Config;
 }
 
 export interface Daemon {
@@ -35,6 +39,10 @@ export interface Daemon {
   view(): DaemonView;
   /** Every event of the stream as it is relayed, in order. */
   onEvent(listener: (event: StreamEvent) => void): Cancel;
+  /** The configuration in effect. */
+  config(): Config;
+  /** On behalf of who sent the signal. Throws SPRINT_CONFIG_*; then nothing changed. */
+  reload(): ReloadBody;
   /** Says goodbye to every subscriber, then closes everything. The caller holds the deadline. */
   close(): Promise<void>;
 }
@@ -45,9 +53,7 @@ const CATCH_UP_MS = 5_000;
 const DIAL_MS = 1_000;
 /** How long a returning subscriber waits for a daemon that is behind it, before it is told of a gap. */
 const RESUME_PATIENCE_MS = 5_000;
-const CHECK_FEEDS_MS = 30_000;
 const REHEARSAL_BLOCKS = 600;
-const SAME_STATE_MS = 60_000;
 
 /** Resolves when the listeners are open; throws SprintError SPRINT_* where something cannot start, with all closed again. */
 export async function startDaemon(config: Config, modules: DaemonModules): Promise<Daemon> {
@@ -56,17 +62,11 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
   const random = seededRandom(randomBytes(4).readUInt32LE());
   const startedAt = clock.wall();
   const metrics = createMetrics();
-  const relayed = createHistogram();
-  const counts = new Map<Chain, StreamCount>();
+  const telemetry = createTelemetry({ log, metrics, clock });
   /** Grows with each event and each proof. */
   let progress = 0;
-  /** When a state of an upstream was logged last: as many entries as upstreams have states and error codes. */
-  const statesTold = new Map<string, number>();
+  let lines: readonly ChainLine[] = [];
   const closers: (() => Promise<void> | void)[] = [];
-  const eventListeners = new Set<(event: StreamEvent) => void>();
-  const transitionListeners = new Set<(transition: Transition) => void>();
-  const upstreamListeners = new Set<(status: FeedStatus) => void>();
-
   const close = async (): Promise<void> => {
     for (const closer of closers.splice(0).reverse()) {
       try {
@@ -89,8 +89,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       clock,
       entropy: randomBytes(32),
       defer: queueMicrotask,
-      onDrop: ({ subscriber, reason, bufferedBytes }) => dropped(subscriber.tier, reason, bufferedBytes),
-      onRelayed: (_tier, relayMs) => delivered(relayMs),
+      onDrop: ({ subscriber, reason, bufferedBytes }) => telemetry.dropped(subscriber.tier, reason, bufferedBytes),
+      onRelayed: (_tier, relayMs) => telemetry.delivered(relayMs),
     });
     const prover = new Prover(PROVER_DEFAULTS);
     closers.push(() => prover.close());
@@ -100,64 +100,47 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       const event = events.append(draft);
       hub.publish(event);
       // Counted and told to others after the fan-out, which the hub has put at the end of this turn.
-      queueMicrotask(() => {
-        count(event);
-        for (const listener of eventListeners) listener(event);
-      });
+      queueMicrotask(() => telemetry.event(event));
     };
 
-    const lines = config.chains.map((chain) =>
+    const servedTier = TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE";
+    const breakers = createBreakers(
+      { tier: servedTier, policy: config.breakers[servedTier] },
+      { clock, random, onTransition, onEvict: (name) => metrics.breakerGone(name) },
+    );
+    const audit = openAudit(
+      { directory: config.dataDir },
+      {
+        onEntry: (entry) => telemetry.audited(entry),
+        onFault: (error) => log.error({ err: error }, "an audit entry could not be written to the data directory"),
+      },
+    );
+
+    lines = config.chains.map((chain) =>
       createChainLine(withDevnet(chain, devnet), devnet === null ? chain.network : "devnet", {
+        ...telemetry.ofChains,
         clock,
         random,
         prover,
         publish,
         flush: () => hub.flush(),
-        breakerPolicy: TIER[TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE"].breaker,
+        breakers,
         onBodyProved(chain, milliseconds) {
           progress++;
           metrics.bodyProved(chain, milliseconds);
-        },
-        onAnnounced(feed, announcements) {
-          for (const { via } of announcements) metrics.announced(feed.chain, feed.name, via);
-        },
-        onFault(feed, refusal) {
-          metrics.refused(feed.chain, refusal.code);
-          log.warn({ chain: feed.chain, upstream: feed.name, code: refusal.code, ...refusal.data }, refusal.message);
-        },
-        onTrouble(feed, doing, error) {
-          const { code, message } = describeTrouble(error);
-          log.info({ chain: feed?.chain, upstream: feed?.name, code, doing }, message);
-        },
-        onState(feed, state, reason) {
-          metrics.upstreamState(feed.chain, feed.name, state);
-          const status = feed.status();
-          tellState(status, reason);
-          for (const listener of upstreamListeners) listener(status);
-        },
-        onSeedFailed(chain, seed, error) {
-          log.warn({ chain, seed }, `expected addresses of peers from this DNS seed, got: ${messageOf(error)}`);
-        },
-        onGap(feed, { topic, expected, got, cause }) {
-          const what = cause === "restarted" ? "the publisher restarted" : "messages were lost";
-          log.warn({ upstream: feed, topic, expected, got }, `ZMQ: ${what}; asking the node for what is missing`);
-        },
-        onTransition(transition) {
-          metrics.breakerTransition(transition.breaker, transition.to);
-          log.warn({ breaker: transition.breaker, from: transition.from, to: transition.to }, transition.cause);
-          for (const listener of transitionListeners) listener(transition);
         },
       }),
     );
     for (const line of lines) closers.push(() => line.close());
 
     const ingests = lines.map((line) => line.ingest);
-    const catalog = createCatalog(lines, { clock });
+    const catalog = createCatalog(lines);
     const serverModules: ServerModules = {
+      ...telemetry.ofServer,
       ...catalog,
+      ...breakers,
       clock,
       hub,
-      relayLatency: () => latency(),
       caughtUp(cursor, filter) {
         let askedAt = progress;
         const isCaughtUp = (): boolean => {
@@ -173,15 +156,12 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       resume(cursor, filter) {
         return resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });
       },
-      config: () => dumpConfig(config),
+      config: () => dumpConfig(configuration.current()),
+      reload: async (dryRun) => configuration.reload(dryRun),
       metricsText: () => metrics.text(),
       stop: modules.onStop,
-      onRelayed: (_tier, relayMs) => delivered(relayMs),
-      onDrop: ({ tier, reason, bufferedBytes }) => dropped(tier, reason, bufferedBytes),
-      onFault: (error, where) => log.error({ err: error, where }, messageOf(error)),
-      onEvent: (listener) => listen(eventListeners, listener),
-      onTransition: (listener) => listen(transitionListeners, listener),
-      onUpstream: (listener) => listen(upstreamListeners, listener),
+      audit: (entry) => audit.add(entry),
+      audited: (last) => audit.last(last),
     };
     const server = await createServer(
       {
@@ -192,12 +172,23 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
           const { port, connections, apiCallsPerMinute } = config.tier[tier];
           return { tier, host: config.host, port, connections, apiCallsPerMinute };
         }),
-        control: { ...config.control, token: modules.token },
+        control: { ...config.control, tokens: tokensOf(config) },
         hub: pacing,
       },
       serverModules,
     );
     closers.push(() => server.close());
+    const configuration = reloadable(config, {
+      read: modules.readConfig,
+      apply(next) {
+        breakers.retune(next.breakers[servedTier]);
+        server.adjust({ tiers: next.tier, tokens: tokensOf(next), hub: next.tier });
+        for (const { chain, upstreams } of next.chains) {
+          if (devnet === null) lines.find((line) => line.chain === chain)?.setUpstreams(upstreams);
+        }
+        log.level = next.log.level;
+      },
+    });
     let deliveriesTold = 0;
     metrics.onScrape(() => {
       const elsewhere = server.processes().reduce((sum, process) => sum + (process.hub?.deliveries ?? 0), 0);
@@ -206,6 +197,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       metrics.delivered(Math.max(0, deliveries - deliveriesTold));
       deliveriesTold = deliveries;
       for (const { tier, subscribers } of server.listeners()) metrics.subscribers(tier, subscribers);
+      telemetry.breakers(breakers.breakers(), false);
     });
 
     for (const line of lines) line.start();
@@ -218,26 +210,41 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     closers.push(
       () => server.drain(),
       startTasks(
-        [
-          {
-            name: "check feeds",
-            everyMs: CHECK_FEEDS_MS,
-            run: () => lines.forEach((line) => line.pipeline.checkFeeds()),
-          },
-        ],
+        tasksOf({
+          checkFeeds: () => lines.forEach((line) => line.pipeline.checkFeeds()),
+          evaluateStates: () => breakers.evaluate(),
+          collectMetrics: () => telemetry.breakers(breakers.breakers(), true),
+          checkHealth: () => telemetry.unhealthy(breakers.breakers()),
+          adaptThresholds: () => telemetry.adapted(breakers.adapted()),
+          cleanUp: () => telemetry.tidied(breakers.tidy()),
+        }),
         { clock, onError: (task, error) => log.error({ task, err: error }, "a periodic task failed") },
       ),
     );
 
     return {
       addresses,
-      onEvent: (listener) => listen(eventListeners, listener),
+      config: () => configuration.current(),
+      reload() {
+        const entry = { at: new Date(clock.wall()).toISOString(), actor: "SIGHUP", role: "admin" } as const;
+        const told = { ...entry, action: "config.reload", target: null, params: {} };
+        try {
+          const body = configuration.reload(false);
+          audit.add({ ...told, outcome: "done" });
+          return body;
+        } catch (error) {
+          audit.add({ ...told, outcome: isSprintError(error) ? error.code : "SPRINT_API_INTERNAL" });
+          throw error;
+        }
+      },
+      onEvent: telemetry.ofServer.onEvent,
       view: () => ({
         network: config.network,
         startedAt,
         tiers: tierViews(server),
-        chains: chainViews(lines, counts, clock.wall(), clock.now()),
-        ...catalog.upstreamViews(),
+        chains: chainViews(lines, telemetry.counts, clock.wall(), clock.now()),
+        upstreams: catalog.upstreamViews(),
+        breakers: breakers.breakers().map(({ report }) => breakerLine(report)),
         relayMs: viewLatency(),
       }),
       close,
@@ -247,15 +254,13 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     throw error;
   }
 
-  /** One that dials in vain, or comes up and goes down again, says the same thing once a minute. */
-  function tellState({ chain, name, state, lastError }: FeedStatus, reason: string): void {
-    const code = state === "down" ? lastError?.code : undefined;
-    const line = `${name} ${state} ${code ?? ""}`;
-    const now = clock.now();
-    const isNews = now - (statesTold.get(line) ?? Number.NEGATIVE_INFINITY) >= SAME_STATE_MS;
-    if (isNews) statesTold.set(line, now);
-    const level = !isNews || state === "connecting" || state === "closed" ? "debug" : state === "up" ? "info" : "warn";
-    log[level]({ chain, upstream: name, state, code }, reason);
+  function onTransition(transition: BreakerTransition): void {
+    telemetry.transition(transition);
+    for (const line of lines) line.breakerMoved(transition.breaker);
+  }
+
+  function tokensOf({ control }: Config): readonly ControlToken[] {
+    return [{ name: "cookie", role: "admin", token: modules.token }, ...control.tokens];
   }
 
   function openDevnet(): Promise<Devnet> {
@@ -266,36 +271,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     return startDevnet({ seed: randomBytes(4).readUInt32LE() }, { codecs, clock });
   }
 
-  function count(event: StreamEvent): void {
-    const told = counts.get(event.chain) ?? { blocks: 0, reorgs: 0 };
-    counts.set(event.chain, told);
-    if (event.type === "reorg") {
-      told.reorgs++;
-      metrics.reorg(event.chain, event.data.depth);
-    }
-    if (event.type !== "block") return;
-    metrics.blockRelayed(event.chain, event.phase);
-    if (event.phase === "validated") return;
-    told.blocks++;
-    metrics.relayLatency(event.chain, clock.now() - event.receivedAt);
-  }
-
-  function delivered(relayMs: number): void {
-    relayed.record(Math.max(1, Math.round(relayMs * 1_000)));
-  }
-
-  function dropped(tier: Tier, reason: string, bufferedBytes: number): void {
-    if (reason === "slow_consumer") metrics.slowClosed(tier);
-    log.info({ tier, reason, bufferedBytes }, "a subscriber was closed; it was told its cursor");
-  }
-
-  function latency(): { p50Ms: number; p99Ms: number; count: number } | null {
-    if (relayed.count === 0) return null;
-    return { p50Ms: relayed.percentile(50) / 1_000, p99Ms: relayed.percentile(99) / 1_000, count: relayed.count };
-  }
-
   function viewLatency(): DaemonView["relayMs"] {
-    const now = latency();
+    const now = telemetry.ofServer.relayLatency();
     return now === null ? null : { p50: now.p50Ms, p99: now.p99Ms, count: now.count };
   }
 
@@ -308,18 +285,9 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
 }
 
 function withDevnet(chain: ChainConfig, devnet: Devnet | null): ChainConfig {
-  return devnet === null ? chain : { ...chain, upstreams: [p2pUrl(devnet.nodes[chain.chain].address)] };
-}
-
-function p2pUrl({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `p2p://${host}:${port}`;
+  return devnet === null ? chain : { ...chain, upstreams: [devnet.nodes[chain.chain].url] };
 }
 
 function tierViews(server: Server): DaemonView["tiers"] {
   return server.listeners().map(({ tier, url, subscribers }) => ({ tier, url, subscribers }));
-}
-
-function listen<T>(listeners: Set<T>, listener: T): Cancel {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
 }

@@ -6,7 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { setFlagsFromString } from "node:v8";
 import { type Clock, seededRandom } from "../shared/clock.ts";
-import { TIER } from "../shared/tier.ts";
+import { policyOf } from "./breaker/index.ts";
+import { createBreakers } from "./breakers.ts";
 import { paramsFor } from "./chain/index.ts";
 import { createChainLine } from "./chainline.ts";
 import { DevnetNode } from "./devnet/index.ts";
@@ -27,6 +28,8 @@ export async function rehearse(
   const codec = { params: paramsFor("bitcoin", "regtest") };
   const node = new DevnetNode({ chain: "bitcoin", historyBlocks: 1 }, { codec, clock, random });
   const log = new EventLog({}, { run: randomBytes(8) });
+  const unheard = { onTransition: () => {}, onEvict: () => {} };
+  const breakers = createBreakers({ tier: "FREE", policy: policyOf("FREE") }, { clock, random, ...unheard });
   const hub = new Hub({}, { clock, entropy: randomBytes(32), defer: queueMicrotask });
   hub.add(AUDIENCE, { hello: greeting(log.cursor()), backlog: [] });
   const relayed = Promise.withResolvers<void>();
@@ -48,7 +51,7 @@ export async function rehearse(
         clock,
         random,
         prover,
-        breakerPolicy: TIER.FREE.breaker,
+        breakers,
         flush: () => hub.flush(),
         publish(draft) {
           hub.publish(log.append(draft));
@@ -63,7 +66,8 @@ export async function rehearse(
         onState: () => {},
         onSeedFailed: () => {},
         onGap: () => {},
-        onTransition: () => {},
+        onRpcAttempt: () => {},
+        onRpcRequest: () => {},
       },
     );
     line.start();

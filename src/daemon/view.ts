@@ -1,7 +1,9 @@
 /** What the live view shows, as daemon.ts tells it when asked. Wall times are Unix ms. */
 import type { Chain } from "../shared/chain.ts";
 import type { Phase } from "../shared/events.ts";
+import { redactText } from "../shared/redact.ts";
 import type { Tier } from "../shared/tier.ts";
+import type { BreakerReport } from "./breaker/index.ts";
 
 export interface DaemonView {
   readonly network: string;
@@ -9,7 +11,7 @@ export interface DaemonView {
   readonly tiers: readonly TierView[];
   readonly chains: readonly ChainView[];
   readonly upstreams: readonly UpstreamView[];
-  readonly breakers: readonly { readonly name: string; readonly state: string }[];
+  readonly breakers: readonly BreakerLine[];
   /** Null before the first delivery. */
   readonly relayMs: { readonly p50: number; readonly p99: number; readonly count: number } | null;
 }
@@ -40,4 +42,32 @@ export interface UpstreamView {
   readonly firsts: number;
   /** Why it is out or down, null while it is well. */
   readonly trouble: string | null;
+}
+
+export interface BreakerLine {
+  readonly name: string;
+  readonly state: BreakerReport["status"]["state"];
+  /** Who forces it and why, how far it is on its way back, or the last error; null while it is closed. */
+  readonly note: string | null;
+}
+
+export function breakerLine({
+  name,
+  status,
+  lastError,
+}: Pick<BreakerReport, "name" | "status" | "lastError">): BreakerLine {
+  return { name, state: status.state, note: noteOf(status, lastError) };
+}
+
+function noteOf(status: BreakerReport["status"], lastError: string | null): string | null {
+  switch (status.state) {
+    case "closed":
+      return null;
+    case "open":
+      return lastError === null ? null : redactText(lastError);
+    case "half_open":
+      return status.ramp === null ? "probing" : `lets ${Math.round(status.ramp * 100)} % pass`;
+    default:
+      return redactText(`by ${status.force.owner}: ${status.force.reason}`);
+  }
 }

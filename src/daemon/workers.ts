@@ -7,6 +7,34 @@ export interface Task {
   readonly run: () => void;
 }
 
+/** What each row below does; daemon.ts says how. */
+export interface Work {
+  readonly checkFeeds: () => void;
+  readonly evaluateStates: () => void;
+  readonly collectMetrics: () => void;
+  readonly checkHealth: () => void;
+  readonly adaptThresholds: () => void;
+  readonly cleanUp: () => void;
+}
+
+/** A breaker decides by itself, from time, when it is asked; what nobody asks for is looked at here. */
+export function tasksOf(work: Work): readonly Task[] {
+  return [
+    // Forces whose time is over, so that their end is told when it comes.
+    { name: "state evaluation", everyMs: 10_000, run: work.evaluateStates },
+    // Upstreams that fell behind the others.
+    { name: "check feeds", everyMs: 30_000, run: work.checkFeeds },
+    // Every breaker's figures, to the metrics and the control stream.
+    { name: "metrics collection", everyMs: 30_000, run: work.collectMetrics },
+    // What is unhealthy without being open is told in the log.
+    { name: "health", everyMs: 60_000, run: work.checkHealth },
+    // Thresholds that moved are told in the log.
+    { name: "adaptive thresholds", everyMs: 120_000, run: work.adaptThresholds },
+    // Calls whose result never came, breakers without owner or callers.
+    { name: "cleanup", everyMs: 3_600_000, run: work.cleanUp },
+  ];
+}
+
 /** Runs each task in its own rhythm until cancelled. One that throws is told of and goes on next time. */
 export function startTasks(
   tasks: readonly Task[],

@@ -1,8 +1,11 @@
 /** REST and control API: routes, query strings, payloads. Declared once: the server checks by it, /openapi.json is made from it, clients are typed by it. */
-import { type Static, type TSchema, Type } from "typebox";
+import { type Static, Type } from "typebox";
+import { type BreakersBody, ChangeBody, type TransitionBody } from "./breaker-api.ts";
 import { CHAINS } from "./chain.ts";
 import { EVENT_TYPES, PHASES, type BlockEvent, type ReorgEvent } from "./events.ts";
-import { TIERS } from "./tier.ts";
+import { ChainName, Hash, Height, oneOf, orNull, Ref, strict, TierName, Time } from "./schema.ts";
+
+export * from "./breaker-api.ts";
 
 /** Paths of a tier's listener. */
 export const TIER_ROUTES = {
@@ -11,6 +14,7 @@ export const TIER_ROUTES = {
   chains: "/api/v1/chains",
   chainStatus: "/api/v1/chains/:chain/status",
   chainBlocks: "/api/v1/chains/:chain/blocks",
+  rpc: "/api/v1/chains/:chain/rpc",
   subscribe: "/api/v1/subscribe",
   subscription: "/api/v1/subscribe/:id",
   subscriptions: "/api/v1/subscriptions",
@@ -31,33 +35,20 @@ export const CONTROL_ROUTES = {
   cordon: "/control/v1/upstreams/:name/cordon",
   uncordon: "/control/v1/upstreams/:name/uncordon",
   config: "/control/v1/config",
+  reload: "/control/v1/config/reload",
   breakers: "/control/v1/breakers",
   breaker: "/control/v1/breakers/:name",
+  breakerHistory: "/control/v1/breakers/:name/history",
+  forceOpen: "/control/v1/breakers/:name/force-open",
+  forceClose: "/control/v1/breakers/:name/force-close",
+  reset: "/control/v1/breakers/:name/reset",
+  breakerConfig: "/control/v1/breakers/:name/config",
+  audit: "/control/v1/audit",
   race: "/control/v1/race",
   stop: "/control/v1/stop",
   stream: "/control/v1/stream",
   metrics: "/metrics",
 } as const;
-
-const strict = { additionalProperties: false } as const;
-
-function orNull<T extends TSchema>(schema: T) {
-  return Type.Union([schema, Type.Null()]);
-}
-
-function oneOf<const T extends string[]>(values: readonly [...T], description: string) {
-  return Type.Enum(values, { type: "string", description });
-}
-
-const Time = Type.String({ format: "date-time", description: "RFC 3339, UTC" });
-const Hash = Type.String({
-  pattern: "^[0-9a-f]{64}$",
-  description: "block hash as that chain's users print it: 64 lower-case hex digits, reversed byte order",
-});
-const Height = Type.Integer({ minimum: 0, maximum: 0xffff_ffff });
-const ChainName = oneOf(CHAINS, "a chain that this build knows");
-const TierName = oneOf(TIERS, "service tier");
-const Ref = Type.Object({ hash: Hash, height: Height });
 
 export const ErrorBody = Type.Object({
   error: Type.Object({
@@ -152,6 +143,38 @@ export const ChainBlocksQuery = Type.Object(
   strict,
 );
 
+const RpcId = Type.Union([Type.String({ maxLength: 256 }), Type.Number(), Type.Null()]);
+
+export const RpcCallBody = Type.Object({
+  jsonrpc: Type.Optional(Type.String({ description: "2.0; answered in the form of 1.0 where absent or 1.x" })),
+  id: RpcId,
+  method: Type.String({ description: "of the allow-list; all others are answered with -32601" }),
+  params: Type.Optional(Type.Union([Type.Array(Type.Unknown()), Type.Record(Type.String(), Type.Unknown())])),
+});
+export type RpcCallBody = Static<typeof RpcCallBody>;
+
+/** Body of `rpc`: one call, or a batch of at most 100. */
+export const RpcRequestBody = Type.Union([RpcCallBody, Type.Array(RpcCallBody, { minItems: 1, maxItems: 100 })]);
+export type RpcRequestBody = Static<typeof RpcRequestBody>;
+
+export const RpcAnswerBody = Type.Object({
+  jsonrpc: Type.Optional(Type.Literal("2.0")),
+  id: RpcId,
+  result: Type.Optional(Type.Unknown()),
+  error: Type.Optional(
+    orNull(
+      Type.Object(
+        { code: Type.Integer(), message: Type.String(), data: Type.Optional(Type.Unknown()) },
+        { description: "the node's own error object, unchanged; -32601 and -32600 are also said here" },
+      ),
+    ),
+  ),
+});
+export type RpcAnswerBody = Static<typeof RpcAnswerBody>;
+
+export const RpcReplyBody = Type.Union([RpcAnswerBody, Type.Array(RpcAnswerBody)]);
+export type RpcReplyBody = Static<typeof RpcReplyBody>;
+
 const EventTypeName = oneOf(EVENT_TYPES, "event type");
 const PhaseName = oneOf(PHASES, "announced: the header holds; validated: the body does. Both where absent");
 
@@ -236,12 +259,14 @@ export const StatusBody = Type.Object({
 });
 export type StatusBody = Static<typeof StatusBody>;
 
+const UpstreamState = oneOf(["idle", "connecting", "up", "down", "cordoned", "closed"], "connection state");
+
 export const UpstreamBody = Type.Object({
   name: Type.String(),
   chain: ChainName,
   kind: Type.String(),
   url: Type.String({ description: "credentials redacted" }),
-  state: oneOf(["idle", "connecting", "up", "down", "cordoned", "closed"], "connection state"),
+  state: UpstreamState,
   agent: orNull(Type.String()),
   height: orNull(Height),
   progress_age_ms: orNull(Type.Number({ description: "since the last push progress" })),
@@ -254,9 +279,24 @@ export type UpstreamBody = Static<typeof UpstreamBody>;
 export const UpstreamsBody = Type.Object({ upstreams: Type.Array(UpstreamBody) });
 export type UpstreamsBody = Static<typeof UpstreamsBody>;
 
+/** Which upstream feeds which chain feeds which tier. */
 export const TopologyBody = Type.Object({
   network: Type.String(),
-  chains: Type.Array(Type.Object({ chain: ChainName, network: Type.String(), upstreams: Type.Array(Type.String()) })),
+  chains: Type.Array(
+    Type.Object({
+      chain: ChainName,
+      network: Type.String(),
+      upstreams: Type.Array(
+        Type.Object({
+          name: Type.String(),
+          kind: Type.String(),
+          state: UpstreamState,
+          breakers: Type.Array(Type.String(), { description: "names of those before it" }),
+        }),
+      ),
+      tiers: Type.Array(TierName, { description: "listeners that relay it" }),
+    }),
+  ),
   tiers: Type.Array(Type.Object({ tier: TierName, url: Type.String(), subscribers: Type.Integer() })),
   fanout: Type.Object({
     processes: Type.Array(Type.Object({ pid: Type.Integer(), subscribers: Type.Integer() }), {
@@ -266,20 +306,33 @@ export const TopologyBody = Type.Object({
 });
 export type TopologyBody = Static<typeof TopologyBody>;
 
-export const BreakerBody = Type.Object({
-  name: Type.String({ description: "what it guards: upstream:litecoin:ltc-1" }),
-  state: oneOf(["closed", "open", "half_open"], "breaker state"),
-  failure_rate: orNull(Type.Number({ description: "failures over requests, null without requests" })),
-  requests: Type.Integer(),
-  failures: Type.Integer(),
-  rejected: Type.Integer(),
-  next_attempt_at: orNull(Time),
-  last_error: orNull(Type.String()),
-});
-export type BreakerBody = Static<typeof BreakerBody>;
+/** What a token may do; each role may what those before it may. */
+export const ROLES = ["viewer", "operator", "admin"] as const;
+export type Role = (typeof ROLES)[number];
 
-export const BreakersBody = Type.Object({ breakers: Type.Array(BreakerBody) });
-export type BreakersBody = Static<typeof BreakersBody>;
+export const ReloadQuery = Type.Object({ dry_run: Type.Boolean({ default: false }) }, strict);
+
+export const ReloadBody = Type.Object({
+  applied: Type.Boolean({ description: "false: nothing changed, or it was a dry run" }),
+  changes: Type.Array(ChangeBody),
+});
+export type ReloadBody = Static<typeof ReloadBody>;
+
+export const AuditEntryBody = Type.Object({
+  at: Time,
+  actor: Type.String({ description: "name of the token; cookie: the data directory's" }),
+  role: oneOf(ROLES, "role of the token"),
+  action: Type.String({ description: "breaker.force-open, upstream.cordon, config.reload, …" }),
+  target: orNull(Type.String()),
+  params: Type.Record(Type.String(), Type.Unknown()),
+  outcome: Type.String({ description: "done, or the code of the error that refused it" }),
+});
+export type AuditEntryBody = Static<typeof AuditEntryBody>;
+
+export const AuditQuery = Type.Object({ last: Type.Integer({ minimum: 1, maximum: 1_000, default: 50 }) }, strict);
+
+export const AuditBody = Type.Object({ entries: Type.Array(AuditEntryBody, { description: "newest first" }) });
+export type AuditBody = Static<typeof AuditBody>;
 
 export const NameParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 200 }) }, strict);
 
@@ -345,11 +398,10 @@ export type ControlMessage =
     }
   | { readonly type: "event"; readonly at: string; readonly data: StreamedEvent }
   | { readonly type: "upstream"; readonly at: string; readonly data: UpstreamBody }
-  | {
-      readonly type: "transition";
-      readonly at: string;
-      readonly data: { readonly breaker: string; readonly from: string; readonly to: string; readonly cause: string };
-    };
+  | { readonly type: "transition"; readonly at: string; readonly data: TransitionBody }
+  /** The breakers, at the beat of metrics collection (30 s): at most 256, those that are not closed before the others. */
+  | { readonly type: "metrics"; readonly at: string; readonly data: BreakersBody }
+  | { readonly type: "audit"; readonly at: string; readonly data: AuditEntryBody };
 
 /** An event as the tiers' subscribers get it, without what belongs to one subscriber. */
 export type StreamedEvent = Readonly<Record<string, unknown>> &

@@ -29,6 +29,8 @@ const EXIT_BY_PREFIX: readonly (readonly [string, number])[] = [
 
 export function exitCodeOf(error: unknown): number {
   if (!isSprintError(error)) return EXIT.FAILED;
+  // The daemon read the order and found it wrong, as the command line would have.
+  if (error.code === "SPRINT_CLIENT_REFUSED" && error.data["status"] === 400) return EXIT.USAGE;
   return EXIT_BY_PREFIX.find(([prefix]) => error.code.startsWith(prefix))?.[1] ?? EXIT.FAILED;
 }
 
@@ -77,7 +79,15 @@ export function wantsColor(stream: Terminal, env: Environment): boolean {
   return stream.isTTY === true && env["TERM"] !== "dumb";
 }
 
-const ANSI = { bold: [1, 22], dim: [2, 22], red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39] } as const;
+const ANSI = {
+  bold: [1, 22],
+  dim: [2, 22],
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  magenta: [35, 39],
+  cyan: [36, 39],
+} as const;
 
 export type Paint = (style: keyof typeof ANSI, text: string) => string;
 
@@ -88,18 +98,31 @@ export function painter(color: boolean): Paint {
   };
 }
 
-/** Columns padded to their widest cell; numbers stand right. The last column is not padded. */
-export function table(head: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string {
-  const lines = [head, ...rows.map((row) => row.map((cell) => (cell === null ? "-" : String(cell))))];
-  const right = head.map((_, column) => rows.length > 0 && rows.every((row) => typeof (row[column] ?? 0) === "number"));
+/** What came from outside, without what would steer the terminal: a node names itself as it likes. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?");
+}
+
+/** Columns padded to their widest cell; numbers stand right. The last column is not padded. `look` colours a cell of a row. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly (string | number | null)[])[],
+  look: (text: string, row: number, column: string) => string = (text) => text,
+): string {
+  const lines = [head, ...rows.map((row) => row.map((cell) => (cell === null ? "-" : printable(String(cell)))))];
+  const right = head.map((_, column) => {
+    const cells = rows.map((row) => row[column] ?? null).filter((cell) => cell !== null);
+    return cells.length > 0 && cells.every((cell) => typeof cell === "number");
+  });
   const widths = head.map((_, column) => Math.max(...lines.map((line) => (line[column] ?? "").length)));
   return lines
-    .map((line) =>
+    .map((line, row) =>
       head
-        .map((_, column) => {
+        .map((name, column) => {
           const cell = line[column] ?? "";
-          const width = widths[column] ?? 0;
-          return right[column] === true ? cell.padStart(width) : cell.padEnd(width);
+          const space = " ".repeat((widths[column] ?? 0) - cell.length);
+          const shown = row === 0 || cell === "" ? cell : look(cell, row - 1, name);
+          return right[column] === true ? space + shown : shown + space;
         })
         .join("  ")
         .trimEnd(),

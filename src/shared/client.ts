@@ -7,12 +7,17 @@ import { Value } from "typebox/value";
 import { WebSocket } from "ws";
 import {
   AcceptedBody,
+  AuditBody,
   BreakerBody,
+  BreakerConfigBody,
   BreakersBody,
   CONTROL_ROUTES,
   type ControlMessage,
   ErrorBody,
+  HistoryBody,
+  type PolicyPatch,
   RaceBody,
+  ReloadBody,
   StatusBody,
   TIER_ROUTES,
   TopologyBody,
@@ -91,6 +96,12 @@ export async function findDaemon(options: FindOptions = {}): Promise<DaemonAddre
   return { url: originOf(url), token, tiers: file?.tiers ?? {} };
 }
 
+/** Why, and for how long; until it is taken back where `forMs` is absent. */
+export interface Order {
+  readonly reason?: string;
+  readonly forMs?: number;
+}
+
 /** Asks the control API. Every call throws SPRINT_CLIENT_* when the daemon cannot be reached, refuses, or answers nonsense. */
 export class ControlClient {
   readonly #address: DaemonAddress;
@@ -126,12 +137,44 @@ export class ControlClient {
     return this.#ask(BreakerBody, "GET", named(CONTROL_ROUTES.breaker, name));
   }
 
-  cordon(name: string, options: { readonly reason?: string; readonly forMs?: number } = {}): Promise<AcceptedBody> {
-    const body = {
-      ...(options.reason === undefined ? {} : { reason: options.reason }),
-      ...(options.forMs === undefined ? {} : { for_ms: options.forMs }),
-    };
-    return this.#ask(AcceptedBody, "POST", named(CONTROL_ROUTES.cordon, name), body);
+  /** Its transitions, newest first. */
+  breakerHistory(name: string, last = 50): Promise<HistoryBody> {
+    return this.#ask(HistoryBody, "GET", `${named(CONTROL_ROUTES.breakerHistory, name)}?last=${last}`);
+  }
+
+  /** Nothing passes until the time is over, or `resetBreaker`. */
+  forceOpen(name: string, order: Order = {}): Promise<BreakerBody> {
+    return this.#ask(BreakerBody, "POST", named(CONTROL_ROUTES.forceOpen, name), orderBody(order));
+  }
+
+  /** Everything passes until the time is over, or `resetBreaker`. */
+  forceClose(name: string, order: Order = {}): Promise<BreakerBody> {
+    return this.#ask(BreakerBody, "POST", named(CONTROL_ROUTES.forceClose, name), orderBody(order));
+  }
+
+  /** Closed, unforced, without evidence. */
+  resetBreaker(name: string): Promise<BreakerBody> {
+    return this.#ask(BreakerBody, "POST", named(CONTROL_ROUTES.reset, name), {});
+  }
+
+  /** Applied whole or not at all. */
+  configureBreaker(name: string, patch: PolicyPatch): Promise<BreakerConfigBody> {
+    return this.#ask(BreakerConfigBody, "PATCH", named(CONTROL_ROUTES.breakerConfig, name), patch);
+  }
+
+  /** The daemon reads its configuration again; applied whole or not at all, and not at all where `dryRun`. */
+  reload(options: { readonly dryRun?: boolean } = {}): Promise<ReloadBody> {
+    const path = `${CONTROL_ROUTES.reload}?dry_run=${options.dryRun ?? false}`;
+    return this.#ask(ReloadBody, "POST", path, {});
+  }
+
+  /** Who ordered what, newest first. */
+  audit(last = 50): Promise<AuditBody> {
+    return this.#ask(AuditBody, "GET", `${CONTROL_ROUTES.audit}?last=${last}`);
+  }
+
+  cordon(name: string, order: Order = {}): Promise<AcceptedBody> {
+    return this.#ask(AcceptedBody, "POST", named(CONTROL_ROUTES.cordon, name), orderBody(order));
   }
 
   uncordon(name: string): Promise<AcceptedBody> {
@@ -391,7 +434,8 @@ function refusal(url: string, status: number, text: string): SprintError {
   const retry = status === 408 || status === 429 || status >= 500 || status === 0;
   const data = { url, status, retry, ...(told === null ? {} : { reason: told.code, details: told.details }) };
   if (status === 401 || status === 403) {
-    return new SprintError("SPRINT_CLIENT_NOT_ALLOWED", `${url} did not let us in: ${reason}`, data);
+    const what = status === 401 ? "did not let us in" : "does not allow that";
+    return new SprintError("SPRINT_CLIENT_NOT_ALLOWED", `${url} ${what}: ${reason}`, data);
   }
   return new SprintError("SPRINT_CLIENT_REFUSED", `${url} refused: ${reason}`, data);
 }
@@ -430,6 +474,10 @@ function originOf(url: string): string {
     `expected http://HOST:PORT for the daemon, got ${JSON.stringify(url)}`,
     { url },
   );
+}
+
+function orderBody({ reason, forMs }: Order): object {
+  return { ...(reason === undefined ? {} : { reason }), ...(forMs === undefined ? {} : { for_ms: forMs }) };
 }
 
 function named(route: string, name: string): string {

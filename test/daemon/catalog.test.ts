@@ -3,8 +3,9 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type Catalog, chainViews, createCatalog } from "../../src/daemon/catalog.ts";
 import type { ChainLine } from "../../src/daemon/chainline.ts";
-import { createBreaker } from "../../src/daemon/breaker/index.ts";
 import { FakeFeed, Journey, type MinedBlock, bodyOf } from "./journey.ts";
+
+const NO_RPC: ChainLine["rpc"] = { handle: () => assert.fail("not asked here"), close: () => {} };
 
 interface Scene {
   readonly j: Journey;
@@ -24,10 +25,6 @@ async function scene(t: TestContext): Promise<Scene> {
   const a = await j.feed("a");
   const b = await j.feed("b");
   const { chain, codec, ingest, race, pipeline } = j;
-  const breaker = createBreaker(
-    { name: "upstream:bitcoin:a", failureThreshold: 3, resetTimeoutMs: 1_000, halfOpenCalls: 1 },
-    {},
-  );
   const line: ChainLine = {
     chain,
     network: "regtest",
@@ -36,7 +33,9 @@ async function scene(t: TestContext): Promise<Scene> {
     race,
     pipeline,
     feeds: () => [a, b],
-    breakers: () => [breaker],
+    setUpstreams: () => {},
+    rpc: NO_RPC,
+    breakerMoved: () => {},
     start: () => {},
     close: async () => {},
   };
@@ -46,7 +45,7 @@ async function scene(t: TestContext): Promise<Scene> {
   await j.until(() => ingest.provedHeight === 5);
   const side = await j.mine(blocks[3] as MinedBlock);
   b.announce(j.announcement(side));
-  return { j, line, catalog: createCatalog([line], { clock: j.clock }), a, b, blocks, side };
+  return { j, line, catalog: createCatalog([line]), a, b, blocks, side };
 }
 
 const heights = (records: ReturnType<Catalog["blocksOf"]>): readonly number[] | null =>
@@ -98,10 +97,18 @@ test("a chain that is not relayed, and one that is not synced yet", async (t) =>
   const j = new Journey();
   t.after(() => j.pipeline.close());
   const feed = new FakeFeed("a", "bitcoin", j.pipeline);
-  const fresh = createCatalog(
-    [{ ...j, network: "regtest", feeds: () => [feed], breakers: () => [], start: () => {}, close: async () => {} }],
-    { clock: j.clock },
-  );
+  const fresh = createCatalog([
+    {
+      ...j,
+      rpc: NO_RPC,
+      network: "regtest",
+      feeds: () => [feed],
+      setUpstreams: () => {},
+      breakerMoved: () => {},
+      start: () => {},
+      close: async () => {},
+    },
+  ]);
   assert.equal(fresh.latest("bitcoin"), null);
   assert.deepEqual(fresh.chains(), [
     { chain: "bitcoin", network: "regtest", tip: null, finalized: null, synced: false },
@@ -115,15 +122,11 @@ test("upstreams by name: cordon and uncordon reach the feed, a name that is none
   assert.equal(catalog.uncordon("b"), true);
   assert.equal(catalog.cordon("c", "", 1), false);
   assert.equal(catalog.uncordon("c"), false);
-  assert.deepEqual(
-    catalog.breakers().map(({ name, state }) => [name, state]),
-    [["upstream:bitcoin:a", "closed"]],
-  );
 });
 
 test("the live view: heights that were shown, firsts, and the state of a chain", async (t) => {
   const { j, line, catalog, a, b, blocks } = await scene(t);
-  const { upstreams } = catalog.upstreamViews();
+  const upstreams = catalog.upstreamViews();
   assert.deepEqual(
     upstreams.map(({ name, height, firsts }) => [name, height, firsts]),
     [

@@ -1,12 +1,13 @@
 /** One chain's parts put together: what its feeds are called, where its tree begins, and that blocks go all the way. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { policyOf } from "../../src/daemon/breaker/index.ts";
+import { type Breakers, createBreakers } from "../../src/daemon/breakers.ts";
 import { codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
 import { type ChainLine, type ChainLineModules, createChainLine } from "../../src/daemon/chainline.ts";
 import type { ChainConfig } from "../../src/daemon/config.ts";
 import type { StreamDraft } from "../../src/daemon/relay/index.ts";
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
-import { TIER } from "../../src/shared/tier.ts";
 import { startBitcoinNode } from "../fakes/devnet.ts";
 
 const REGTEST: ChainConfig = {
@@ -20,6 +21,7 @@ const REGTEST: ChainConfig = {
 
 interface Open {
   readonly line: ChainLine;
+  readonly breakers: Breakers;
   readonly events: StreamDraft[];
   readonly faults: string[];
   /** Resolves with the first event that fits, also one that was before. */
@@ -31,11 +33,20 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
   const faults: string[] = [];
   let wake = Promise.withResolvers<void>();
   const codec = codecFor(paramsFor("bitcoin", "regtest"));
+  const breakers = createBreakers(
+    { tier: "FREE", policy: policyOf("FREE") },
+    {
+      clock: systemClock,
+      random: seededRandom(2),
+      onTransition: ({ breaker }) => line.breakerMoved(breaker),
+      onEvict: () => {},
+    },
+  );
   const modules: ChainLineModules = {
     clock: systemClock,
     random: seededRandom(1),
     prover: { check: async (_chain, _network, raw, height) => codec.checkBody(raw, height) },
-    breakerPolicy: TIER.FREE.breaker,
+    breakers,
     flush: () => {},
     publish(draft) {
       events.push(draft);
@@ -49,12 +60,14 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
     onState: () => {},
     onSeedFailed: () => {},
     onGap: () => {},
-    onTransition: () => {},
+    onRpcAttempt: () => {},
+    onRpcRequest: () => {},
   };
-  const line = createChainLine({ ...REGTEST, ...config }, network, modules);
+  const line: ChainLine = createChainLine({ ...REGTEST, ...config }, network, modules);
   t.after(() => line.close());
   return {
     line,
+    breakers,
     events,
     faults,
     async event(fits) {
@@ -73,7 +86,7 @@ test("feeds are numbered in the order of the configuration, each behind a breake
     "http://user:secret@127.0.0.1:2?network=regtest",
     "zmq+tcp://127.0.0.1:3?rpc=http://127.0.0.1:2",
   ];
-  const { line } = open(t, { upstreams });
+  const { line, breakers } = open(t, { upstreams });
   assert.deepEqual(
     line.feeds().map(({ name, kind }) => [name, kind]),
     [
@@ -84,8 +97,51 @@ test("feeds are numbered in the order of the configuration, each behind a breake
   );
   assert.ok(line.feeds().every((feed) => !feed.status().url.includes("secret")));
   assert.deepEqual(
-    line.breakers().map((breaker) => breaker.snapshot(0).name),
+    breakers.breakers().map(({ report }) => report.name),
     ["upstream:bitcoin:btc-1", "upstream:bitcoin:btc-2", "upstream:bitcoin:btc-3"],
+  );
+});
+
+test("upstreams change while it runs: those that stay keep their connection, a name is given once", async (t) => {
+  const nodes = [await startBitcoinNode(), await startBitcoinNode()];
+  for (const node of nodes) t.after(() => node.close());
+  const [first, second] = nodes.map((node) => node.url) as [string, string];
+  const { line, breakers, event } = open(t, { upstreams: [first, "p2p://127.0.0.1:1"] });
+  line.start();
+  await event((each) => each.type === "block");
+  const names = (): string[] => line.feeds().map(({ name }) => name);
+  line.setUpstreams([second, first]);
+  assert.deepEqual(names(), ["btc-1", "btc-3"]);
+  await once(() => line.feeds()[1]?.status().state === "up");
+  assert.deepEqual([line.feeds()[0]?.status().state, line.feeds()[0]?.status().connects], ["up", 1]);
+  await once(() => breakers.breaker("upstream:bitcoin:btc-2") === null);
+  assert.deepEqual(
+    breakers.breakers().map(({ report }) => report.name),
+    ["upstream:bitcoin:btc-1", "upstream:bitcoin:btc-3"],
+  );
+});
+
+test("an operator's force takes a connection down and keeps it down; let go, it is dialled at once", async (t) => {
+  const node = await startBitcoinNode();
+  t.after(() => node.close());
+  const { line, breakers, event } = open(t, { upstreams: [node.url] });
+  line.start();
+  await event((each) => each.type === "block");
+  const name = "upstream:bitcoin:btc-1";
+  const state = (): string | undefined => line.feeds()[0]?.status().state;
+  assert.equal(breakers.force(name, "open", { owner: "test", reason: "upgrade" })?.report.status.state, "force_open");
+  await once(() => state() === "down");
+  await node.mine();
+  assert.equal(line.feeds()[0]?.status().connects, 1);
+  assert.equal(breakers.resetBreaker(name)?.report.status.state, "closed");
+  await event((each) => each.type === "block" && each.data.hash === node.tip.hash);
+  assert.equal(line.feeds()[0]?.status().connects, 2);
+  assert.deepEqual(
+    breakers.breakerHistory(name, 9)?.map(({ to, cause, forced }) => [to, cause, forced?.reason]),
+    [
+      ["closed", "reset", undefined],
+      ["force_open", "force_open", "upgrade"],
+    ],
   );
 });
 
@@ -142,3 +198,8 @@ test("only headers: blocks are announced and never validated", async (t) => {
   assert.ok(events.every((e) => e.type !== "block" || e.phase === "announced"));
   assert.equal(node.seen.messages["getblocktxn"] ?? 0, 0);
 });
+
+/** Feeds tell of their states to nobody here. */
+async function once(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise<void>((resolve) => setImmediate(resolve));
+}

@@ -61,7 +61,7 @@ test("nothing configured is devnet: three chains, three tiers, loopback", () => 
   assert.deepEqual(config.tiers, ["FREE", "BUSINESS", "ENTERPRISE"]);
   assert.deepEqual(config.tier, TIER);
   assert.equal(config.host, "127.0.0.1");
-  assert.deepEqual(config.control, { host: "127.0.0.1", port: 8081 });
+  assert.deepEqual(config.control, { host: "127.0.0.1", port: 8081, tokens: [] });
   assert.equal(config.dataDir, join(directory, "state/bitcoin-sprint"));
 });
 
@@ -294,17 +294,20 @@ test("a misspelt variable is a warning, another program's is not", () => {
   );
 });
 
-test("the README's example loads", () => {
+test("the README's examples load", () => {
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  const toml = /^```toml\n([\s\S]*?)^```/m.exec(readme)?.[1] ?? "";
-  const config = load({ toml, env: { BITCOIN_RPC_PASSWORD: "x" } });
+  const examples = [...readme.matchAll(/^```toml\n([\s\S]*?)^```/gm)].map(([, toml = ""]) =>
+    load({ toml, env: { BITCOIN_RPC_PASSWORD: "x", GRAFANA_TOKEN: "x".repeat(16) } }),
+  );
   assert.deepEqual(
-    config.chains.map((chain) => [chain.chain, chain.network, chain.upstreams.length]),
+    examples[0]?.chains.map((chain) => [chain.chain, chain.network, chain.upstreams.length]),
     [
       ["bitcoin", "mainnet", 2],
       ["litecoin", "regtest", 2],
     ],
   );
+  assert.equal(examples[1]?.control.tokens[0]?.role, "viewer");
+  assert.equal(examples[1]?.breakers.ENTERPRISE.failureThreshold, 30);
 });
 
 test("a dump holds no credential and loads again as what it was", () => {

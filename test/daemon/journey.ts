@@ -92,6 +92,7 @@ export class FakeFeed implements Feed {
   }
 
   uncordon(): void {}
+  breakerMoved(): void {}
 
   status(): FeedStatus {
     const { name, chain, kind, height } = this;

@@ -51,10 +51,17 @@ test("every command has help with an example, on standard output, exit code 0", 
     ["stop"],
     ["race"],
     ["upstreams", "cordon"],
+    ["breakers"],
+    ...["list", "get", "history", "force-open", "force-close", "reset", "set"].map((name) => ["breakers", name]),
+    ["audit"],
+    ["completion"],
     ["doctor"],
     ["version"],
     ["inspect"],
     ["config", "dump"],
+    ["config", "diff"],
+    ["config", "explain"],
+    ["config", "reload"],
   ];
   const outcomes = await Promise.all(commands.map((command) => run(...command, "--help")));
   for (const [i, { code, out, err }] of outcomes.entries()) {
@@ -73,6 +80,7 @@ test("wrong usage is exit code 2, with what was meant, on standard error", async
     [["race", "--chain", "ethereum"], /bitcoin, litecoin, dogecoin/],
     [["race", "--chain", "litecoin", "--last", "0"], /1 to 1000/],
     [["stop", "--timeout", "5"], /unit/],
+    [["breakers", "set", "store", "bad_rat=0.5"], /did you mean bad_rate\?.*SPRINT_CLI_SET/],
     [
       ["inspect", "--json", "--quiet", "--no-color", "--chain", "bitcoin", "--network", "moon", "-"],
       /SPRINT_CLI_NETWORK/,
@@ -119,7 +127,8 @@ test("doctor fails, and says where, when a port is taken and an upstream is not 
   gone.close();
   await once(gone, "close");
   const listeners = ["--tier", "FREE", "--port", String(ports[0]), "--control-port", "0"];
-  const chain = ["--chain", `litecoin=p2p://127.0.0.1:${ports[1]}?network=regtest`];
+  const rpc = `rpc=http://user:secret@127.0.0.1:${ports[0]}`;
+  const chain = ["--chain", `litecoin=p2p://127.0.0.1:${ports[1]}?network=regtest&${rpc}`];
   const { code, out } = await run("doctor", ...listeners, ...chain, "--json");
   taken.close();
   const { ok, checks } = JSON.parse(out);
@@ -127,6 +136,10 @@ test("doctor fails, and says where, when a port is taken and an upstream is not 
   assert.equal(ok, false);
   const failed = checks.filter((each: { ok: boolean }) => !each.ok).map((each: { check: string }) => each.check);
   assert.deepEqual(failed, ["port of FREE", "upstream of litecoin"]);
+  const asked = checks.filter(({ check }: { check: string }) => check === "upstream of litecoin");
+  const [, beside] = asked.map(({ found }: { found: string }) => found);
+  assert.match(beside, new RegExp(`rpc=http://\\*\\*\\*@127.* at 127\\.0\\.0\\.1:${ports[0]}: reachable`));
+  assert.ok(!out.includes("secret"));
 });
 
 test("devnet: events on standard output, logs on standard error, clean up on SIGTERM", async () => {
@@ -170,6 +183,43 @@ test("stop waits until the daemon has ended, and that is exit code 0 for both", 
   const { code, out, err } = await ended;
   assert.equal(code, 0);
   assert.equal(out + err, "");
+});
+
+test("the configuration changes while it runs: diff, dry run, reload, and SIGHUP, which does not end it", async () => {
+  const file = join(directory, "sprint-running.toml");
+  const listeners = 'tiers = ["FREE"]\ncontrol_port = 0\nports = { FREE = 0 }\n';
+  writeFileSync(file, `${listeners}log = { level = "info" }\n`);
+  const started = begin(["start", "--config", file]);
+  const { child, dataDir } = started;
+  const ended = outcomeOf(started);
+  await controlFile(dataDir, child);
+  const log = createInterface({ input: child.stderr ?? assert.fail() });
+  const config = (...args: string[]): Promise<Outcome> => outcomeOf(begin(["config", ...args], dataDir));
+
+  assert.equal((await config("diff", file)).code, 0);
+  writeFileSync(file, `${listeners}log = { level = "debug" }\nlimits = { FREE = { connections = 7 } }\n`);
+  const diff = await config("diff", file);
+  assert.equal(diff.code, 1);
+  assert.match(diff.out, /^~ +log\.level +info +debug\n~ +limits\.FREE\.connections +100 +7\n$/m);
+  const dry = JSON.parse((await config("reload", "--dry-run", "--json")).out);
+  assert.deepEqual([dry.applied, dry.changes.length], [false, 2]);
+  assert.equal((await config("diff", file, "--quiet")).code, 1, "nothing was applied");
+  const applied = await config("reload");
+  assert.match(applied.out, /^applied:\n[^]*connections +100 +7/);
+  const status = await outcomeOf(begin(["status", "--json"], dataDir));
+  assert.equal(JSON.parse(status.out).tiers[0].connections_limit, 7);
+
+  writeFileSync(file, `${listeners}log = { level = "debug" }\nhost = "0.0.0.0"\n`);
+  const refused = await config("reload");
+  assert.equal(refused.code, 2);
+  assert.match(refused.err, /~ +host +127\.0\.0\.1 +0\.0\.0\.0 +restart\n[^]*SPRINT_CONFIG_NEEDS_RESTART/);
+
+  writeFileSync(file, `${listeners}log = { level = "debug" }\nlimits = { FREE = { connections = 9 } }\n`);
+  child.kill("SIGHUP");
+  for await (const line of log) if (line.includes("configuration changed: limits.FREE.connections: 7 → 9")) break;
+  assert.equal((await config("diff", file)).code, 0);
+  child.kill("SIGTERM");
+  assert.equal((await ended).code, 143);
 });
 
 test("a port in use ends the start with a sentence and leaves nothing behind", async () => {

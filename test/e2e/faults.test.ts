@@ -2,23 +2,13 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { paramsFor } from "../../src/daemon/chain/index.ts";
-import { DevnetNode, type Lie } from "../../src/daemon/devnet/index.ts";
+import type { DevnetNode, Lie } from "../../src/daemon/devnet/index.ts";
 import type { UpstreamsBody } from "../../src/shared/api.ts";
 import type { Chain } from "../../src/shared/chain.ts";
-import { seededRandom, systemClock } from "../../src/shared/clock.ts";
-import { startNode } from "../fakes/devnet.ts";
+import { startNode, twinOf } from "../fakes/devnet.ts";
 import { type SprintProcess, startSprint } from "../fakes/sprint.ts";
 import { type TestSubscriber, subscribe } from "../fakes/subscriber.ts";
 import { ask, upstream, upstreamOnce } from "./watch.ts";
-
-/** Another node on the same chain: what one mines the other has too. */
-async function twinOf(node: DevnetNode, seed: number): Promise<DevnetNode> {
-  const { chain, store } = node;
-  const codec = { params: paramsFor(chain, "regtest") };
-  const twin = new DevnetNode({ chain }, { codec, clock: systemClock, random: seededRandom(seed), store });
-  await twin.start();
-  return twin;
-}
 
 describe("two nodes of one chain, one of them wrong", () => {
   const stops: (() => Promise<unknown>)[] = [];

@@ -14,6 +14,15 @@ export async function startNode(chain: Chain, options: Partial<DevnetNodeOptions
   return node;
 }
 
+/** Another node on the same chain: what one mines the other has too. */
+export async function twinOf(node: DevnetNode, seed: number): Promise<DevnetNode> {
+  const { chain, store } = node;
+  const codec = { params: paramsFor(chain, "regtest") };
+  const twin = new DevnetNode({ chain }, { codec, clock: systemClock, random: seededRandom(seed), store });
+  await twin.start();
+  return twin;
+}
+
 export function startBitcoinNode(options: Partial<DevnetNodeOptions> = {}): Promise<DevnetNode> {
   return startNode("bitcoin", options);
 }

@@ -1,8 +1,9 @@
 /** A P2P feed on the system's clock and what it told, with the means to wait for it. */
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
-import { createBreaker } from "../../src/daemon/breaker/index.ts";
 import type { ChainCodec } from "../../src/daemon/chain/index.ts";
 import { type Announcement, type Feed, createP2pFeed } from "../../src/daemon/upstream/index.ts";
+
+import { testBreaker } from "./breaker.ts";
 
 export class FeedListener {
   readonly feed: Feed;
@@ -21,7 +22,7 @@ export class FeedListener {
         codec,
         clock: systemClock,
         random: seededRandom(1),
-        breaker: createBreaker({ name: "b", failureThreshold: 1_000, resetTimeoutMs: 100, halfOpenCalls: 1 }),
+        breaker: testBreaker(),
         sink: {
           up: () => tell("up"),
           announce: (_, announcements) => {

@@ -31,6 +31,9 @@ export interface Litecoind {
    *  its state to disk: call `rpc("gettxoutsetinfo")` first, which does that, where it should remember. */
   kill(): Promise<void>;
   restart(): Promise<void>;
+  /** SIGSTOP: its sockets stay open and nothing is answered; `thaw` lets it go on. */
+  freeze(): void;
+  thaw(): void;
 }
 
 export interface LitecoindOptions {
@@ -111,6 +114,8 @@ export async function startLitecoind(options: LitecoindOptions = {}): Promise<Li
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exit = once(child, "exit");
     child.kill(signal);
+    // A frozen one would not notice.
+    child.kill("SIGCONT");
     const patience = setTimeout(() => child.kill("SIGKILL"), 20_000);
     await exit;
     clearTimeout(patience);
@@ -132,6 +137,8 @@ export async function startLitecoind(options: LitecoindOptions = {}): Promise<Li
       await ended("SIGTERM");
       child = await launch();
     },
+    freeze: () => void child.kill("SIGSTOP"),
+    thaw: () => void child.kill("SIGCONT"),
   };
 }
 

@@ -18,6 +18,7 @@ export const FLOORS: Readonly<Record<string, number>> = {
   upstream: 2,
   devnet: 2,
   server: 3,
+  proxy: 3,
   /** The files that stand directly in src/daemon: composition root, configuration, pipeline. */
   daemon: 4,
   cli: 5,

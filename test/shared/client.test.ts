@@ -8,10 +8,11 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { ControlClient, dataDirectory, EventSubscription, findDaemon } from "../../src/shared/client.ts";
 import type { ControlMessage } from "../../src/shared/api.ts";
-import type { SprintError } from "../../src/shared/errors.ts";
+import { exitCodeOf } from "../../src/shared/cli.ts";
+import { SprintError } from "../../src/shared/errors.ts";
 import type { SprintEvent } from "../../src/shared/events.ts";
 import { ChainChecker } from "../fakes/subscriber.ts";
-import { startFake, TOKEN } from "../daemon/server/daemon.ts";
+import { OPERATOR, startFake, TOKEN, VIEWER } from "../daemon/server/daemon.ts";
 
 async function withDataDir(files: Record<string, string>, use: (dataDir: string) => Promise<void>): Promise<void> {
   const dataDir = await mkdtemp(join(tmpdir(), "sprint-client-"));
@@ -67,7 +68,7 @@ test("the control client asks every route and types the answer", async () => {
   assert.equal((await client.topology()).tiers[0]?.tier, "ENTERPRISE");
   assert.equal((await client.upstreams()).upstreams[0]?.name, "btc-1");
   assert.deepEqual(await client.config(), { tier: "ENTERPRISE" });
-  assert.equal((await client.breakers()).breakers.length, 1);
+  assert.equal((await client.breakers()).breakers.length, 2);
   assert.equal((await client.breaker("upstream:bitcoin:btc-1")).state, "open");
   assert.equal((await client.race("bitcoin", 3)).standings[0]?.wins, 1);
   assert.match(await client.metrics(), /sprint_test_total/);
@@ -89,6 +90,58 @@ test("the control client asks every route and types the answer", async () => {
     messages.map(({ type }) => type),
     ["hello", "event"],
   );
+});
+
+test("the control client orders breakers about, reloads, and reads what was written down", async () => {
+  await using daemon = await startFake();
+  const client = new ControlClient({}, { address: { url: daemon.control, token: TOKEN, tiers: {} } });
+  const name = "upstream:litecoin:ltc-1";
+  const shut = await client.forceOpen(name, { reason: "drill", forMs: 60_000 });
+  assert.deepEqual([shut.state, shut.forced?.reason], ["force_open", "drill"]);
+  assert.equal((await client.resetBreaker(name)).state, "closed");
+  const passing = await client.forceClose(name);
+  assert.deepEqual([passing.state, passing.forced?.reason, passing.forced?.until], ["force_close", "operator", null]);
+  assert.equal((await client.breakerHistory(name)).transitions.length, 3);
+  assert.deepEqual(
+    (await client.breakerHistory(name, 1)).transitions.map(({ to }) => to),
+    ["force_close"],
+  );
+  const { breaker, changes } = await client.configureBreaker(name, { slow_call_ms: 1_500 });
+  assert.equal(breaker.policy.slow_call_ms, 1_500);
+  assert.deepEqual(changes, [{ key: "slow_call_ms", from: 2_000, to: 1_500, restart: false }]);
+  assert.deepEqual(await client.reload(), { applied: true, changes: [] });
+  await client.reload({ dryRun: true });
+  assert.deepEqual(daemon.reloads, [false, true]);
+  assert.deepEqual(
+    (await client.audit(3)).entries.map(({ action, params }) => [action, params]),
+    [
+      ["config.reload", { dry_run: true }],
+      ["config.reload", { dry_run: false }],
+      ["breaker.config", { slow_call_ms: 1_500 }],
+    ],
+  );
+  assert.equal((await client.audit()).entries.length, 6);
+});
+
+test("what a role does not allow ends with the exit code of not allowed, and says which role it takes", async () => {
+  await using daemon = await startFake();
+  const clientOf = ({ token }: { readonly token: string }): ControlClient =>
+    new ControlClient({}, { address: { url: daemon.control, token, tiers: {} } });
+  const refusedFor = async (call: Promise<unknown>): Promise<SprintError> => {
+    const error: unknown = await call.then(
+      () => null,
+      (thrown: unknown) => thrown,
+    );
+    assert.ok(error instanceof SprintError);
+    assert.deepEqual([error.code, exitCodeOf(error)], ["SPRINT_CLIENT_NOT_ALLOWED", 4]);
+    return error;
+  };
+  assert.equal((await clientOf(VIEWER).breakers()).breakers.length, 2);
+  const forced = await refusedFor(clientOf(VIEWER).forceOpen("upstream:bitcoin:btc-1"));
+  assert.equal(forced.data["reason"], "SPRINT_CONTROL_ROLE");
+  assert.match(forced.message, /does not allow that: breaker\.force-open needs the role operator.* has viewer/);
+  assert.match((await refusedFor(clientOf(OPERATOR).reload())).message, /needs the role admin/);
+  assert.match((await refusedFor(clientOf({ token: "wrong" }).status())).message, /did not let us in/);
 });
 
 test("errors of the control client: not allowed, refused, unreachable, no sprint, silent", async () => {

@@ -184,6 +184,13 @@ export class Engine extends Admission {
     return REJECT_FULL;
   }
 
+  /** Counts what has become overdue, for who does not ask to be admitted. An open period that is over stays open: a probe is a call. */
+  look(row: number, now: number): void {
+    const { counts, times } = this.columns;
+    if (counts[row * COUNTS + STATE] === OPEN || !(now >= (times[row * TIMES + WAKE_AT] as number))) return;
+    this.#wake(row, now);
+  }
+
   // --- evidence
 
   #note(row: number, now: number): void {

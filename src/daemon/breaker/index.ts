@@ -1,8 +1,5 @@
 /** The door of the breaker room. */
-export { createBreaker, type BreakerModules, type BreakerOptions } from "./breaker.ts";
-export type { Breaker, BreakerSnapshot, BreakerState, Outcome, Transition } from "./types.ts";
-
-// The pool and its algorithms.
+export { type Breaker, breakerOf } from "./breaker.ts";
 export {
   failureOutcome,
   httpOutcome,
@@ -14,6 +11,7 @@ export {
 export * from "./codes.ts";
 export type { Interval } from "./evidence.ts";
 export type { ForceBy } from "./force.ts";
+export { BINS, binOf, quantileOf } from "./histogram.ts";
 export {
   TRANSITIONS,
   type BreakerCondition,

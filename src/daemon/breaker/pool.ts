@@ -136,13 +136,17 @@ export class BreakerPool {
     return true;
   }
 
-  /** For a worker once in a while: evicts what was idle for `idleMs`, gives lost calls up. Returns what it did. */
-  tidy(now: number): { readonly evicted: number; readonly abandoned: number } {
+  /** For a worker once in a while: evicts what was idle for `idleMs` and may go, gives lost calls up. Returns what it did. */
+  tidy(
+    now: number,
+    mayEvict: (key: string) => boolean = () => true,
+  ): { readonly evicted: number; readonly abandoned: number } {
     checkTime(now);
     const abandoned = this.#engine.sweep(now);
     let evicted = 0;
     for (const [key, row] of this.#rows) {
-      if (now - this.#time(row, TICK_AT) >= this.#options.idleMs && this.evict(key)) evicted++;
+      const isIdle = now - this.#time(row, TICK_AT) >= this.#options.idleMs;
+      if (isIdle && mayEvict(key) && this.evict(key)) evicted++;
     }
     return { evicted, abandoned };
   }
@@ -165,6 +169,14 @@ export class BreakerPool {
   note(handle: number, error: string): void {
     const detail = this.#engine.details[this.#rowOf(handle)];
     if (detail) detail.lastError = error.slice(0, 500);
+  }
+
+  /** The state at `now`, with the calls counted that have become overdue. Who is too busy to ask for admission still learns that nobody answers. */
+  look(handle: number, now: number): BreakerCondition {
+    const row = this.#rowOf(handle);
+    this.#expire(row, now);
+    this.#engine.look(row, now);
+    return this.stateOf(handle);
   }
 
   /** The state without a report, and without what time would change. */

@@ -1,17 +1,12 @@
-/** Commands that ask a running daemon over its control API. */
+/** `sprint status`, `stop`, `race`: about the running daemon as a whole. */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RaceBody, StatusBody, UpstreamsBody } from "../../shared/api.ts";
+import type { RaceBody, StatusBody } from "../../shared/api.ts";
 import type { Chain } from "../../shared/chain.ts";
 import { EXIT, formatDuration, table } from "../../shared/cli.ts";
-import { ControlClient, type DaemonAddress, findDaemon } from "../../shared/client.ts";
+import type { ControlClient } from "../../shared/client.ts";
 import { SprintError } from "../../shared/errors.ts";
-import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
-
-export interface AskOptions extends CommonOptions {
-  readonly daemon?: string;
-  readonly token?: string;
-  readonly dataDir?: string;
-}
+import { type AskOptions, connect } from "./connect.ts";
+import { type Io, paintFor, printResult } from "./io.ts";
 
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "[::1]"]);
 const STOP_POLL_MS = 100;
@@ -116,70 +111,4 @@ function raceText(answer: RaceBody): string {
     "",
     table(["HEIGHT", "…HASH", "FIRST", "THEN, MS LATER"], blocks),
   ].join("\n");
-}
-
-export async function listBreakers(options: AskOptions, io: Io): Promise<number> {
-  const { client } = await connect(options, io);
-  const answer = await client.breakers();
-  printResult(io, options, answer, () =>
-    table(
-      ["NAME", "STATE", "REQUESTS", "FAILURES", "REJECTED", "NEXT ATTEMPT", "LAST ERROR"],
-      answer.breakers.map((breaker) => [
-        breaker.name,
-        breaker.state,
-        breaker.requests,
-        breaker.failures,
-        breaker.rejected,
-        breaker.next_attempt_at,
-        breaker.last_error,
-      ]),
-    ),
-  );
-  return EXIT.DONE;
-}
-
-export async function listUpstreams(options: AskOptions, io: Io): Promise<number> {
-  const { client } = await connect(options, io);
-  const answer = await client.upstreams();
-  printResult(io, options, answer, () => upstreamsText(answer));
-  return EXIT.DONE;
-}
-
-function upstreamsText(answer: UpstreamsBody): string {
-  const rows = answer.upstreams.map((upstream) => [
-    upstream.name,
-    upstream.chain,
-    upstream.state,
-    upstream.height,
-    upstream.agent,
-    upstream.url,
-    upstream.cordon?.reason ?? upstream.last_error?.message ?? null,
-  ]);
-  return table(["NAME", "CHAIN", "STATE", "HEIGHT", "AGENT", "URL", "TROUBLE"], rows);
-}
-
-export async function cordon(
-  name: string,
-  options: AskOptions & { readonly reason: string; readonly for?: number },
-  io: Io,
-): Promise<number> {
-  const { client } = await connect(options, io);
-  const forMs = options.for === undefined ? {} : { forMs: options.for };
-  const answer = await client.cordon(name, { reason: options.reason, ...forMs });
-  const until = options.for === undefined ? "until uncordon" : `for ${formatDuration(options.for)}`;
-  printResult(io, options, answer, () => `${name} is out ${until}`);
-  return EXIT.DONE;
-}
-
-export async function uncordon(name: string, options: AskOptions, io: Io): Promise<number> {
-  const { client } = await connect(options, io);
-  const answer = await client.uncordon(name);
-  printResult(io, options, answer, () => `${name} is back`);
-  return EXIT.DONE;
-}
-
-async function connect(options: AskOptions, io: Io): Promise<{ client: ControlClient; address: DaemonAddress }> {
-  const { daemon, token, dataDir } = options;
-  const address = await findDaemon({ daemon, token, dataDir, env: io.env });
-  return { client: new ControlClient({}, { address }), address };
 }

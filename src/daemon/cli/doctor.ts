@@ -121,24 +121,24 @@ interface Endpoint {
   readonly port: number;
 }
 
-/** Every socket that an upstream's feed would open. */
+/** Every place at a node that an upstream's feed, or the proxy beside it, would call. */
 function endpointsOf(url: string, { chain, network }: ChainConfig): Endpoint[] {
   const address = parseUpstreamUrl(url);
   const params = paramsFor(chain, network);
   const { display } = address;
-  const rpc = ({ host, port, secure }: RpcAddress): Endpoint => ({
-    display,
-    host,
-    port: port ?? (secure ? 443 : params.rpcPort),
-  });
+  const rpc = address.rpc === null ? [] : [rpcEndpoint(address.rpc, display, params.rpcPort)];
   switch (address.kind) {
     case "p2p":
-      return [{ display, host: address.host, port: address.port ?? params.p2pPort }];
+      return [{ display, host: address.host, port: address.port ?? params.p2pPort }, ...rpc];
     case "rpc":
-      return [rpc(address.rpc)];
+      return rpc;
     case "zmq":
-      return [{ display, host: address.host, port: address.port }, ...(address.rpc === null ? [] : [rpc(address.rpc)])];
+      return [{ display, host: address.host, port: address.port }, ...rpc];
   }
+}
+
+function rpcEndpoint({ host, port, secure }: RpcAddress, display: string, rpcPort: number): Endpoint {
+  return { display, host, port: port ?? (secure ? 443 : rpcPort) };
 }
 
 /** TCP only: a handshake would tell more, and count as a connection in the node's log. */
@@ -148,7 +148,7 @@ function checkEndpoint({ chain }: ChainConfig, { display, host, port }: Endpoint
     const socket = connect({ host: host.replace(/^\[|\]$/g, ""), port });
     const end = (ok: boolean, found: string): void => {
       socket.destroy();
-      settle({ check, ok, found: `${display} at port ${port}: ${found}` });
+      settle({ check, ok, found: `${display} at ${host}:${port}: ${found}` });
     };
     socket.setTimeout(DIAL_TIMEOUT_MS, () => end(false, `no answer within ${DIAL_TIMEOUT_MS / 1000} s`));
     socket.once("connect", () => end(true, "reachable"));

@@ -1,8 +1,8 @@
 /** The live view as text: what stands in which line, for a terminal of a given size. Nothing here knows a terminal. */
 import { formatDuration } from "../../shared/cli.ts";
-import type { DaemonView } from "../view.ts";
+import type { BreakerLine, DaemonView } from "../view.ts";
 
-export type Style = "plain" | "bold" | "dim" | "good" | "warn" | "bad" | "accent";
+export type Style = "plain" | "bold" | "dim" | "good" | "warn" | "bad" | "accent" | "forced";
 
 export interface Segment {
   readonly text: string;
@@ -27,6 +27,8 @@ export interface FrameInput {
 
 const MAX_COLUMNS = 140;
 const MIN_NEWS = 2;
+/** Breakers that are not closed and have a line of their own. */
+const MAX_BREAKERS = 4;
 
 /** At most `rows - 1` lines of at most `columns` letters. In a small terminal news goes first, then upstreams, then gaps. */
 export function frame(input: FrameInput, size: Size): readonly Line[] {
@@ -34,7 +36,7 @@ export function frame(input: FrameInput, size: Size): readonly Line[] {
   const height = Math.max(1, size.rows - 1);
   const head = [title(input, columns)];
   const chains = chainLines(input, columns);
-  const tiers = [...tierLines(input.view), relayLine(input.view)];
+  const tiers = [...tierLines(input.view), relayLine(input.view), ...breakerLines(input.view)];
   const foot = [[dim("q or Ctrl-C stops")]];
 
   const gaps = 4;
@@ -152,12 +154,32 @@ function relayLine(view: DaemonView): Line {
     relayMs === null
       ? "relay latency: no delivery yet"
       : `relay latency p50 ${milliseconds(relayMs.p50)}  p99 ${milliseconds(relayMs.p99)}  (${relayMs.count} deliveries)`;
-  const open = breakers.filter((breaker) => breaker.state !== "closed");
-  const states: Segment =
-    open.length === 0
-      ? dim(`${breakers.length} breaker${breakers.length === 1 ? "" : "s"} closed`)
-      : { text: open.map((breaker) => `${breaker.name} ${breaker.state}`).join(", "), style: "bad" };
-  return [plain(latency), plain("   "), states];
+  const closed = breakers.filter((breaker) => breaker.state === "closed").length;
+  const of = closed === breakers.length ? "" : ` of ${breakers.length}`;
+  return [plain(latency), plain("   "), dim(`${closed}${of} breaker${breakers.length === 1 ? "" : "s"} closed`)];
+}
+
+/** Worst first: a fault, an order that turns calls away, a way back, an order that lets everything pass. */
+const BREAKER_STYLE: Readonly<Record<Exclude<BreakerLine["state"], "closed">, Style>> = {
+  open: "bad",
+  force_open: "forced",
+  half_open: "warn",
+  force_close: "forced",
+};
+
+function breakerLines({ breakers }: DaemonView): Line[] {
+  const rows = Object.entries(BREAKER_STYLE).flatMap(([state, style]) =>
+    breakers.filter((breaker) => breaker.state === state).map((breaker) => ({ ...breaker, style })),
+  );
+  const shown = rows.length <= MAX_BREAKERS ? rows : rows.slice(0, MAX_BREAKERS - 1);
+  const names = Math.max(0, ...shown.map(({ name }) => name.length));
+  const lines = shown.map(({ name, state, style, note }): Line => [
+    plain(`${name.padEnd(names)}  `),
+    { text: state.padEnd(12), style },
+    dim(note ?? ""),
+  ]);
+  if (shown.length < rows.length) lines.push([dim(`and ${rows.length - shown.length} more that are not closed`)]);
+  return lines;
 }
 
 // --- words and widths

@@ -1,5 +1,5 @@
 /** The command line, as a table of commands; each command's work is in a file of its own, loaded when it is called. */
-import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { CHAINS } from "../../shared/chain.ts";
 import { EXIT, exitCodeOf, parseDuration, tellError } from "../../shared/cli.ts";
 import { TIERS } from "../../shared/tier.ts";
@@ -48,7 +48,10 @@ function buildProgram(io: Io, done: Done): Command {
 
   addStart(program, io, done);
   addAsking(program, io, done);
+  addBreakers(program, io, done);
   addLocal(program, io, done);
+  addConfig(program, io, done);
+  addCompletion(program, io, done);
   return program;
 }
 
@@ -62,11 +65,14 @@ function addStart(program: Command, io: Io, done: Done): void {
   common(start)
     .addHelpText(
       "after",
-      example(
-        "sprint start",
-        "sprint start --network mainnet --tier ENTERPRISE",
-        "sprint start --chain 'litecoin=p2p://127.0.0.1:19444?network=regtest' --chain 'litecoin=http://127.0.0.1:19443?network=regtest&cookie=/var/lib/litecoin/regtest/.cookie'",
-      ),
+      `
+Ctrl-C, SIGTERM: stop, with a goodbye to every subscriber. SIGHUP: where standard input or output is a terminal
+(it was closed), stop; else read the configuration again, as sprint config reload does.
+${example(
+  "sprint start",
+  "sprint start --network mainnet --tier ENTERPRISE",
+  "sprint start --chain 'litecoin=p2p://127.0.0.1:19444?network=regtest' --chain 'litecoin=http://127.0.0.1:19443?network=regtest&cookie=/var/lib/litecoin/regtest/.cookie'",
+)}`,
     )
     .action(async (options) => done((await import("./start.ts")).start(options, io)));
 }
@@ -112,29 +118,87 @@ function addAsking(program: Command, io: Io, done: Done): void {
     .addHelpText("after", example("sprint race --chain litecoin --last 50"))
     .action(async (options) => done((await ask()).race(options, io)));
 
-  const breakers = program.command("breakers").description("what guards each upstream").usage("<command>");
-  breakers.addHelpText("after", example("sprint breakers list"));
-  asking(breakers.command("list"))
-    .description("state, failures and last error of each")
-    .addHelpText("after", example("sprint breakers list --json"))
-    .action(async (options) => done((await ask()).listBreakers(options, io)));
-
+  const nodes = () => import("./upstreams.ts");
   const upstreams = program.command("upstreams").description("the nodes listened to").usage("<command>");
   upstreams.addHelpText("after", example("sprint upstreams list", "sprint upstreams cordon ltc-1 --for 10m"));
   asking(upstreams.command("list"))
     .description("state, height and last error of each")
     .addHelpText("after", example("sprint upstreams list --json"))
-    .action(async (options) => done((await ask()).listUpstreams(options, io)));
-  asking(upstreams.command("cordon <name>"))
+    .action(async (options) => done((await nodes()).listUpstreams(options, io)));
+  asking(upstreams.command("cordon <upstream>"))
     .description("take one out; it stays out until uncordon, or as long as --for says")
     .option("--reason <text>", "shown wherever the upstream is", "operator")
     .option("--for <duration>", "come back by itself after this", durationMs)
     .addHelpText("after", example("sprint upstreams cordon ltc-1 --for 10m --reason 'node upgrade'"))
-    .action(async (name, options) => done((await ask()).cordon(name, options, io)));
-  asking(upstreams.command("uncordon <name>"))
+    .action(async (name, options) => done((await nodes()).cordon(name, options, io)));
+  asking(upstreams.command("uncordon <upstream>"))
     .description("take one back in")
     .addHelpText("after", example("sprint upstreams uncordon ltc-1"))
-    .action(async (name, options) => done((await ask()).uncordon(name, options, io)));
+    .action(async (name, options) => done((await nodes()).uncordon(name, options, io)));
+}
+
+function addBreakers(program: Command, io: Io, done: Done): void {
+  const work = () => import("./breakers.ts");
+  const breakers = program.command("breakers").description("what guards each upstream").usage("<command>");
+  breakers.addHelpText(
+    "after",
+    example(
+      "sprint breakers list",
+      "sprint breakers history upstream:litecoin:ltc-1 --last 10",
+      "sprint breakers force-open upstream:litecoin:ltc-1 --for 10m --reason 'node upgrade'",
+    ),
+  );
+  asking(breakers.command("list"))
+    .description("state, health and last error of each, those in trouble first")
+    .option("--watch", "again every 2 s until Ctrl-C", false)
+    .addHelpText(
+      "after",
+      example("sprint breakers list", "sprint breakers list --watch", "sprint breakers list --json"),
+    )
+    .action(async (options) => done((await work()).list(options, io)));
+  asking(breakers.command("get <breaker>"))
+    .description("everything of one: state and why, window, threshold, recovery, policy")
+    .addHelpText("after", example("sprint breakers get upstream:litecoin:ltc-1"))
+    .action(async (name, options) => done((await work()).get(name, options, io)));
+  asking(breakers.command("history <breaker>"))
+    .description("its changes of state, newest first, each with cause and evidence")
+    .option("--last <n>", "how many", countUpTo(256), 50)
+    .addHelpText("after", example("sprint breakers history upstream:litecoin:ltc-1 --last 10"))
+    .action(async (name, options) => done((await work()).history(name, options, io)));
+  forcing(breakers.command("force-open <breaker>"))
+    .description("let nothing pass, until reset or as long as --for says")
+    .addHelpText(
+      "after",
+      example("sprint breakers force-open upstream:litecoin:ltc-1 --for 10m --reason 'node upgrade'"),
+    )
+    .action(async (name, options) => done((await work()).forceOpen(name, options, io)));
+  forcing(breakers.command("force-close <breaker>"))
+    .description("let everything pass, until reset or as long as --for says")
+    .addHelpText("after", example("sprint breakers force-close upstream:litecoin:ltc-1 --for 5m --reason 'slow disk'"))
+    .action(async (name, options) => done((await work()).forceClose(name, options, io)));
+  asking(breakers.command("reset <breaker>"))
+    .description("close it, and drop the orders and the evidence it holds")
+    .addHelpText("after", example("sprint breakers reset upstream:litecoin:ltc-1"))
+    .action(async (name, options) => done((await work()).reset(name, options, io)));
+  asking(breakers.command("set <breaker> <key=value...>"))
+    .description("change its policy while it runs; all of the changes or none; sprint breakers get shows the keys")
+    .addHelpText(
+      "after",
+      example("sprint breakers set upstream:litecoin:ltc-1 failure_threshold=10 reset_timeout_ms=5s"),
+    )
+    .action(async (name, changes, options) => done((await work()).set(name, changes, options, io)));
+
+  asking(program.command("audit"))
+    .description("who ordered what of the running daemon, when, and what came of it")
+    .option("--last <n>", "how many", countUpTo(1_000), 50)
+    .addHelpText("after", example("sprint audit --last 10"))
+    .action(async (options) => done((await import("./audit.ts")).audit(options, io)));
+}
+
+function forcing(command: Command): Command {
+  return asking(command)
+    .option("--reason <text>", "shown wherever the breaker is, and kept in the audit log", "operator")
+    .option("--for <duration>", "end by itself after this", durationMs);
 }
 
 function asking(command: Command): Command {
@@ -182,17 +246,78 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .description("print versions")
     .addHelpText("after", example("sprint version --json"))
     .action(async (options) => done((await import("./configuration.ts")).version(options, io)));
+}
 
-  const config = program.command("config").description("look at the configuration").usage("<command>");
-  config.addHelpText("after", example("sprint config validate sprint.toml", "sprint config dump"));
+// --- the configuration
+
+function addConfig(program: Command, io: Io, done: Done): void {
+  const local = () => import("./configuration.ts");
+  const changes = () => import("./configchanges.ts");
+
+  const config = program.command("config").description("look at the configuration, change it").usage("<command>");
+  config.addHelpText(
+    "after",
+    example("sprint config validate sprint.toml", "sprint config diff", "sprint config reload"),
+  );
   common(config.command("validate [file]"))
     .description("read it as a start would, and say what is wrong")
     .addHelpText("after", example("sprint config validate sprint.yaml"))
-    .action(async (file, options) => done((await import("./configuration.ts")).validate(file, options, io)));
+    .action(async (file, options) => done((await local()).validate(file, options, io)));
   common(config.command("dump [file]"))
     .description("print what is in effect, as TOML, without credentials")
     .addHelpText("after", example("sprint config dump --json"))
-    .action(async (file, options) => done((await import("./configuration.ts")).dump(file, options, io)));
+    .action(async (file, options) => done((await local()).dump(file, options, io)));
+  asking(config.command("diff [file]"))
+    .description("what the running daemon has, against what the file says now")
+    .addHelpText(
+      "after",
+      `
+Exit code 0: no difference; 1: some; with an error on standard error: it could not be told. Secrets are not compared, and what
+the daemon was given on its command line differs too: sprint config reload --dry-run has the daemon compare.
+${example("sprint config diff", "sprint config diff /etc/bitcoin-sprint/sprint.toml --json")}`,
+    )
+    .action(async (file, options) => done((await changes()).diff(file, options, io)));
+  const explain = config.command("explain [key]");
+  addConfigOptions(explain);
+  common(explain)
+    .description("where each value comes from: option, variable, file or default; of one key also who was not heard")
+    .addHelpText(
+      "after",
+      example("sprint config explain", "sprint config explain limits.FREE", "sprint config explain log.level"),
+    )
+    .action(async (key, options) => done((await changes()).explain(key, options, io)));
+  asking(config.command("reload"))
+    .description("have the daemon read its configuration again; applied whole or not at all, subscribers stay")
+    .option("--dry-run", "only show what would change", false)
+    .addHelpText(
+      "after",
+      `
+SIGHUP does the same where the daemon has no terminal. Where a change needs a restart, nothing is applied.
+${example("sprint config reload --dry-run", "sprint config reload", "systemctl reload bitcoin-sprint   # with ExecReload=kill -HUP $MAINPID")}`,
+    )
+    .action(async (options) => done((await changes()).reload(options, io)));
+}
+
+// --- completion in a shell
+
+function addCompletion(program: Command, io: Io, done: Done): void {
+  program
+    .command("completion")
+    .description("print the script that lets a shell complete commands, options and names")
+    .addArgument(new Argument("<shell>", "the shell").choices(["bash", "zsh", "fish"]))
+    .addHelpText(
+      "after",
+      example(
+        "source <(sprint completion bash)",
+        'sprint completion zsh > "${fpath[1]}/_sprint"',
+        "sprint completion fish > ~/.config/fish/completions/sprint.fish",
+      ),
+    )
+    .action(async (shell) => done((await import("./completion.ts")).completion(program, shell, io)));
+  program
+    .command("__complete", { hidden: true })
+    .addArgument(new Argument("<kind>").choices(["breakers", "upstreams"]))
+    .action(async (kind) => done((await import("./completion.ts")).completeNames(kind, io)));
 }
 
 // --- small things

@@ -35,6 +35,7 @@ const COLOR: Readonly<Record<Style, object>> = {
   warn: { color: "yellow" },
   bad: { color: "red" },
   accent: { color: "cyan" },
+  forced: { color: "magenta" },
 };
 
 export async function openScreen(options: ScreenOptions, modules: ScreenModules, io: Io): Promise<Screen> {

@@ -8,6 +8,7 @@ import { type Logger, createLogger } from "../observe/index.ts";
 import { VERSION } from "../version.ts";
 import type { CommonOptions, Io } from "./io.ts";
 import { linePrinter } from "./lines.ts";
+import { type Reloading, createReloading } from "./reloading.ts";
 import type { Screen } from "./screen.ts";
 import { STOP_BY_KEY, STOP_BY_ORDER, STOP_BY_READER, type Stopping, watchForStop } from "./stopping.ts";
 
@@ -17,11 +18,11 @@ export type StartOptions = CommonOptions & ConfigFlags;
 const MAX_BUFFERED_LOG_BYTES = 4 * 1024 * 1024;
 
 export async function start(options: StartOptions, io: Io): Promise<number> {
-  const config = loadConfig({ flags: options, env: io.env, cwd: io.cwd });
+  const config = readSources(options, io);
   const outlet = new LogOutlet(io);
   const log = createLogger(
     {
-      level: options.quiet === true ? "error" : config.log.level,
+      level: config.log.level,
       format: config.log.format ?? (io.stderr.isTTY === true ? "pretty" : "json"),
       color: options.color !== false && wantsColor(io.stderr, io.env),
     },
@@ -34,13 +35,22 @@ export async function start(options: StartOptions, io: Io): Promise<number> {
     dataDir.release();
     process.exit(code);
   };
-  const stopping = watchForStop({ exitNow, now: () => performance.now() });
+  const reloading = createReloading(log);
+  // A terminal that is closed tells its programs so by the same signal.
+  const hasTerminal = io.stdin.isTTY === true || io.stdout.isTTY === true;
+  const onHangup = hasTerminal ? null : () => reloading.request();
+  const stopping = watchForStop({ exitNow, now: () => performance.now(), onHangup });
   try {
-    return await run({ config, options, io, log, outlet, dataDir, stopping });
+    return await run({ config, options, io, log, outlet, dataDir, stopping, reloading });
   } finally {
     stopping.dispose();
     dataDir.release();
   }
+}
+
+function readSources(options: StartOptions, io: Io): Config {
+  const config = loadConfig({ flags: options, env: io.env, cwd: io.cwd });
+  return options.quiet === true ? { ...config, log: { ...config.log, level: "error" } } : config;
 }
 
 interface Parts {
@@ -51,19 +61,26 @@ interface Parts {
   readonly outlet: LogOutlet;
   readonly dataDir: DataDir;
   readonly stopping: Stopping;
+  readonly reloading: Reloading;
 }
 
 async function run(parts: Parts): Promise<number> {
-  const { config, log, dataDir, stopping } = parts;
+  const { config, options, io, log, dataDir, stopping, reloading } = parts;
   const startedAt = new Date().toISOString();
   const onStop = (): void => stopping.request(STOP_BY_ORDER);
-  const daemon = await startDaemon(config, { log, token: dataDir.token, onStop });
+  const readConfig = (): Config => {
+    const read = readSources(options, io);
+    for (const warning of read.warnings) log.warn(warning);
+    return read;
+  };
+  const daemon = await startDaemon(config, { log, token: dataDir.token, onStop, readConfig });
   let closeOutput: () => Promise<void>;
   try {
     const { control, tiers } = daemon.addresses;
     dataDir.announce({ url: control, pid: process.pid, version: VERSION, started_at: startedAt, tiers });
     log.info({ network: config.network, tiers, control }, banner(config));
     closeOutput = await openOutput(daemon, parts);
+    reloading.started(daemon);
   } catch (error) {
     // Its listeners would keep the process alive, with a data directory that another one may take.
     await daemon.close();
@@ -71,13 +88,14 @@ async function run(parts: Parts): Promise<number> {
   }
   const reason = await stopping.requested;
   await closeOutput();
-  log.info({ deadlineMs: config.shutdownTimeoutMs }, `stopping: ${reason.text}`);
-  const inTime = await within(daemon.close(), config.shutdownTimeoutMs);
+  const deadlineMs = daemon.config().shutdownTimeoutMs;
+  log.info({ deadlineMs }, `stopping: ${reason.text}`);
+  const inTime = await within(daemon.close(), deadlineMs);
   if (inTime) {
     log.info("stopped");
     return reason.exitCode;
   }
-  const deadline = formatDuration(config.shutdownTimeoutMs);
+  const deadline = formatDuration(deadlineMs);
   log.error(`not closed within ${deadline}; ending all the same (shutdown_timeout in the configuration)`);
   dataDir.release();
   process.exit(EXIT.FAILED);

@@ -25,13 +25,16 @@ export interface StoppingModules {
   readonly exitNow: (code: number) => void;
   /** Monotonic ms. */
   readonly now: () => number;
+  /** For SIGHUP where that is no reason to end; null: a terminal was closed, and it is. */
+  readonly onHangup: (() => void) | null;
 }
 
-export function watchForStop({ exitNow, now: readNow }: StoppingModules): Stopping {
+export function watchForStop({ exitNow, now: readNow, onHangup }: StoppingModules): Stopping {
   const { promise, resolve } = Promise.withResolvers<StopReason>();
   let interruptedAt: number | null = null;
 
   const signal = (name: NodeJS.Signals): void => {
+    if (name === "SIGHUP" && onHangup !== null) return onHangup();
     const exitCode = 128 + constants.signals[name];
     if (name === "SIGINT") {
       const now = readNow();

@@ -43,7 +43,7 @@ export class HeaderArchive {
   }
 
   hash(height: number): string | undefined {
-    if (height === this.length - 1) return this.#tipHash;
+    if (height >= 0 && height === this.length - 1) return this.#tipHash;
     const child = this.header(height + 1);
     return child === undefined ? undefined : displayHash(child.subarray(PARENT_AT, PARENT_AT + 32));
   }

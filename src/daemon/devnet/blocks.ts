@@ -53,6 +53,29 @@ export class BlockStore {
     return this.#recent[height - this.#archive.length];
   }
 
+  /** The best chain's serialised header at `height`, however old; undefined above the tip. */
+  headerAt(height: number): Buffer | undefined {
+    return this.at(height)?.header ?? this.#archive.header(height);
+  }
+
+  /** The best chain's hash at `height`, however old; undefined above the tip. */
+  hashAt(height: number): string | undefined {
+    return this.at(height)?.hash ?? this.#archive.hash(height);
+  }
+
+  /** Height of the best chain's block of that hash, however old; null where the best chain has none. Reads the archive where it is old. */
+  heightOf(hash: string): number | null {
+    const block = this.#byHash.get(hash);
+    if (block !== undefined) return this.at(block.height) === block ? block.height : null;
+    const height = this.#archive.highestOf([hash]);
+    return height < 0 ? null : height;
+  }
+
+  /** The lowest height whose body is kept: genesis has none. */
+  get firstBody(): number {
+    return Math.max(1, this.#archive.length);
+  }
+
   /** Calls `listener` after each change of the tip; the returned function ends it. */
   onTip(listener: (change: TipChange) => void): () => void {
     this.#listeners.add(listener);
@@ -87,7 +110,7 @@ export class BlockStore {
     const headers: Buffer[] = [];
     let height = from;
     for (; height <= this.tip.height && headers.length < limit; height++) {
-      headers.push((this.at(height)?.header ?? this.#archive.header(height)) as Buffer);
+      headers.push(this.headerAt(height) as Buffer);
       if (this.at(height)?.hash === stop) break;
     }
     return { headers, last: headers.length === 0 ? this.tip : (this.at(from + headers.length - 1) ?? null) };
@@ -95,8 +118,7 @@ export class BlockStore {
 
   /** Hashes of the best chain by height, from genesis. */
   hashes(): string[] {
-    const old = Array.from({ length: this.#archive.length }, (_, height) => this.#archive.hash(height) as string);
-    return [...old, ...this.#recent.map((block) => block.hash)];
+    return Array.from({ length: this.tip.height + 1 }, (_, height) => this.hashAt(height) as string);
   }
 
   #heightOf(locator: readonly string[]): number {

@@ -1,4 +1,4 @@
-/** Embedded regtest nodes. Owns mining, the blocks it mined, and serving them over P2P; does not own validation: nobody here checks
+/** Embedded regtest nodes. Owns mining, the blocks it mined, and serving them over P2P and JSON-RPC; does not own validation: nobody here checks
  *  anything, and the relay learns of these nodes by their address like of any other. */
 export { DEVNET_DEFAULTS, startDevnet } from "./devnet.ts";
 export type { Devnet, DevnetModules, DevnetOptions } from "./devnet.ts";

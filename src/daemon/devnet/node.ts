@@ -1,6 +1,6 @@
 /**
- * A node of a regtest network of its own: it mines, and serves what it mined over the P2P protocol of the Bitcoin family. The relay
- * meets it as it meets any node. Tests give it orders; nothing else tells it from the one that a bare `sprint start` runs.
+ * A node of a regtest network of its own: it mines, and serves what it mined over the P2P protocol of the Bitcoin family and over
+ * bitcoind's JSON-RPC. The relay meets it as it meets any node. Tests give it orders; nothing else tells it from the one that a bare `sprint start` runs.
  */
 import { once } from "node:events";
 import { type AddressInfo, type Server, type Socket, createServer } from "node:net";
@@ -13,6 +13,9 @@ import { BlockStore, type MinedBlock, type TipChange } from "./blocks.ts";
 import { type Lie, lyingBlock } from "./lies.ts";
 import { draftOn, hasSegwit, mineBlock } from "./miner.ts";
 import { Peer } from "./peer.ts";
+import { type RpcNodeFacts, callMethod } from "./rpc-methods.ts";
+import { answerRequest } from "./rpc-request.ts";
+import { RpcServer } from "./rpc.ts";
 
 export interface DevnetNodeOptions {
   readonly chain: Chain;
@@ -27,7 +30,7 @@ export interface DevnetNodeOptions {
   /** Blocks mined before the node listens, dated back. */
   readonly historyBlocks: number;
   readonly host: string;
-  /** 0: any free port; after a close the node comes back on the one that it had. */
+  /** 0: any free port; after a close the node comes back on the one that it had. The RPC port is always such a one. */
   readonly port: number;
   readonly maxPeers: number;
 }
@@ -77,8 +80,11 @@ export class DevnetNode {
   readonly #peers = new Set<Peer>();
   readonly #lies = new Map<string, MinedBlock>();
   readonly #messages = new Map<string, number>();
+  readonly #rpc: RpcServer;
   #server: Server | null = null;
   #port: number;
+  #rpcPort = 0;
+  #startedAt = 0;
   #connections = 0;
   #handshakes = 0;
   #stopListening: Cancel = () => {};
@@ -96,6 +102,10 @@ export class DevnetNode {
     this.chain = this.#options.chain;
     this.#port = this.#options.port;
     this.store = modules.store ?? new BlockStore({ keepBlocks: KEEP_BLOCKS }, genesis(modules.codec));
+    this.#rpc = new RpcServer({
+      answer: (body, signal) =>
+        answerRequest(body, (method, params) => callMethod(method, params, this.#facts(), signal)),
+    });
   }
 
   /** Mines the history where there is none, and listens. */
@@ -106,14 +116,20 @@ export class DevnetNode {
     this.#server = server;
     if (this.store.tip.height === 0) await this.#inTurn(() => this.#mineHistory());
     if (this.#server !== server) return;
-    server.listen(this.#port, this.#options.host);
     try {
+      this.#rpcPort = await this.#rpc.listen(this.#options.host, this.#rpcPort);
+      if (this.#server !== server) return;
+      server.listen(this.#port, this.#options.host);
       await once(server, "listening");
     } catch (error) {
       this.#server = null;
+      await this.#rpc.close();
       throw cannotListen(this.chain, this.address, error);
     }
+    // Closed in the meantime.
+    if (this.#server !== server) return void server.close();
     this.#port = (server.address() as AddressInfo).port;
+    this.#startedAt = this.#modules.clock.now();
     this.#stopListening = this.store.onTip((change) => this.#tipChanged(change));
     this.#scheduleMining();
   }
@@ -128,8 +144,7 @@ export class DevnetNode {
     this.#heldChanges = [];
     const closed = server.listening ? new Promise((resolve) => server.close(resolve)) : null;
     this.disconnect();
-    await this.#lastTurn;
-    await closed;
+    await Promise.all([this.#rpc.close(), this.#lastTurn, closed]);
   }
 
   /** 0 before the first start where any port was asked for. */
@@ -141,9 +156,15 @@ export class DevnetNode {
     return { host: this.#options.host, port: this.#port };
   }
 
+  /** Where it answers JSON-RPC, without a password. Port 0 before the first start. */
+  get rpcAddress(): { readonly host: string; readonly port: number } {
+    return { host: this.#options.host, port: this.#rpcPort };
+  }
+
   /** As `--chain NAME=URL` takes it. */
   get url(): string {
-    return `p2p://${this.#options.host}:${this.#port}?network=regtest`;
+    const { host } = this.#options;
+    return `p2p://${host}:${this.#port}?network=regtest&rpc=http://${host}:${this.#rpcPort}`;
   }
 
   /** The truth to compare a stream with: hashes of the best chain by height, from genesis. */
@@ -206,15 +227,17 @@ export class DevnetNode {
     });
   }
 
-  /** Keeps every socket open and says and reads nothing, to new peers neither, until `resume`. */
+  /** Keeps every socket open and says and reads nothing, to new peers neither, until `resume`. Over RPC it answers nothing. */
   stall(): void {
     this.#stalled = true;
+    this.#rpc.pause();
     for (const peer of this.#peers) peer.pause();
   }
 
   /** Answers what was asked and announces what was mined in the meantime. */
   resume(): void {
     this.#stalled = false;
+    this.#rpc.resume();
     for (const peer of this.#peers) peer.resume();
     for (const change of this.#heldChanges.splice(0)) this.#announce(change);
   }
@@ -238,6 +261,13 @@ export class DevnetNode {
   /** Hangs up on everybody; they may call again. */
   disconnect(): void {
     for (const peer of this.#peers) peer.close(null);
+  }
+
+  #facts(): RpcNodeFacts {
+    const { codec, clock } = this.#modules;
+    const segwit = hasSegwit(this.chain);
+    const { params } = codec;
+    return { params, segwit, store: this.store, clock, peers: () => this.peers, startedAt: this.#startedAt };
   }
 
   #accept(socket: Socket): void {

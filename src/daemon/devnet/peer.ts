@@ -44,7 +44,7 @@ const MAX_HEADERS_TO_ANNOUNCE = 8;
 const MAX_COMPACT_DEPTH = 5;
 const MAX_BLOCKTXN_DEPTH = 10;
 
-const AGENT = "/SprintDevnet:0.1.0/";
+export const AGENT = "/SprintDevnet:0.1.0/";
 
 export interface PeerOptions {
   readonly params: NetworkParams;
@@ -245,7 +245,7 @@ export class Peer {
   #greet(theirVersion: number): void {
     this.#phase = "verack";
     const version = this.#params.protocolVersion;
-    const services = SERVICE.NETWORK | SERVICE.NETWORK_LIMITED | (this.#segwit ? SERVICE.WITNESS : 0n);
+    const services = servicesOf(this.#segwit);
     const time = BigInt(Math.floor(this.#clock.wall() / 1000));
     const height = this.#store.tip.height;
     this.#send(
@@ -365,9 +365,15 @@ export class Peer {
   }
 }
 
+/** What a node of ours says that it serves, as a BIP-144 and BIP-159 bit field. */
+export function servicesOf(segwit: boolean): bigint {
+  return SERVICE.NETWORK | SERVICE.NETWORK_LIMITED | (segwit ? SERVICE.WITNESS : 0n);
+}
+
 const BLOCK_TYPES: ReadonlySet<number> = new Set([INV.WITNESS_BLOCK, INV.MWEB_BLOCK, INV.COMPACT_BLOCK]);
 
-function blockBytes(block: MinedBlock, witness: boolean): Buffer {
+/** The block as it stands on the wire. */
+export function blockBytes(block: MinedBlock, witness: boolean): Buffer {
   const transactions = block.transactions.map((tx) => (witness ? tx.bytes : tx.stripped));
   return Buffer.concat([block.header, compactSize(transactions.length), ...transactions]);
 }

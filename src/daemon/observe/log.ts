@@ -21,7 +21,7 @@ export interface LogSink {
 
 /**
  * Every field and every message passes the redaction: names like `token` lose their value, URLs their credentials,
- * also inside `err.message`.
+ * also inside `err.message`. `log.level` may be set to another one at any time; children keep the one that they were made with.
  */
 export function createLogger(options: LogOptions, sink: LogSink): Logger {
   const log = pino(

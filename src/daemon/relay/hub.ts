@@ -93,7 +93,9 @@ interface Member {
 }
 
 export class Hub {
-  readonly #options: HubOptions;
+  /** As asked for; what the tiers allow is less. */
+  readonly #asked: HubOptions;
+  #options: HubOptions;
   readonly #modules: HubModules;
   readonly #entropy: PacingEntropy;
   readonly #wheel: TimingWheel<Outbox>;
@@ -118,14 +120,8 @@ export class Hub {
   #dropped = 0;
 
   constructor(options: Partial<HubOptions>, modules: HubModules) {
-    const whole = { ...HUB_DEFAULTS, ...options };
-    // A write of more events than a tier gets in a second would never go out.
-    const least = Math.min(...Object.values(whole.tiers).map(({ eventsPerSecond }) => eventsPerSecond));
-    this.#options = {
-      ...whole,
-      joinEvents: Math.min(whole.joinEvents, least),
-      sliceEvents: Math.min(whole.sliceEvents, least),
-    };
+    this.#asked = { ...HUB_DEFAULTS, ...options };
+    this.#options = bounded(this.#asked, this.#asked.tiers);
     this.#modules = modules;
     this.#entropy = new PacingEntropy(modules.entropy);
     this.#wheel = new TimingWheel(modules.clock, (outbox, now) => this.#serve(outbox, now));
@@ -161,6 +157,19 @@ export class Hub {
       }
     }
     this.#copy = null;
+  }
+
+  /**
+   * Other paces and rates from now on, for those who are here too. What waits keeps its time and its place; an outbox whose head waits
+   * for its second looks again then.
+   */
+  adjust(tiers: HubOptions["tiers"]): void {
+    this.flush();
+    this.#options = bounded(this.#asked, tiers);
+    const { sliceEvents } = this.#options;
+    for (const { outbox, group } of this.#members.values()) {
+      outbox.adjust({ eventsPerSecond: tiers[group.tier].eventsPerSecond, sliceEvents });
+    }
   }
 
   /** Adds a subscriber. `backlog` must be taken in the same turn: it is everything up to the newest event published. */
@@ -344,4 +353,15 @@ export class Hub {
     }
     return group;
   }
+}
+
+/** A write of more events than a tier gets in a second would never go out. */
+function bounded(asked: HubOptions, tiers: HubOptions["tiers"]): HubOptions {
+  const least = Math.min(...Object.values(tiers).map(({ eventsPerSecond }) => eventsPerSecond));
+  return {
+    ...asked,
+    tiers,
+    joinEvents: Math.min(asked.joinEvents, least),
+    sliceEvents: Math.min(asked.sliceEvents, least),
+  };
 }

@@ -33,7 +33,7 @@ export class Outbox {
   /** The position after the last event handed over. */
   cursor: string;
   isSlow = false;
-  readonly #options: OutboxOptions;
+  #options: OutboxOptions;
   #replay: readonly Batch[];
   #replayed = 0;
   readonly #queue: Entry[] = [];
@@ -66,13 +66,21 @@ export class Outbox {
     return this.#queue.length > 0 || this.#replayed < this.#replay.length;
   }
 
-  /** True where `events` more fit into the running second; counts them then. */
+  /** Other bounds from now on. */
+  adjust(options: Pick<OutboxOptions, "eventsPerSecond" | "sliceEvents">): void {
+    this.#options = { ...this.#options, ...options };
+  }
+
+  /**
+   * True where `events` more fit into the running second; counts them then. A batch that was joined when more were allowed than are now
+   * has a second of its own.
+   */
   admits(events: number, now: number): boolean {
     if (now - this.#secondFrom >= SECOND_MS) {
       this.#secondFrom = now;
       this.#secondEvents = 0;
     }
-    if (this.#secondEvents + events > this.#options.eventsPerSecond) return false;
+    if (this.#secondEvents > 0 && this.#secondEvents + events > this.#options.eventsPerSecond) return false;
     this.#secondEvents += events;
     return true;
   }

@@ -39,6 +39,8 @@ function take(message: ToChild, handle: unknown): void {
     case "events":
       for (const event of message.events) hub?.publish(event);
       return;
+    case "adjust":
+      return hub?.adjust(message.tiers);
     case "drain":
       return drain();
   }

@@ -32,6 +32,7 @@ export type ToChild =
     }
   | { readonly type: "seat"; readonly seat: Seat; readonly head: Uint8Array }
   | { readonly type: "events"; readonly events: readonly StreamEvent[] }
+  | { readonly type: "adjust"; readonly tiers: HubOptions["tiers"] }
   | { readonly type: "drain" };
 
 export type FromChild =
@@ -79,6 +80,8 @@ export class Fanout {
   readonly #modules: FanoutModules;
   readonly #children = new Set<Child>();
   readonly #cancel: Cancel;
+  /** What the next child's hub starts with. */
+  #hub: Partial<HubOptions>;
   #turn: StreamEvent[] = [];
   #notBefore = 0;
   #isClosing = false;
@@ -86,6 +89,7 @@ export class Fanout {
   constructor(options: FanoutOptions, modules: FanoutModules) {
     this.#options = options;
     this.#modules = modules;
+    this.#hub = modules.hub;
     this.#cancel = modules.server.onEvent((event) => this.#take(event));
   }
 
@@ -111,6 +115,16 @@ export class Fanout {
     const { _handle: handle } = socket as unknown as { _handle: SendHandle };
     this.#send(child, { type: "seat", seat, head }, handle);
     return true;
+  }
+
+  /** Other paces and rates, for the children that there are, behind what was published so far, and for those to come. */
+  adjust(tiers: HubOptions["tiers"]): void {
+    this.#hub = { ...this.#hub, tiers };
+    this.#flush();
+    for (const child of this.#children) {
+      this.#forward(child);
+      this.#send(child, { type: "adjust", tiers });
+    }
   }
 
   /** Closes every subscriber with a goodbye and lets the children end. */
@@ -202,8 +216,8 @@ export class Fanout {
       else this.#modules.server.onFault(error, "fan-out process");
     });
     process.once("exit", (code, signal) => ended(signal ?? `code ${code}`));
-    const { hub, sockets } = this.#modules;
-    this.#send(child, { type: "start", clockShiftMs: clockShift(), hub, sockets });
+    const { sockets } = this.#modules;
+    this.#send(child, { type: "start", clockShiftMs: clockShift(), hub: this.#hub, sockets });
   }
 
   #told(child: Child, message: FromChild): void {

@@ -7,7 +7,7 @@ import type { Server } from "node:http";
 import type { Socket } from "node:net";
 
 export interface GateOptions {
-  /** Infinity: no limit. */
+  /** Infinity: no limit. `limitTo` changes it. */
   readonly connections: number;
   readonly pendingSockets: number;
   readonly refusedSockets: number;
@@ -19,9 +19,11 @@ export class Gate {
   readonly #pending = new Set<Socket>();
   readonly #refused = new Set<Socket>();
   #elsewhere = 0;
+  #limit: number;
 
   constructor(options: GateOptions, modules: { readonly server: Server }) {
     this.#options = options;
+    this.#limit = options.connections;
     modules.server.on("connection", (socket: Socket) => this.#arrived(socket));
     modules.server.prependListener("request", (request) => this.#pending.delete(request.socket));
     modules.server.prependListener("upgrade", (request) => this.#pending.delete(request.socket));
@@ -29,6 +31,21 @@ export class Gate {
 
   get connections(): number {
     return this.#here.size + this.#elsewhere;
+  }
+
+  /** Connections at most; Infinity: no limit. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  /** Nobody is sent away: above a lower limit no one comes in until enough have left. A higher one lets those in who still wait for their refusal. */
+  limitTo(connections: number): void {
+    this.#limit = connections;
+    for (const socket of this.#refused) {
+      if (this.connections >= connections) return;
+      this.#refused.delete(socket);
+      this.#here.add(socket);
+    }
   }
 
   isRefused(socket: Socket): boolean {
@@ -50,17 +67,17 @@ export class Gate {
   }
 
   #arrived(socket: Socket): void {
-    const { connections, pendingSockets, refusedSockets } = this.#options;
-    const isOver = this.connections >= connections;
+    const { pendingSockets, refusedSockets } = this.#options;
+    const isOver = this.connections >= this.#limit;
     if (this.#pending.size >= pendingSockets || (isOver && this.#refused.size >= refusedSockets)) {
       socket.destroy();
       return;
     }
-    const group = isOver ? this.#refused : this.#here;
-    group.add(socket);
+    (isOver ? this.#refused : this.#here).add(socket);
     this.#pending.add(socket);
     socket.once("close", () => {
-      group.delete(socket);
+      this.#here.delete(socket);
+      this.#refused.delete(socket);
       this.#pending.delete(socket);
     });
   }

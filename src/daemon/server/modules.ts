@@ -4,7 +4,8 @@ import type { Chain } from "../../shared/chain.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import type { Validation } from "../../shared/events.ts";
 import type { Tier } from "../../shared/tier.ts";
-import type { BreakerSnapshot, Transition } from "../breaker/index.ts";
+import type { AuditEntryBody, ChangeBody, ReloadBody } from "../../shared/api.ts";
+import type { BreakerPolicy, BreakerReport, BreakerTransition } from "../breaker/index.ts";
 import type { Drop, Filter, Hub, RaceReport, StreamEvent } from "../relay/index.ts";
 import type { FeedStatus } from "../upstream/index.ts";
 
@@ -38,6 +39,33 @@ export interface Resumed {
   readonly backlog: readonly StreamEvent[];
 }
 
+export interface BreakerView {
+  readonly tier: Tier;
+  readonly policy: BreakerPolicy;
+  readonly report: BreakerReport;
+}
+
+export interface ForceBy {
+  readonly owner: string;
+  readonly reason: string;
+  readonly forMs?: number;
+}
+
+export interface Configured {
+  readonly breaker: BreakerView;
+  readonly changes: readonly ChangeBody[];
+}
+
+/** What the JSON-RPC proxy answers over HTTP. */
+export interface RpcReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Text of JSON. */
+  readonly body: string;
+  /** How many there were in a batch; else 1. */
+  readonly calls: number;
+}
+
 /** A listing starts below this: a height, or a block hash; null: at the tip. */
 export type Before = number | string | null;
 
@@ -51,11 +79,33 @@ export interface ServerModules {
   blockByHash(hash: string): BlockRecord | null;
   /** Best chain, newest first, at most `limit`; null where `before` is a hash that is not known. */
   blocksOf(chain: Chain, page: { readonly limit: number; readonly before: Before }): readonly BlockRecord[] | null;
+  /**
+   * Answers a JSON-RPC request, `body` as it came, through the upstreams of a chain that is on. Throws SPRINT_PROXY_* where no upstream can
+   * answer; `signal` says that the client has gone.
+   */
+  rpc(chain: Chain, body: string, signal: AbortSignal): Promise<RpcReply>;
   upstreams(): readonly FeedStatus[];
   /** False where no upstream has that name. `forMs` may be Infinity. */
   cordon(name: string, reason: string, forMs: number): boolean;
   uncordon(name: string): boolean;
-  breakers(): readonly BreakerSnapshot[];
+  breakers(): readonly BreakerView[];
+  /** Null where no breaker has that name; so in all that follow. */
+  breaker(name: string): BreakerView | null;
+  /** Newest first. */
+  breakerHistory(name: string, last: number): readonly BreakerTransition[] | null;
+  force(name: string, to: "open" | "close", by: ForceBy): BreakerView | null;
+  resetBreaker(name: string): BreakerView | null;
+  /** Whole or not at all. Throws SPRINT_BREAKER_OPTIONS with `data.field`. */
+  configureBreaker(name: string, changes: Partial<BreakerPolicy>): Configured | null;
+  /**
+   * Reads the configuration again from where it came. Throws SPRINT_CONFIG_* where it does not hold, and SPRINT_CONFIG_NEEDS_RESTART with
+   * `data.changes` where part of it cannot change while running; then nothing changed.
+   */
+  reload(dryRun: boolean): Promise<ReloadBody>;
+  /** Kept, told to the control stream, and written down. */
+  audit(entry: AuditEntryBody): void;
+  /** Newest first. */
+  audited(last: number): readonly AuditEntryBody[];
   race(chain: Chain, last: number): RaceReport;
   /** Socket read to socket write, null before the first block. */
   relayLatency(): { readonly p50Ms: number; readonly p99Ms: number; readonly count: number } | null;
@@ -76,6 +126,9 @@ export interface ServerModules {
   onDrop(drop: Omit<Drop, "subscriber"> & { readonly tier: Tier }): void;
   /** An error of ours on the way to an answer; the client was told no more than that. */
   onFault(error: unknown, where: string): void;
-  onTransition(listener: (transition: Transition) => void): Cancel;
+  onTransition(listener: (transition: BreakerTransition) => void): Cancel;
+  onAudit(listener: (entry: AuditEntryBody) => void): Cancel;
+  /** The beat of metrics collection. */
+  onBreakers(listener: (breakers: readonly BreakerView[]) => void): Cancel;
   onUpstream(listener: (status: FeedStatus) => void): Cancel;
 }

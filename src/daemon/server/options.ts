@@ -1,5 +1,6 @@
 /** Numbers and names that this room is built with, and their defaults. */
 import { availableParallelism } from "node:os";
+import type { Role } from "../../shared/api.ts";
 import { TIER, type Tier } from "../../shared/tier.ts";
 import type { HubOptions } from "../relay/index.ts";
 
@@ -30,9 +31,30 @@ export interface TierOptions {
   readonly apiCallsPerMinute?: number;
 }
 
+/** Of a listener that runs. Infinity: no limit. */
+export interface TierLimits {
+  readonly connections: number;
+  readonly apiCallsPerMinute: number;
+}
+
+/** What can change while the ports are open; what is left out stays as it is. */
+export interface Adjustment {
+  readonly tiers?: Readonly<Partial<Record<Tier, TierLimits>>>;
+  readonly tokens?: readonly ControlToken[];
+  /** Paces and rates of every hub: the main process's and those of the fan-out processes. */
+  readonly hub?: HubOptions["tiers"];
+}
+
 export interface ControlOptions {
   readonly host: string;
   readonly port: number;
+  /** Whose they are, and what they may do. The data directory's own is called `cookie` and is an admin's. */
+  readonly tokens: readonly ControlToken[];
+}
+
+export interface ControlToken {
+  readonly name: string;
+  readonly role: Role;
   readonly token: string;
 }
 

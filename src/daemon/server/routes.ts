@@ -26,6 +26,7 @@ import type { Tier } from "../../shared/tier.ts";
 import type { App } from "./http.ts";
 import type { Before, BlockRecord, ServerModules } from "./modules.ts";
 import type { Subscriptions } from "./subscriptions.ts";
+import { addRpcRoute, type RpcRouteModules } from "./rpc.ts";
 import { blockBody, chainBodies, chainBodyOf, healthStatus, subscriptionBody } from "./views.ts";
 
 export interface TierRouteOptions {
@@ -39,6 +40,7 @@ export interface TierRouteModules {
   readonly server: ServerModules;
   readonly subscriptions: Subscriptions;
   readonly isDraining: () => boolean;
+  readonly charge: RpcRouteModules["charge"];
   /** WebSocket address, given the Host that the client used. */
   readonly eventsUrl: (host: string) => string;
 }
@@ -47,7 +49,7 @@ export interface TierRouteModules {
 const EXEMPT = { rateLimit: false } as const;
 
 export function addTierRoutes(app: App, options: TierRouteOptions, modules: TierRouteModules): void {
-  const { server, subscriptions, isDraining, eventsUrl } = modules;
+  const { server, subscriptions, isDraining, charge, eventsUrl } = modules;
 
   // Registered as a plugin, so that the limiter and the OpenAPI collector, registered before, see each route.
   app.register(async (routes: App) => {
@@ -109,6 +111,11 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
         return { chain, blocks: records.map(blockBody), next_before: next?.block.hash ?? null };
       },
     );
+
+    routes.register(async (scope: App) => {
+      const rpc: ServerModules["rpc"] = (chain, body, signal) => server.rpc(requireChain(server, chain), body, signal);
+      addRpcRoute(scope, { rpc, charge });
+    });
 
     routes.post(
       TIER_ROUTES.subscribe,

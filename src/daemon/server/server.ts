@@ -5,7 +5,14 @@ import type { Tier } from "../../shared/tier.ts";
 import { createControlListener } from "./control.ts";
 import { Fanout, type ProcessStatus } from "./fanout.ts";
 import type { ServerModules } from "./modules.ts";
-import { FANOUT_DEFAULTS, HTTP_LIMITS, type ServerOptions, SOCKET_LIMITS, SUBSCRIPTION_LIMITS } from "./options.ts";
+import {
+  type Adjustment,
+  FANOUT_DEFAULTS,
+  HTTP_LIMITS,
+  type ServerOptions,
+  SOCKET_LIMITS,
+  SUBSCRIPTION_LIMITS,
+} from "./options.ts";
 import { EventSockets } from "./sockets.ts";
 import { createTierListener, type TierListener } from "./tier.ts";
 
@@ -18,6 +25,8 @@ export interface Addresses {
 export interface Server {
   /** Opens every port, or none: throws SPRINT_SERVER_PORT_IN_USE, SPRINT_SERVER_LISTEN. */
   listen(): Promise<Addresses>;
+  /** New limits and tokens from now on, with every socket kept but the control streams of tokens that are gone. */
+  adjust(adjustment: Adjustment): void;
   /** `/readyz` says 503 and no stream is opened from now on; every subscriber gets a goodbye with its cursor. Resolves when all
    *  their sockets are closed, which takes no longer than the sockets' close time-out. */
   drain(): Promise<void>;
@@ -47,7 +56,7 @@ export async function createServer(options: ServerOptions, modules: ServerModule
   }
   const listeners = (): readonly ListenerBody[] => tiers.map((tier) => tier.status());
   const processes = (): readonly ProcessStatus[] => fanout.processes();
-  const controlOptions = { ...options.control, version, network, startedAt, http };
+  const controlOptions = { ...options.control, version, network, startedAt, http, sockets: limits };
   const control = createControlListener(controlOptions, { server: modules, listeners, processes, isDraining });
 
   const close = async (): Promise<void> => {
@@ -70,6 +79,17 @@ export async function createServer(options: ServerOptions, modules: ServerModule
       } catch (error) {
         await close();
         throw error;
+      }
+    },
+    adjust({ tiers: next = {}, tokens, hub: paces }) {
+      for (const [index, { tier }] of options.tiers.entries()) {
+        const tierLimits = next[tier];
+        if (tierLimits !== undefined) tiers[index]?.limitTo(tierLimits);
+      }
+      if (tokens !== undefined) control.replaceTokens(tokens);
+      if (paces !== undefined) {
+        hub.adjust(paces);
+        fanout.adjust(paces);
       }
     },
     async drain() {

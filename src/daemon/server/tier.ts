@@ -3,6 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import rateLimit from "@fastify/rate-limit";
 import swagger from "@fastify/swagger";
+import type { FastifyRequest } from "fastify";
 import { type ListenerBody, TIER_ROUTES } from "../../shared/api.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { Gate } from "./gate.ts";
@@ -11,7 +12,14 @@ import { failureOf, refuseSocket } from "./failure.ts";
 import { draining, EventsEndpoint } from "./events.ts";
 import { createApp, listenOn, notFound, type App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
-import { apiCallsOf, connectionsOf, type HttpLimits, type SubscriptionLimits, type TierOptions } from "./options.ts";
+import {
+  apiCallsOf,
+  connectionsOf,
+  type HttpLimits,
+  type SubscriptionLimits,
+  type TierLimits,
+  type TierOptions,
+} from "./options.ts";
 import { addTierRoutes } from "./routes.ts";
 import type { EventSockets } from "./sockets.ts";
 import { Subscriptions } from "./subscriptions.ts";
@@ -37,6 +45,8 @@ export interface TierListener {
   /** Resolves to the origin. */
   listen(): Promise<string>;
   status(): ListenerBody;
+  /** Counts from now on; open sockets are kept. */
+  limitTo(limits: TierLimits): void;
   /** Stops listening and ends every socket that is still open. */
   close(): Promise<void>;
 }
@@ -46,15 +56,18 @@ export async function createTierListener(
   modules: TierListenerModules,
 ): Promise<TierListener> {
   const { server, here, fanout, isDraining } = modules;
-  const limit = connectionsOf(options);
+  let callsPerMinute = apiCallsOf(options);
   const app = createApp(options.http, server.onFault);
   const { pendingSockets, refusedSockets } = options.http;
-  const gate = new Gate({ connections: limit, pendingSockets, refusedSockets }, { server: app.server });
+  const gate = new Gate(
+    { connections: connectionsOf(options), pendingSockets, refusedSockets },
+    { server: app.server },
+  );
   const subscriptions = new Subscriptions(options.subscriptions, { clock: server.clock });
   let url = "";
 
-  refuseOverLimit(app, gate, limit);
-  const allowHandshake = await limitCalls(app, apiCallsOf(options));
+  refuseOverLimit(app, gate);
+  const { allowHandshake, charge } = await limitCalls(app, () => callsPerMinute);
   await app.register(swagger, {
     openapi: {
       openapi: "3.1.0",
@@ -70,6 +83,7 @@ export async function createTierListener(
     server,
     subscriptions,
     isDraining,
+    charge,
     eventsUrl: (host) => `ws://${host}${TIER_ROUTES.events}`,
   });
 
@@ -80,7 +94,7 @@ export async function createTierListener(
     void (async () => {
       try {
         if (isDraining()) throw draining();
-        if (gate.isRefused(socket)) throw overLimit(limit);
+        if (gate.isRefused(socket)) throw overLimit(gate.limit);
         await allowHandshake(request);
         await events.open(request, socket, head);
       } catch (error) {
@@ -99,9 +113,13 @@ export async function createTierListener(
       tier: options.tier,
       url,
       connections: gate.connections,
-      connections_limit: Number.isFinite(limit) ? limit : null,
+      connections_limit: Number.isFinite(gate.limit) ? gate.limit : null,
       subscribers: events.subscribers,
     }),
+    limitTo(limits) {
+      gate.limitTo(limits.connections);
+      callsPerMinute = limits.apiCallsPerMinute;
+    },
     async close() {
       const closed = app.close();
       gate.destroyAll();
@@ -110,39 +128,49 @@ export async function createTierListener(
   };
 }
 
-function refuseOverLimit(app: App, gate: Gate, limit: number): void {
+function refuseOverLimit(app: App, gate: Gate): void {
   app.addHook("onRequest", async (request, reply) => {
     if (!gate.isRefused(request.raw.socket)) return;
     reply.header("connection", "close");
     // An orchestrator that finds no answer here would restart a daemon that is only well used.
-    if (request.routeOptions.config.rateLimit !== false) throw overLimit(limit);
+    if (request.routeOptions.config.rateLimit !== false) throw overLimit(gate.limit);
   });
 }
 
-/** REST and handshakes of one address draw on the same calls per minute. Returns the check for handshakes. */
-async function limitCalls(app: App, callsPerMinute: number): Promise<(request: IncomingMessage) => Promise<void>> {
-  if (!Number.isFinite(callsPerMinute)) {
-    app.setNotFoundHandler((request) => {
-      throw notFound(request);
-    });
-    return async () => {};
-  }
+/**
+ * REST, handshakes and the calls in a batch draw on the same calls per minute of one address, of which there may be more, fewer or no end
+ * of from one call to the next.
+ */
+async function limitCalls(app: App, callsPerMinute: () => number): Promise<CallLimit> {
   await app.register(rateLimit, {
     max: callsPerMinute,
+    // Not counted while there is no limit.
+    allowList: () => !Number.isFinite(callsPerMinute()),
     timeWindow: 60_000,
     enableDraftSpec: true,
-    errorResponseBuilder: (_request, context) => tooManyCalls(callsPerMinute, Math.ceil(context.ttl / 1000)),
+    errorResponseBuilder: (_request, { max, ttl }) => tooManyCalls(max, Math.ceil(ttl / 1000)),
   });
   app.setNotFoundHandler({ preHandler: app.rateLimit() }, (request) => {
     throw notFound(request);
   });
   const take = app.createRateLimit();
-  return async (request) => {
-    // The limiter reads the address and the route's own settings of a request, and a handshake has none of fastify's.
-    const asked = { ip: request.socket.remoteAddress ?? "", routeOptions: {} };
-    const left = await take(asked as unknown as Parameters<typeof take>[0]);
-    if (!left.isAllowed && left.isExceeded) throw tooManyCalls(callsPerMinute, left.ttlInSeconds);
+  return {
+    async allowHandshake(request) {
+      // The limiter reads the address and the route's own settings of a request, and a handshake has none of fastify's.
+      const asked = { ip: request.socket.remoteAddress ?? "", routeOptions: {} };
+      const left = await take(asked as unknown as Parameters<typeof take>[0]);
+      if (!left.isAllowed && left.isExceeded) throw tooManyCalls(left.max, left.ttlInSeconds);
+    },
+    async charge(request, calls) {
+      for (let i = 0; i < calls && Number.isFinite(callsPerMinute()); i++) await take(request);
+    },
   };
+}
+
+interface CallLimit {
+  allowHandshake(request: IncomingMessage): Promise<void>;
+  /** Calls that came in one request beyond its first; where they are too many, the next request is refused. */
+  charge(request: FastifyRequest, calls: number): Promise<void>;
 }
 
 function tooManyCalls(callsPerMinute: number, retryAfterSeconds: number): SprintError {

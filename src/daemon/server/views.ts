@@ -1,19 +1,19 @@
 /** From what the daemon knows to what the API says: snake_case, RFC 3339, units in names. */
 import type {
   BlockBody,
-  BreakerBody,
   ChainBody,
   HealthBody,
+  ListenerBody,
   RaceBody,
   StreamedEvent,
   SubscriptionBody,
+  TopologyBody,
   UpstreamBody,
 } from "../../shared/api.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Clock } from "../../shared/clock.ts";
-import type { BreakerSnapshot } from "../breaker/index.ts";
 import type { RaceReport, StreamEvent } from "../relay/index.ts";
-import { redactText, redactValue } from "../../shared/redact.ts";
+import { redactValue } from "../../shared/redact.ts";
 import type { FeedStatus } from "../upstream/index.ts";
 import type { BlockRecord, ChainSnapshot, ServerModules } from "./modules.ts";
 import type { Subscription } from "./subscriptions.ts";
@@ -93,18 +93,27 @@ export function upstreamBody(status: FeedStatus, clock: Clock): UpstreamBody {
   };
 }
 
-export function breakerBody(snapshot: BreakerSnapshot, clock: Clock): BreakerBody {
-  const { requests, failures, nextAttemptAt } = snapshot;
-  return {
-    name: snapshot.name,
-    state: snapshot.state,
-    failure_rate: requests === 0 ? null : failures / requests,
-    requests,
-    failures,
-    rejected: snapshot.rejected,
-    next_attempt_at: nextAttemptAt === null ? null : timeOf(Math.round(clock.wall() + nextAttemptAt - clock.now())),
-    last_error: snapshot.lastError === null ? null : redactText(snapshot.lastError),
-  };
+/** Which upstream, behind which breakers, feeds which chain, and which tiers' listeners relay that. */
+export function topologyChains(
+  modules: Pick<ServerModules, "chains" | "upstreams" | "breakers">,
+  listeners: readonly ListenerBody[],
+): TopologyBody["chains"] {
+  const upstreams = modules.upstreams();
+  const breakers = modules.breakers().map(({ report }) => report.name);
+  return modules.chains().map(({ chain, network }) => ({
+    chain,
+    network,
+    upstreams: upstreams
+      .filter((upstream) => upstream.chain === chain)
+      .map(({ name, kind, state }) => ({
+        name,
+        kind,
+        state,
+        // A breaker is named after what it guards: `upstream:litecoin:ltc-1`, or with a part of it, `…:ltc-1:read`.
+        breakers: breakers.filter((breaker) => `${breaker}:`.includes(`:${chain}:${name}:`)),
+      })),
+    tiers: listeners.map(({ tier }) => tier),
+  }));
 }
 
 export function raceBody(report: RaceReport): RaceBody {

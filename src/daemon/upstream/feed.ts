@@ -8,9 +8,10 @@
  *
  * From everywhere: cordon ──▶ cordoned ──uncordon or its time──▶ connecting;  close ──▶ closed.
  *
- * The breaker is asked before each dial. A dial counts as good once the node did something for us (answered a request,
- * pushed a block): one that shakes hands and hangs up, for ever, is a failure each time. Later requests and pushes count
- * too, and a breaker that opens takes the connection down.
+ * The breaker is asked before each dial. That a node shakes hands says nothing about it: such a dial is neither good nor bad.
+ * What it does for us says it: each request is a call, and each end of a connection that nobody asked for is a failure, so one
+ * that shakes hands and hangs up, for ever, fails each time. Requests of a connection are counted, never refused: a breaker
+ * that opens takes the connection down.
  *
  * The watchdog catches sockets that stay open and say nothing. It is armed when the feed is up and only a pushed block not
  * seen before sets it back. When it fires, the node is asked what it has after our newest header: nothing newer means a
@@ -20,7 +21,7 @@
 import type { Chain } from "../../shared/chain.ts";
 import type { Cancel, Clock, Random } from "../../shared/clock.ts";
 import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
-import type { Breaker, Outcome } from "../breaker/index.ts";
+import { type Breaker, type BreakerCondition, FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "../breaker/index.ts";
 import type { Header } from "../chain/index.ts";
 import { type BackoffOptions, nextDelayMs } from "./backoff.ts";
 import type { Announcement, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
@@ -95,7 +96,7 @@ const NO_OPINION: ReadonlySet<string> = new Set(["SPRINT_UPSTREAM_NOT_FOUND", "S
 type Phase =
   | { readonly state: "idle" }
   | { readonly state: "down"; readonly cancel: Cancel }
-  | { readonly state: "connecting"; readonly link: Link; readonly permit: number; readonly cancel: Cancel }
+  | { readonly state: "connecting"; readonly link: Link; readonly call: Call; readonly cancel: Cancel }
   | Up
   | { readonly state: "cordoned"; readonly reason: string; readonly cancel: Cancel }
   | { readonly state: "closed" };
@@ -106,9 +107,15 @@ interface Up {
   /** Aborted with the reason when the connection ends. */
   readonly abort: AbortController;
   readonly since: number;
-  /** The dial's permit, 0 once its outcome was told. */
-  permit: number;
+  /** Requests under way of which the breaker was told nothing yet. */
+  readonly calls: Set<Call>;
   cancelWatch: Cancel;
+}
+
+/** A call that the breaker let through. */
+interface Call {
+  readonly token: number;
+  readonly at: number;
 }
 
 export function stallMsFor(blockTimeSeconds: number): number {
@@ -175,6 +182,18 @@ export class LinkFeed implements Feed {
     if (this.#started) this.#dial();
   }
 
+  breakerMoved(): void {
+    const { breaker } = this.#modules;
+    const state = breaker.state();
+    const isShut = state === "open" || state === "force_open";
+    // That the breaker opened is not one more failure of the node.
+    if (isShut) return this.#lose(tripped(this.name, state), IGNORED);
+    if (this.#phase.state !== "down") return;
+    this.#phase.cancel();
+    this.#delayMs = 0;
+    this.#dial();
+  }
+
   headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
     this.#locator = locator;
     return this.#headersAfter(locator, signal);
@@ -206,10 +225,9 @@ export class LinkFeed implements Feed {
   #dial(): void {
     const { breaker, clock, connect } = this.#modules;
     const now = clock.now();
-    const permit = breaker.tryAcquire(now);
-    if (permit === 0) {
-      const waitMs = (breaker.snapshot(now).nextAttemptAt ?? now) - now;
-      this.#redialLater(waitMs, "its breaker is open");
+    const token = breaker.tryAcquire(now);
+    if (token < 0) {
+      this.#redialLater((breaker.probeAt() ?? now) - now, `its breaker is ${breaker.state()}`);
       return;
     }
     // What a former connection still has to say is not listened to.
@@ -222,7 +240,7 @@ export class LinkFeed implements Feed {
       lost: (error) => current() && this.#lose(error),
     });
     const cancel = clock.after(this.#options.openTimeoutMs, () => this.#lose(openTimeout(this.#options)));
-    this.#phase = { state: "connecting", link, permit, cancel };
+    this.#phase = { state: "connecting", link, call: { token, at: now }, cancel };
     this.#modules.onState?.(this, "connecting", "dialling");
   }
 
@@ -236,11 +254,12 @@ export class LinkFeed implements Feed {
 
   #becomeUp(): void {
     if (this.#phase.state !== "connecting") return;
-    const { link, permit, cancel } = this.#phase;
+    const { link, call, cancel } = this.#phase;
     cancel();
     this.#connects++;
     const since = this.#modules.clock.now();
-    this.#phase = { state: "up", link, abort: new AbortController(), since, permit, cancelWatch: () => {} };
+    this.#tell(call, IGNORED);
+    this.#phase = { state: "up", link, abort: new AbortController(), since, calls: new Set(), cancelWatch: () => {} };
     this.#watch(this.#phase);
     this.#modules.onState?.(this, "up", this.#agent ?? "connected");
     if (this.#phase.state === "up") this.#modules.sink.up(this);
@@ -251,15 +270,30 @@ export class LinkFeed implements Feed {
     this.#height = facts.height ?? this.#height;
   }
 
-  #lose(error: SprintError): void {
+  #lose(error: SprintError, outcome: OutcomeCode = FAILURE): void {
     const phase = this.#phase;
     if (phase.state !== "connecting" && phase.state !== "up") return;
     this.#lastError = { code: error.code, message: error.message };
     if (phase.state === "up" && this.#modules.clock.now() - phase.since >= LASTING_MS) this.#delayMs = 0;
-    this.#tell(phase.permit, "failure", error.message);
+    if (phase.state === "connecting") this.#tell(phase.call, outcome, error.message);
+    else if (outcome === FAILURE) this.#tell(this.#failing(phase), FAILURE, error.message);
     this.#leave("down", error);
     // The sink may have cordoned or closed this feed when it heard of it.
     if (this.#phase.state === "idle") this.#redialLater(0, error.message);
+  }
+
+  /**
+   * What fails with a connection: a call of its own, or, where the breaker lets no more through, the last that it did. Half-open it waits
+   * for one answer; a node that hangs up instead of giving it would keep it waiting for ever.
+   */
+  #failing({ calls }: Up): Call {
+    const { breaker, clock } = this.#modules;
+    const now = clock.now();
+    const token = breaker.tryAcquire(now);
+    const asked = token < 0 ? [...calls].findLast((call) => call.token > 0) : undefined;
+    if (asked === undefined) return { token, at: now };
+    calls.delete(asked);
+    return asked;
   }
 
   /** Ends whatever the present phase holds. The caller sets the next phase. */
@@ -269,9 +303,10 @@ export class LinkFeed implements Feed {
     this.#phase = { state: "idle" };
     if (phase.state === "down" || phase.state === "cordoned") phase.cancel();
     if (phase.state !== "connecting" && phase.state !== "up") return;
-    if (phase.state === "connecting") phase.cancel();
-    if (to !== "down" && phase.permit !== 0)
-      this.#modules.breaker.onResult(phase.permit, "ignored", this.#modules.clock.now());
+    if (phase.state === "connecting") {
+      phase.cancel();
+      if (to !== "down") this.#tell(phase.call, IGNORED);
+    }
     const closed = phase.link.close();
     this.#closing.add(closed);
     void closed.finally(() => this.#closing.delete(closed));
@@ -295,7 +330,7 @@ export class LinkFeed implements Feed {
       this.#lastProgressAt = this.#modules.clock.now();
       this.#delayMs = 0;
       this.#watch(phase);
-      this.#good(phase);
+      this.#pushed();
     }
   }
 
@@ -345,12 +380,13 @@ export class LinkFeed implements Feed {
     const timeout = new AbortController();
     const cancel = clock.after(this.#options.requestTimeoutMs, () => timeout.abort(noAnswer(this.#options, what)));
     const either = AbortSignal.any([signal, phase.abort.signal, timeout.signal]);
-    const permit = breaker.tryAcquire(clock.now());
+    const now = clock.now();
+    const call: Call = { token: breaker.tryAcquire(now), at: now };
+    phase.calls.add(call);
     this.#requests++;
     try {
       const answer = await abortable(ask(phase.link, either), either);
-      this.#tell(permit, "success");
-      if (this.#phase === phase) this.#good(phase);
+      if (phase.calls.delete(call)) this.#tell(call, SUCCESS);
       return answer;
     } catch (error) {
       const blameless =
@@ -360,9 +396,7 @@ export class LinkFeed implements Feed {
           code: isSprintError(error) ? error.code : "SPRINT_UPSTREAM_FAILED",
           message: messageOf(error),
         };
-      this.#tell(permit, blameless ? "ignored" : "failure", messageOf(error));
-      if (this.#phase === phase && breaker.snapshot(clock.now()).state === "open")
-        this.#lose(tripped(this.name, error));
+      if (phase.calls.delete(call)) this.#tell(call, blameless ? IGNORED : FAILURE, messageOf(error));
       throw error;
     } finally {
       this.#requests--;
@@ -370,19 +404,20 @@ export class LinkFeed implements Feed {
     }
   }
 
-  /** The node did something for us. */
-  #good(phase: Up): void {
-    const permit = phase.permit === 0 ? this.#modules.breaker.tryAcquire(this.#modules.clock.now()) : phase.permit;
-    phase.permit = 0;
-    this.#tell(permit, "success");
+  /** A push is no call that could fail. But while the breaker tries the node out, a block from it is what it waits for. */
+  #pushed(): void {
+    const { breaker, clock } = this.#modules;
+    if (breaker.state() !== "half_open") return;
+    const now = clock.now();
+    this.#tell({ token: breaker.tryAcquire(now), at: now }, SUCCESS);
   }
 
-  /** A failure without a permit is one of a connection that was good until now: it counts like a dial of its own. */
-  #tell(permit: number, outcome: Outcome, error?: string): void {
+  /** What became of a call; one that the breaker would not have let through says nothing to it. */
+  #tell({ token, at }: Call, outcome: OutcomeCode, error?: string): void {
+    if (token < 0) return;
     const { breaker, clock } = this.#modules;
     const now = clock.now();
-    const valid = permit !== 0 || outcome !== "failure" ? permit : breaker.tryAcquire(now);
-    if (valid !== 0) breaker.onResult(valid, outcome, now, error);
+    breaker.onResult(token, outcome, now - at, now, outcome === FAILURE ? error : undefined);
   }
 }
 
@@ -441,11 +476,11 @@ function busy(name: string, what: string): SprintError {
   );
 }
 
-function tripped(name: string, cause: unknown): SprintError {
+function tripped(name: string, state: BreakerCondition): SprintError {
+  const when = state === "open" ? "when the breaker lets a probe through" : "when an operator lets go of the breaker";
   return new SprintError(
     "SPRINT_UPSTREAM_BREAKER_OPEN",
-    `The breaker of ${name} opened: ${messageOf(cause)}. It is dialled again when the breaker lets a probe through.`,
-    { upstream: name },
-    { cause },
+    `The breaker of ${name} is ${state}: the connection was given up. It is dialled again ${when}.`,
+    { upstream: name, state },
   );
 }

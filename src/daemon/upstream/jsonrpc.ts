@@ -8,7 +8,15 @@ import { open } from "node:fs/promises";
 import type { Pool } from "undici";
 import type { Clock } from "../../shared/clock.ts";
 import { messageOf, SprintError } from "../../shared/errors.ts";
-import { type Answer, type Outcome, readAnswer, readBatch, rpcProblem } from "./jsonrpc-answer.ts";
+import {
+  type Answer,
+  type Outcome,
+  type PassedAnswer,
+  readAnswer,
+  readBatch,
+  readPassed,
+  rpcProblem,
+} from "./jsonrpc-answer.ts";
 import type { RpcAuth } from "./url.ts";
 
 export interface RpcClientOptions {
@@ -60,6 +68,20 @@ export class RpcClient {
     const id = this.#nextId++;
     const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
     return readAnswer(this.#options.origin, method, id, await this.#exchange(method, body, options));
+  }
+
+  /**
+   * The answer as the node wrote it, its error object included, for somebody else to read; `params` may be named. Throws
+   * SPRINT_RPC_* where there is no answer, or the signal's reason.
+   */
+  async ask(
+    method: string,
+    params: readonly unknown[] | Readonly<Record<string, unknown>>,
+    options: CallOptions = {},
+  ): Promise<PassedAnswer> {
+    const id = this.#nextId++;
+    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
+    return readPassed(this.#options.origin, method, id, await this.#exchange(method, body, options));
   }
 
   /** Several calls of one method in one request; an outcome for each, in their order. */

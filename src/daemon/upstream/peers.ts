@@ -289,18 +289,11 @@ const NO_GROUPS: ReadonlySet<string> = new Set();
 
 /** A peer is dropped at its first failure, so there is nothing to guard. */
 const UNGUARDED: Breaker = {
-  name: "peer",
+  key: "peer",
   tryAcquire: () => 1,
   onResult() {},
-  snapshot: () => ({
-    name: "peer",
-    state: "closed",
-    failures: 0,
-    requests: 0,
-    rejected: 0,
-    nextAttemptAt: null,
-    lastError: null,
-  }),
+  state: () => "closed",
+  probeAt: () => null,
 };
 
 /** Not `lookup`: that would wait in the thread pool in which proof of work is computed. */

@@ -61,5 +61,7 @@ export interface Feed {
   /** Takes the feed out: it disconnects and stays out for `forMs` (Infinity: until uncordon). */
   cordon(reason: string, forMs: number): void;
   uncordon(): void;
+  /** Its breaker changed its state: a connection behind one that is shut is given up, one that may be tried again is dialled at once. */
+  breakerMoved(): void;
   status(): FeedStatus;
 }

@@ -1,10 +1,11 @@
 /**
  * Upstream URLs, as `--chain NAME=URL` takes them:
  *
- *   p2p://HOST[:PORT][?network=NET]
+ *   p2p://HOST[:PORT][?network=NET&rpc=URL&cookie=FILE]
  *   http(s)://[USER:PASS@]HOST[:PORT][/PATH][?network=NET&cookie=FILE]
- *   zmq+tcp://HOST:PORT[?network=NET&rpc=URL&cookie=FILE]      URL is an http(s) one; its own `?cookie=` is good too
+ *   zmq+tcp://HOST:PORT[?network=NET&rpc=URL&cookie=FILE]
  *
+ * The URL in rpc= is an http(s) one, of the same node; its own `?cookie=` is good too.
  * A port that is not written is the network's usual one (443 for https), which the parser does not know: it says null.
  */
 import { SprintError } from "../../shared/errors.ts";
@@ -17,6 +18,8 @@ export interface P2pAddress {
   readonly host: string;
   /** Null: the network's P2P port. */
   readonly port: number | null;
+  /** Where the node answers questions: the feed does not ask there, the JSON-RPC proxy does. Null: nowhere. */
+  readonly rpc: RpcAddress | null;
   /** Null: not said, the daemon's network counts. */
   readonly network: string | null;
   /** The URL to show, without credentials. */
@@ -73,11 +76,12 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
     case "p2p": {
       refuseCredentials(parts, text);
       refusePath(parts, text);
-      const query = takeQuery(parts, ["network"], text);
+      const query = takeQuery(parts, ["network", "rpc", "cookie"], text);
       return {
         kind: "p2p",
         host: parts.host,
         port: parts.port,
+        rpc: rpcBeside(query, text),
         network: network(query, text),
         display: redactText(text),
       };
@@ -93,15 +97,11 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
       refusePath(parts, text);
       if (parts.port === null) throw wrong(text, "a port: ZMQ has no usual one", "none");
       const query = takeQuery(parts, ["network", "rpc", "cookie"], text);
-      const nested = query.get("rpc");
-      const cookie = query.get("cookie") ?? null;
-      if (nested === undefined && cookie !== null) throw wrong(text, "rpc= beside cookie=", "cookie= alone");
-      const rpc = nested === undefined ? null : nestedRpc(nested, cookie, text);
       return {
         kind: "zmq",
         host: parts.host,
         port: parts.port,
-        rpc,
+        rpc: rpcBeside(query, text),
         network: network(query, text),
         display: redactText(text),
       };
@@ -189,12 +189,19 @@ function rpcAddress(parts: Parts, cookie: string | null, whole: string): RpcAddr
   return { secure: parts.scheme === "https", host: parts.host, port: parts.port, path: parts.path, auth };
 }
 
-function nestedRpc(url: string, cookie: string | null, whole: string): RpcAddress {
+/** What rpc= and cookie= say in a URL of another protocol. */
+function rpcBeside(query: ReadonlyMap<string, string>, whole: string): RpcAddress | null {
+  const url = query.get("rpc");
+  const cookie = query.get("cookie") ?? null;
+  if (url === undefined) {
+    if (cookie !== null) throw wrong(whole, "rpc= beside cookie=", "cookie= alone");
+    return null;
+  }
   const parts = split(url, whole);
   if (parts.scheme !== "http" && parts.scheme !== "https")
     throw wrong(whole, "http:// or https:// in rpc=", `${parts.scheme}://`);
-  const query = takeQuery(parts, ["cookie"], whole);
-  return rpcAddress(parts, query.get("cookie") ?? cookie, whole);
+  const own = takeQuery(parts, ["cookie"], whole);
+  return rpcAddress(parts, own.get("cookie") ?? cookie, whole);
 }
 
 function network(query: ReadonlyMap<string, string>, whole: string): string | null {

@@ -436,3 +436,19 @@ test("where traffic is dense recovery is a ramp; one bad stretch of it opens aga
   while (pool.stateOf(handle) === "half_open") at100(FAILURE);
   assert.equal(transitions.at(-1)?.cause, "ramp_failed");
 });
+
+test("a hang is seen by who looks without asking: calls out too long open it", () => {
+  let now = 0;
+  const opened: string[] = [];
+  const pool = new BreakerPool(
+    {},
+    { clock: { wall: () => now }, random: seededRandom(1), onTransition: ({ cause }) => void opened.push(cause) },
+  );
+  const handle = pool.open("a", policyOf("FREE", { slowCallMs: 100 }), now);
+  for (let call = 0; call < 8; call++) assert.ok(pool.tryAcquire(handle, now) > 0);
+  assert.equal(pool.look(handle, now), "closed");
+  for (now = 10; pool.look(handle, now) === "closed"; now += 10) assert.ok(now < 300);
+  assert.deepEqual(opened, ["latency"]);
+  now += 3_600_000;
+  assert.equal(pool.look(handle, now), "open", "a look is no probe");
+});

@@ -36,7 +36,7 @@ function view(change: Partial<DaemonView> = {}): DaemonView {
       },
     ],
     upstreams: [upstream(1)],
-    breakers: [{ name: "upstream:litecoin:ltc-1", state: "closed" }],
+    breakers: [{ name: "upstream:litecoin:ltc-1", state: "closed", note: null }],
     relayMs: { p50: 0.213, p99: 0.8, count: 1_234 },
     ...change,
   };
@@ -76,10 +76,31 @@ test("those in trouble come first, with the reason, and what has no room is coun
 
 test("a chain without a block and an open breaker are told", () => {
   const chain = { chain: "dogecoin", network: "mainnet", tip: null, status: "down", relayed: 0, reorgs: 0 } as const;
-  const breakers = [{ name: "upstream:dogecoin:doge-1", state: "open" }];
+  const breakers = [{ name: "upstream:dogecoin:doge-1", state: "open", note: "connect ECONNREFUSED" }] as const;
   const text = lines({ view: view({ chains: [chain], breakers, relayMs: null }) }).join("\n");
   assert.match(text, /dogecoin +mainnet +down, no block yet/);
-  assert.match(text, /no delivery yet {3}upstream:dogecoin:doge-1 open/);
+  assert.match(
+    text,
+    /no delivery yet {3}0 of 1 breaker closed\nupstream:dogecoin:doge-1 {2}open {8}connect ECONNREFUSED$/m,
+  );
+});
+
+test("each of the five states has its colour, the worst stand first, and what has no room is counted", () => {
+  const states = ["closed", "force_close", "half_open", "force_open", "open"] as const;
+  const breakers = states.map((state) => ({ name: `is ${state}`, state, note: `note of ${state}` }));
+  const shown = frame({ version: "0.1.0", view: view({ breakers }), news: [], now: NOW }, { rows: 40, columns: 80 });
+  const rows = shown.filter((line) => /note of/.test(textOf(line)));
+  assert.deepEqual(
+    rows.map((line) => [textOf(line).trimEnd().replace(/ +/g, " "), line[1]?.style]),
+    [
+      ["is open open note of open", "bad"],
+      ["is force_open force_open note of force_open", "forced"],
+      ["is half_open half_open note of half_open", "warn"],
+      ["is force_close force_close note of force_close", "forced"],
+    ],
+  );
+  const many = Array.from({ length: 9 }, (_, i) => ({ name: `b${i}`, state: "open", note: null }) as const);
+  assert.match(lines({ view: view({ breakers: many }) }, { rows: 40, columns: 80 }).join("\n"), /^b2 .*\nand 6 more/m);
 });
 
 test("the newest news is at the bottom, above the keys", () => {

@@ -14,13 +14,15 @@ const codecs = {
   dogecoin: { params: paramsFor("dogecoin", "regtest") },
 };
 
-test("starts a node for each chain, mines on each, and closes them all", async () => {
+test("starts a node for each chain, mines on each, and closes them all", async (context) => {
   const clock = new FakeClock();
   const mined: Record<Chain, number> = { bitcoin: 0, litecoin: 0, dogecoin: 0 };
   const devnet = await startDevnet({ seed: 1 }, { codecs, clock, onBlock: (chain) => mined[chain]++ });
+  context.after(() => devnet.close());
   const ports = CHAINS.map((chain) => devnet.nodes[chain].address.port);
   assert.equal(new Set(ports).size, 3);
-  assert.equal(devnet.nodes.bitcoin.url, `p2p://127.0.0.1:${ports[0]}?network=regtest`);
+  const { rpcAddress, url } = devnet.nodes.bitcoin;
+  assert.equal(url, `p2p://127.0.0.1:${ports[0]}?network=regtest&rpc=http://127.0.0.1:${rpcAddress.port}`);
   const clients = await Promise.all(
     CHAINS.map((chain) => greet(devnet.nodes[chain].address.port, codecs[chain].params)),
   );

@@ -1,12 +1,12 @@
 /** A devnet node and the relay's own P2P feed understand each other: announcements, headers, bodies, over each chain. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createBreaker } from "../../../src/daemon/breaker/index.ts";
 import { codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
 import { DevnetNode } from "../../../src/daemon/devnet/index.ts";
 import { type Announcement, type FeedSink, createP2pFeed } from "../../../src/daemon/upstream/index.ts";
 import { CHAINS } from "../../../src/shared/chain.ts";
 import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
+import { testBreaker } from "../../fakes/breaker.ts";
 
 for (const chain of CHAINS) {
   test(`a feed follows a ${chain} node`, { timeout: 30_000 }, async (context) => {
@@ -31,12 +31,7 @@ for (const chain of CHAINS) {
       },
       down: (_feed, reason) => downs.push(reason),
     };
-    const breaker = createBreaker({
-      name: `upstream:${chain}:devnet`,
-      failureThreshold: 3,
-      resetTimeoutMs: 1_000,
-      halfOpenCalls: 1,
-    });
+    const breaker = testBreaker();
     const feed = createP2pFeed(
       { name: "devnet", host: node.address.host, port: node.address.port },
       { codec, clock: systemClock, random, sink, breaker },

@@ -41,3 +41,15 @@ test("the level holds back what is below it", () => {
     "",
   );
 });
+
+test("the level can be changed while it logs", () => {
+  const text = logged("json", (log) => {
+    log.trace("one");
+    log.level = "trace";
+    log.trace("two");
+    log.level = "error";
+    log.warn("three");
+  });
+  assert.match(text, /"two"/);
+  assert.doesNotMatch(text, /one|three/);
+});

@@ -37,3 +37,34 @@ test("labels that a peer invents cannot grow the registry", async () => {
   assert.equal(lines.length, 501);
   assert.match(text, /upstream="other",via="other"\} 4500/);
 });
+
+test("a breaker's totals are counters, its series leave with it", async () => {
+  const metrics = createMetrics({ processMetrics: false });
+  const name = "upstream:litecoin:ltc-1";
+  const figures = {
+    name,
+    state: "closed",
+    health: 1,
+    failureThreshold: 12.5,
+    failureRate: null,
+    counts: { success: 0xffff_fffe, failure: 3, ignored: 0, rejected: 0 },
+    latencyMs: { p50: 20, p95: null, p99: null },
+  };
+  metrics.breaker(figures);
+  metrics.breaker({ ...figures, state: "open", counts: { ...figures.counts, success: 2, rejected: 7 } });
+  metrics.breakerTransition(name, "open");
+  metrics.breaker({ ...figures, name: "store" });
+  const text = await metrics.text();
+  const line = (metric: string, labels: string, value: string | number): void =>
+    assert.ok(text.includes(`${metric}{breaker="${name}"${labels}} ${value}\n`), `${metric} ${labels} in ${text}`);
+  line("sprint_breaker_state", ',state="closed"', 0);
+  line("sprint_breaker_state", ',state="open"', 1);
+  line("sprint_breaker_calls_total", ',outcome="success"', 0xffff_fffe + 4);
+  line("sprint_breaker_calls_total", ',outcome="rejected"', 7);
+  line("sprint_breaker_latency_seconds", ',quantile="0.5"', 0.02);
+  line("sprint_breaker_failure_threshold_calls", "", 12.5);
+  metrics.breakerGone(name);
+  const after = await metrics.text();
+  assert.ok(!after.includes(name));
+  assert.match(after, /sprint_breaker_state\{breaker="store",state="closed"\} 1/);
+});

@@ -447,6 +447,87 @@ class FrameCount {
   }
 }
 
+describe("Hub, adjusted while it runs", () => {
+  const paced = (min: number, max: number, eventsPerSecond = 1_000): HubOptions["tiers"] => ({
+    ...TIER,
+    FREE: { pacingMs: { min, max }, eventsPerSecond },
+  });
+
+  it("takes a tier's pace away and gives it back, for those who are there, and nothing overtakes what waits", () => {
+    const { clock, join, publish, endTurn, hub } = setUp({ tiers: paced(400, 500) });
+    const subscriber = join("a", "FREE");
+    const before = publish();
+    endTurn();
+    hub.adjust({ ...TIER, FREE: { pacingMs: null, eventsPerSecond: 1_000 } });
+    const behind = publish();
+    endTurn();
+    assert.deepEqual(cursors(subscriber.messages()), [], "at once, but behind what was there first");
+    clock.advance(500);
+    const atOnce = publish();
+    endTurn();
+    assert.deepEqual(
+      cursors(subscriber.messages()),
+      [...before, ...behind, ...atOnce].map(({ cursor }) => cursor),
+    );
+    hub.adjust(paced(400, 500));
+    publish();
+    endTurn();
+    clock.advance(399);
+    assert.equal(cursors(subscriber.messages()).length, 3);
+    clock.advance(101);
+    assert.equal(cursors(subscriber.messages()).length, 4);
+  });
+
+  it("sends what was published before by the old pace", () => {
+    const { join, publish, endTurn, hub } = setUp();
+    const subscriber = join("a");
+    publish();
+    hub.adjust({ ...TIER, ENTERPRISE: { pacingMs: { min: 400, max: 500 }, eventsPerSecond: 100 } });
+    endTurn();
+    assert.equal(cursors(subscriber.messages()).length, 1);
+  });
+
+  it("raises a rate, and lowers it below what was joined into one write", () => {
+    const tiers = (eventsPerSecond: number): HubOptions["tiers"] => ({
+      ...TIER,
+      ENTERPRISE: { pacingMs: null, eventsPerSecond },
+    });
+    const { clock, join, publish, endTurn, hub, drops } = setUp({ tiers: tiers(30) });
+    const subscriber = join("a");
+    const events = publish(50);
+    endTurn();
+    assert.equal(cursors(subscriber.messages()).length, 30);
+    hub.adjust(tiers(5));
+    clock.advance(1_000);
+    assert.equal(cursors(subscriber.messages()).length, 50, "the write of 20 has a second of its own");
+    events.push(...publish(10));
+    endTurn();
+    clock.advance(1_000);
+    assert.equal(cursors(subscriber.messages()).length, 55);
+    hub.adjust(tiers(1_000));
+    clock.advance(1_000);
+    events.push(...publish(200));
+    endTurn();
+    assert.deepEqual(
+      cursors(subscriber.messages()),
+      events.map(({ cursor }) => cursor),
+    );
+    assert.deepEqual(drops, []);
+  });
+
+  it("counts for who comes later", () => {
+    const { clock, join, publish, endTurn, hub } = setUp();
+    hub.adjust(paced(400, 500));
+    const subscriber = join("a", "FREE");
+    publish();
+    endTurn();
+    clock.advance(399);
+    assert.equal(cursors(subscriber.messages()).length, 0);
+    clock.advance(101);
+    assert.equal(cursors(subscriber.messages()).length, 1);
+  });
+});
+
 describe("Hub, any order of things", () => {
   it("gives every subscriber what it asked for, once and in order, or closes it with its place", () => {
     const FILTERS: readonly Partial<Filter>[] = [
@@ -466,7 +547,7 @@ describe("Hub, any order of things", () => {
         });
         const sessions: { subscriber: FakeSubscriber; from: number; left: boolean }[] = [];
         for (let step = 0; step < steps; step++) {
-          switch (pick(9)) {
+          switch (pick(10)) {
             case 0: {
               // A new one, or one that comes back with a cursor of a while ago.
               const from = random() < 0.5 ? log.lastSeq : pick(log.lastSeq + 1);
@@ -504,6 +585,15 @@ describe("Hub, any order of things", () => {
             case 6:
               hub.publish(next("validated"));
               break;
+            case 7: {
+              const min = pick(80);
+              const anyPace = () => ({
+                pacingMs: random() < 0.5 ? null : { min, max: min + pick(50) },
+                eventsPerSecond: 1 + pick(40),
+              });
+              hub.adjust({ FREE: anyPace(), BUSINESS: anyPace(), ENTERPRISE: anyPace() });
+              break;
+            }
             default:
               publish(1 + pick(4));
           }
@@ -513,6 +603,7 @@ describe("Hub, any order of things", () => {
           subscriber.buffered = 0;
         }
         endTurn();
+        hub.adjust(TIER);
         clock.advance(5_000);
         for (const { subscriber, from, left } of sessions) {
           const { filter } = subscriber;

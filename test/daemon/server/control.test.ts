@@ -2,58 +2,43 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
+import { Value } from "typebox/value";
 import { WebSocket } from "ws";
-import type { ControlMessage } from "../../../src/shared/api.ts";
+import { BreakersBody, type ControlMessage, TransitionBody } from "../../../src/shared/api.ts";
+import { policyOf } from "../../../src/daemon/breaker/index.ts";
 import { type HandshakeRefused, subscribe } from "../../fakes/subscriber.ts";
-import { startFake, TOKEN } from "./daemon.ts";
+import { FakeClock } from "../../fakes/clock.ts";
+import { ask, post } from "./ask.ts";
+import { ADMIN, OPERATOR, startFake, TOKEN, VIEWER } from "./daemon.ts";
 
 const bearer = { authorization: `Bearer ${TOKEN}` };
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  // oxlint-disable-next-line typescript/no-explicit-any -- what an answer holds is what the test is about
-  readonly body: any;
-}
-
-async function ask(url: string, init: RequestInit = { headers: bearer }): Promise<Answer> {
-  const response = await fetch(url, init);
-  const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text.startsWith("{") ? JSON.parse(text) : text };
-}
-
-function post(url: string, body: unknown): ReturnType<typeof ask> {
-  return ask(url, {
-    method: "POST",
-    headers: { ...bearer, "content-type": "application/json" },
-    body: JSON.stringify(body),
-  });
-}
 
 test("nothing is answered without the token, nor with a wrong one", async () => {
   await using daemon = await startFake();
   const paths = ["/control/v1/status", "/control/v1/config", "/metrics", "/control/v1/nothing"];
   for (const path of paths) {
-    const none = await ask(daemon.control + path, {});
+    const none = await ask(daemon.control + path, { token: null });
     assert.deepEqual([none.status, none.body.error.code], [401, "SPRINT_CONTROL_NO_TOKEN"], path);
     assert.equal(none.headers.get("www-authenticate"), "Bearer");
-    for (const authorization of ["Bearer wrong", `Bearer ${TOKEN}x`, `Bearer ${TOKEN.slice(0, -1)}`]) {
-      const wrong = await ask(daemon.control + path, { headers: { authorization } });
+    for (const token of ["wrong", `${TOKEN}x`, TOKEN.slice(0, -1)]) {
+      const wrong = await ask(daemon.control + path, { token });
       assert.deepEqual([wrong.status, wrong.body.error.code], [401, "SPRINT_CONTROL_WRONG_TOKEN"], path);
+      assert.equal(wrong.headers.get("www-authenticate"), "Bearer");
     }
   }
-  assert.equal(
-    (await ask(daemon.control + "/control/v1/status", { headers: { authorization: `Basic ${TOKEN}` } })).status,
-    401,
-  );
-  assert.equal((await ask(daemon.control + "/control/v1/stop", { method: "POST" })).status, 401);
-  assert.equal(daemon.stops, 0);
+  const basic = await fetch(daemon.control + "/control/v1/status", { headers: { authorization: `Basic ${TOKEN}` } });
+  assert.equal(basic.status, 401);
+  assert.equal((await ask(daemon.control + "/control/v1/stop", { method: "POST", token: null })).status, 401);
+  assert.equal((await post(daemon.control + "/control/v1/upstreams/btc-1/cordon", {}, "wrong")).status, 401);
+  assert.deepEqual([daemon.stops, daemon.cordons, daemon.audit], [0, [], []]);
 });
 
-test("status, topology, upstreams, breakers, config, race and metrics", async () => {
+test("status, topology, upstreams, config, race and metrics", async () => {
   await using daemon = await startFake();
-  const { control, chain } = daemon;
+  const { control, chain, pool } = daemon;
   chain.mine("bitcoin");
+  // One of a part of that upstream, and one of another whose name begins alike.
+  for (const name of ["btc-1:read", "btc-10"]) pool.open(`upstream:bitcoin:${name}`, policyOf("FREE"), 0);
   const subscriber = await subscribe(daemon.tier);
 
   const { body: status } = await ask(`${control}/control/v1/status`);
@@ -70,23 +55,26 @@ test("status, topology, upstreams, breakers, config, race and metrics", async ()
 
   const { body: topology } = await ask(`${control}/control/v1/topology`);
   assert.deepEqual(topology.chains, [
-    { chain: "bitcoin", network: "regtest", upstreams: ["btc-1"] },
-    { chain: "litecoin", network: "regtest", upstreams: [] },
+    {
+      chain: "bitcoin",
+      network: "regtest",
+      upstreams: [
+        {
+          name: "btc-1",
+          kind: "p2p",
+          state: "up",
+          breakers: ["upstream:bitcoin:btc-1", "upstream:bitcoin:btc-1:read"],
+        },
+      ],
+      tiers: ["ENTERPRISE"],
+    },
+    { chain: "litecoin", network: "regtest", upstreams: [], tiers: ["ENTERPRISE"] },
   ]);
   assert.deepEqual(topology.fanout, { processes: [] });
 
   const { body: upstreams } = await ask(`${control}/control/v1/upstreams`);
   assert.equal(upstreams.upstreams[0].name, "btc-1");
   assert.ok(upstreams.upstreams[0].progress_age_ms >= 0);
-
-  const { body: breakers } = await ask(`${control}/control/v1/breakers`);
-  const [breaker] = breakers.breakers;
-  assert.deepEqual([breaker.state, breaker.failure_rate, breaker.failures], ["open", 0.25, 3]);
-  const inMs = Date.parse(breaker.next_attempt_at) - Date.now();
-  assert.ok(inMs > 0 && inMs <= 60_000, `next attempt in ${inMs} ms`);
-  assert.deepEqual((await ask(`${control}/control/v1/breakers/upstream:bitcoin:btc-1`)).body.name, breaker.name);
-  const unknown = await ask(`${control}/control/v1/breakers/store`);
-  assert.deepEqual([unknown.status, unknown.body.error.code], [404, "SPRINT_CONTROL_BREAKER_UNKNOWN"]);
 
   assert.deepEqual((await ask(`${control}/control/v1/config`)).body, { tier: "ENTERPRISE" });
   const { body: race } = await ask(`${control}/control/v1/race?chain=bitcoin&last=5`);
@@ -144,32 +132,39 @@ test("cordon, uncordon and stop reach the daemon", async () => {
     ["btc-1", "maintenance", 5_000],
     ["btc-1", "operator", Number.POSITIVE_INFINITY],
   ]);
-  assert.equal(
-    (await ask(`${control}/control/v1/upstreams/btc-1/uncordon`, { method: "POST", headers: bearer })).status,
-    200,
-  );
-  const stop = await ask(`${control}/control/v1/stop`, { method: "POST", headers: bearer });
+  assert.equal((await ask(`${control}/control/v1/upstreams/btc-1/uncordon`, { method: "POST" })).status, 200);
+  const stop = await ask(`${control}/control/v1/stop`, { method: "POST" });
   assert.deepEqual([stop.status, stop.body], [202, { accepted: true }]);
   assert.equal(daemon.stops, 1);
 });
 
-test("the stream tells events, transitions and upstream changes as they happen, to those with the token", async () => {
+/** Opens the stream and collects; `heard(n)` settles with the first n messages. */
+async function listen(control: string, token = TOKEN, autoPong = true) {
+  const url = `${control.replace("http", "ws")}/control/v1/stream`;
+  const socket = new WebSocket(url, { headers: { authorization: `Bearer ${token}` }, autoPong });
+  const messages: ControlMessage[] = [];
+  socket.on("message", (data) => {
+    messages.push(JSON.parse(String(data)) as ControlMessage);
+    socket.emit("heard");
+  });
+  await once(socket, "open");
+  const heard = async (count: number): Promise<readonly ControlMessage[]> => {
+    while (messages.length < count) await once(socket, "heard");
+    return messages;
+  };
+  return { socket, heard };
+}
+
+test("the stream tells events, transitions, orders, metrics and upstream changes as they happen, to viewers too", async () => {
   await using daemon = await startFake();
   const url = `${daemon.control.replace("http", "ws")}/control/v1/stream`;
   const refused = (await subscribe(url).catch((error: unknown) => error)) as HandshakeRefused;
   assert.deepEqual([refused.status, refused.body.error.code], [401, "SPRINT_CONTROL_NO_TOKEN"]);
 
-  const socket = new WebSocket(url, { headers: bearer });
-  const messages: ControlMessage[] = [];
-  const four = new Promise<void>((resolve) => {
-    socket.on("message", (data) => {
-      messages.push(JSON.parse(String(data)) as ControlMessage);
-      if (messages.length === 4) resolve();
-    });
-  });
-  await once(socket, "open");
+  const { socket, heard } = await listen(daemon.control, VIEWER.token);
   const sent = daemon.chain.mine("bitcoin");
-  daemon.transition({ breaker: "upstream:bitcoin:btc-1", from: "closed", to: "open", at: 1, cause: "3 failures" });
+  const force = `${daemon.control}/control/v1/breakers/upstream:litecoin:ltc-1/force-open`;
+  await post(force, { reason: "drill", for_ms: 60_000 }, OPERATOR.token);
   daemon.upstream({
     name: "btc-1",
     chain: "bitcoin",
@@ -183,29 +178,97 @@ test("the stream tells events, transitions and upstream changes as they happen, 
     lastError: { code: "SPRINT_UPSTREAM_CLOSED", message: "closed" },
     cordon: null,
   });
-  await four;
+  daemon.beat();
+  const messages = await heard(6);
   assert.deepEqual(
     messages.map(({ type }) => type),
-    ["hello", "event", "transition", "upstream"],
+    ["hello", "event", "transition", "audit", "upstream", "metrics"],
   );
-  const [, event, transition, upstream] = messages;
+  const [, event, transition, audit, upstream, metrics] = messages;
   assert.ok(
     event?.type === "event" &&
       event.data.cursor === sent.cursor &&
       !("receivedAt" in event.data) &&
       !("seq" in event.data),
   );
-  assert.deepEqual(transition?.data, {
-    breaker: "upstream:bitcoin:btc-1",
-    from: "closed",
-    to: "open",
-    cause: "3 failures",
-  });
+  assert.ok(transition?.type === "transition" && Value.Check(TransitionBody, transition.data));
+  const { seq, breaker, from, to, cause, at, forced } = transition.data;
+  assert.deepEqual(
+    [seq, breaker, from, to, cause],
+    [2, "upstream:litecoin:ltc-1", "closed", "force_open", "force_open"],
+  );
+  assert.deepEqual([forced?.owner, forced?.reason], ["night shift", "drill"]);
+  assert.equal(Date.parse(forced?.until ?? "") - Date.parse(at), 60_000, "reckoned from the transition's own time");
+  assert.ok(
+    audit?.type === "audit" && audit.data.action === "breaker.force-open" && audit.data.actor === "night shift",
+  );
   assert.ok(upstream?.type === "upstream" && upstream.data.state === "down");
+  assert.ok(metrics?.type === "metrics" && Value.Check(BreakersBody, metrics.data));
+  assert.deepEqual(
+    metrics.data.breakers.map(({ name, state }) => [name, state]),
+    [
+      ["upstream:bitcoin:btc-1", "open"],
+      ["upstream:litecoin:ltc-1", "force_open"],
+    ],
+  );
 
   socket.send("hello?");
   const [code] = (await once(socket, "close")) as [number];
   assert.equal(code, 4501);
+});
+
+test("metrics of more breakers than fit a message: those that are not closed are told", async () => {
+  await using daemon = await startFake();
+  for (let i = 0; i < 400; i++) daemon.pool.open(`webhook:${i}`, policyOf("FREE"), 0);
+  const last = daemon.pool.handleOf("webhook:399") ?? 0;
+  daemon.pool.forceClose(last, { owner: "test", reason: "drill" }, performance.now());
+  const { socket, heard } = await listen(daemon.control);
+  daemon.beat();
+  const [, metrics] = await heard(2);
+  assert.ok(metrics?.type === "metrics");
+  assert.deepEqual(
+    metrics.data.breakers.slice(0, 3).map(({ name }) => name),
+    ["upstream:bitcoin:btc-1", "webhook:399", "upstream:litecoin:ltc-1"],
+  );
+  assert.equal(metrics.data.breakers.length, 256);
+  socket.terminate();
+});
+
+test("a reader that answers no ping is dropped at the next, one that does stays", async () => {
+  const clock = new FakeClock();
+  await using daemon = await startFake({ clock });
+  const live = await listen(daemon.control);
+  const dead = await listen(daemon.control, TOKEN, false);
+  const pings = Promise.all([once(live.socket, "ping"), once(dead.socket, "ping")]);
+  clock.advance(30_000);
+  await pings;
+  const closed = once(dead.socket, "close");
+  const pinged = once(live.socket, "ping");
+  // The pong was sent before this, so it is read by the time this is answered.
+  await ask(`${daemon.control}/control/v1/status`);
+  clock.advance(30_000);
+  const [code] = (await closed) as [number];
+  assert.equal(code, 1006);
+  await pinged;
+  daemon.chain.mine();
+  await live.heard(2);
+  live.socket.terminate();
+});
+
+test("tokens change while it runs: new ones count at once, and the streams of those that are gone end", async () => {
+  await using daemon = await startFake();
+  const status = `${daemon.control}/control/v1/status`;
+  const [viewer, admin] = [await listen(daemon.control, VIEWER.token), await listen(daemon.control)];
+  const closed = once(viewer.socket, "close");
+  daemon.server.adjust({ tokens: [ADMIN, { name: "new", role: "viewer", token: "another-token" }] });
+  assert.equal((await closed)[0], 1008);
+  assert.equal((await ask(status, { token: VIEWER.token })).status, 401);
+  assert.equal((await ask(status, { token: OPERATOR.token })).status, 401);
+  assert.equal((await ask(status, { token: "another-token" })).status, 200);
+  assert.equal((await ask(status)).status, 200);
+  daemon.chain.mine();
+  assert.equal((await admin.heard(2))[1]?.type, "event", "a stream whose token stays is kept");
+  admin.socket.terminate();
 });
 
 test("a reader of the stream that falls behind is closed, and does not hold up the others", async () => {

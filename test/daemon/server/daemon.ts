@@ -2,8 +2,9 @@
 import { createHash } from "node:crypto";
 import type { Block } from "../../../src/shared/block.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
-import { systemClock } from "../../../src/shared/clock.ts";
-import type { BreakerSnapshot, Transition } from "../../../src/daemon/breaker/index.ts";
+import { type Clock, seededRandom, systemClock } from "../../../src/shared/clock.ts";
+import type { AuditEntryBody, ReloadBody } from "../../../src/shared/api.ts";
+import { BreakerPool, type BreakerTransition, FAILURE, policyOf } from "../../../src/daemon/breaker/index.ts";
 import {
   decodeCursor,
   EventLog,
@@ -16,13 +17,19 @@ import {
   createServer,
   type Addresses,
   type BlockRecord,
+  type BreakerView,
+  type ControlToken,
   type Server,
   type ServerModules,
   type ServerOptions,
 } from "../../../src/daemon/server/index.ts";
 import type { FeedStatus } from "../../../src/daemon/upstream/index.ts";
 
+/** The data directory's own, an admin's. */
 export const TOKEN = "token-of-the-test";
+export const VIEWER: ControlToken = { name: "screen", role: "viewer", token: "token-of-a-viewer" };
+export const OPERATOR: ControlToken = { name: "night shift", role: "operator", token: "token-of-an-operator" };
+export const ADMIN: ControlToken = { name: "cookie", role: "admin", token: TOKEN };
 
 export interface FakeDaemon {
   readonly server: Server;
@@ -35,7 +42,16 @@ export interface FakeDaemon {
   readonly drops: string[];
   readonly stops: number;
   readonly cordons: readonly (readonly [string, string, number])[];
-  transition(transition: Transition): void;
+  /** Real breakers, `upstream:bitcoin:btc-1` opened by 20 failures and `upstream:litecoin:ltc-1` closed, and what happened to them. */
+  readonly pool: BreakerPool;
+  readonly transitions: readonly BreakerTransition[];
+  readonly audit: readonly AuditEntryBody[];
+  /** Each is whether it was a dry run. */
+  readonly reloads: readonly boolean[];
+  /** The next reloads answer this, or throw it. */
+  reloadAs(answer: ReloadBody | Error): void;
+  /** The beat of metrics collection. */
+  beat(): void;
   upstream(status: FeedStatus): void;
   /** Makes the next answers fail as a bug would. */
   breakDown(): void;
@@ -50,6 +66,8 @@ export type FakeOptions = Partial<Omit<ServerOptions, "hub">> & {
   readonly mined?: number;
   readonly firstHeight?: number;
   readonly caughtUp?: ServerModules["caughtUp"];
+  readonly rpc?: ServerModules["rpc"];
+  readonly clock?: Clock;
 };
 
 const UPSTREAM: FeedStatus = {
@@ -66,29 +84,25 @@ const UPSTREAM: FeedStatus = {
   cordon: null,
 };
 
-const BREAKER: BreakerSnapshot = {
-  name: "upstream:bitcoin:btc-1",
-  state: "open",
-  failures: 3,
-  requests: 12,
-  rejected: 1,
-  nextAttemptAt: systemClock.now() + 60_000,
-  lastError: "connect ECONNREFUSED",
-};
+const OPEN_BREAKER = "upstream:bitcoin:btc-1";
+const CLOSED_BREAKER = "upstream:litecoin:ltc-1";
 
 /** An ENTERPRISE listener and a control API on free ports. `bitcoin` and `litecoin` are on, `dogecoin` is not. */
 export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> {
+  const clock = options.clock ?? systemClock;
   const relayed: number[] = [];
   const drops: string[] = [];
   const hub = new Hub(options.hub ?? {}, {
-    clock: systemClock,
+    clock,
     entropy: Buffer.alloc(32, 7),
     defer: queueMicrotask,
     onDrop: ({ reason }) => drops.push(reason),
     onRelayed: (_tier, relayMs) => relayed.push(relayMs),
   });
   const listeners = new Set<(event: StreamEvent) => void>();
-  const transitions = new Set<(transition: Transition) => void>();
+  const transitionListeners = new Set<(transition: BreakerTransition) => void>();
+  const auditListeners = new Set<(entry: AuditEntryBody) => void>();
+  const beatListeners = new Set<(breakers: readonly BreakerView[]) => void>();
   const upstreams = new Set<(status: FeedStatus) => void>();
   const chain = new FakeChain((event) => {
     hub.publish(event);
@@ -97,6 +111,32 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
   for (let i = 0; i < (options.mined ?? 0); i++) chain.mine();
   const faults: unknown[] = [];
   const cordons: [string, string, number][] = [];
+  const transitions: BreakerTransition[] = [];
+  const audit: AuditEntryBody[] = [];
+  const reloads: boolean[] = [];
+  let reloadAnswer: ReloadBody | Error = { applied: true, changes: [] };
+  const pool = new BreakerPool(
+    {},
+    {
+      clock,
+      random: seededRandom(1),
+      onTransition(transition) {
+        transitions.push(transition);
+        for (const listener of transitionListeners) listener(transition);
+      },
+    },
+  );
+  openByFailures(pool, pool.open(OPEN_BREAKER, policyOf("ENTERPRISE"), clock.now()), clock.now());
+  pool.open(CLOSED_BREAKER, policyOf("ENTERPRISE"), clock.now());
+  const viewOf = (handle: number): BreakerView => ({
+    tier: "ENTERPRISE",
+    policy: pool.policyOf(handle),
+    report: pool.report(handle, clock.now()),
+  });
+  const at = <T>(name: string, act: (handle: number) => T): T | null => {
+    const handle = pool.handleOf(name);
+    return handle === null ? null : act(handle);
+  };
   let stops = 0;
   let isBroken = false;
   const listen = <T>(set: Set<T>, listener: T): (() => void) => {
@@ -105,7 +145,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
   };
 
   const modules: ServerModules = {
-    clock: systemClock,
+    clock,
     hub,
     chains: () =>
       (["bitcoin", "litecoin"] as const).map((name) => ({
@@ -128,6 +168,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       const from = typeof before === "string" ? start + 1 : start;
       return from < 0 ? [] : records.slice(from, from + limit);
     },
+    rpc: options.rpc ?? (async () => ({ status: 200, headers: {}, body: "{}", calls: 1 })),
     upstreams: () => [UPSTREAM],
     cordon: (name, reason, forMs) => {
       if (name !== UPSTREAM.name) return false;
@@ -135,7 +176,46 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       return true;
     },
     uncordon: (name) => name === UPSTREAM.name,
-    breakers: () => [BREAKER],
+    breakers: () => pool.keys().map((name) => viewOf(pool.handleOf(name) ?? 0)),
+    breaker: (name) => at(name, viewOf),
+    breakerHistory: (name, last) =>
+      at(name, () =>
+        transitions
+          .filter(({ breaker }) => breaker === name)
+          .slice(-last)
+          .reverse(),
+      ),
+    force: (name, to, by) =>
+      at(name, (handle) => {
+        if (to === "open") pool.forceOpen(handle, by, clock.now());
+        else pool.forceClose(handle, by, clock.now());
+        return viewOf(handle);
+      }),
+    resetBreaker: (name) =>
+      at(name, (handle) => {
+        pool.reset(handle, clock.now());
+        return viewOf(handle);
+      }),
+    configureBreaker: (name, changes) =>
+      at(name, (handle) => {
+        const before = pool.policyOf(handle);
+        pool.configure(handle, changes);
+        const fields = Object.keys(changes) as (keyof typeof changes)[];
+        return {
+          breaker: viewOf(handle),
+          changes: fields.map((key) => ({ key, from: before[key], to: changes[key], restart: false })),
+        };
+      }),
+    async reload(dryRun) {
+      reloads.push(dryRun);
+      if (reloadAnswer instanceof Error) throw reloadAnswer;
+      return reloadAnswer;
+    },
+    audit(entry) {
+      audit.push(entry);
+      for (const listener of auditListeners) listener(entry);
+    },
+    audited: (last) => audit.slice(-last).reverse(),
     race: (name) => ({
       chain: name,
       blocks: [
@@ -159,7 +239,9 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
     onRelayed: (_tier, relayMs) => relayed.push(relayMs),
     onDrop: ({ reason }) => drops.push(reason),
     onFault: (error) => faults.push(error),
-    onTransition: (listener) => listen(transitions, listener),
+    onTransition: (listener) => listen(transitionListeners, listener),
+    onAudit: (listener) => listen(auditListeners, listener),
+    onBreakers: (listener) => listen(beatListeners, listener),
     onUpstream: (listener) => listen(upstreams, listener),
   };
   const { connections, apiCallsPerMinute } = options;
@@ -177,7 +259,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
           ...(apiCallsPerMinute === undefined ? {} : { apiCallsPerMinute }),
         },
       ],
-      control: { host: "127.0.0.1", port: 0, token: TOKEN },
+      control: { host: "127.0.0.1", port: 0, tokens: [VIEWER, OPERATOR, ADMIN] },
       ...options,
     },
     modules,
@@ -196,13 +278,26 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       return stops;
     },
     cordons,
-    transition: (transition) => transitions.forEach((listener) => listener(transition)),
+    pool,
+    transitions,
+    audit,
+    reloads,
+    reloadAs: (answer) => {
+      reloadAnswer = answer;
+    },
+    beat: () => beatListeners.forEach((listener) => listener(modules.breakers())),
     upstream: (status) => upstreams.forEach((listener) => listener(status)),
     breakDown: () => {
       isBroken = true;
     },
     [Symbol.asyncDispose]: () => server.close(),
   };
+}
+
+/** Evidence enough for the ENTERPRISE tier. */
+function openByFailures(pool: BreakerPool, handle: number, now: number): void {
+  for (let i = 0; i < 20; i++) pool.onResult(handle, pool.tryAcquire(handle, now), FAILURE, 1, now);
+  pool.note(handle, "connect ECONNREFUSED http://user:hunter2@127.0.0.1:1");
 }
 
 /** Blocks that link up, published as a real ingest would. */

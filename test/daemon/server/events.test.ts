@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { test } from "node:test";
 import type { SprintEvent } from "../../../src/shared/events.ts";
+import { TIER } from "../../../src/shared/tier.ts";
 import { HandshakeRefused, subscribe, type TestSubscriber } from "../../fakes/subscriber.ts";
 import { startFake } from "./daemon.ts";
 
@@ -49,6 +50,24 @@ for (const place of ["main process", "fan-out process"] as const) {
     assert.equal(subscriber.events.filter(isBlock).length, 22);
     subscriber.checker.assertClean();
     await subscriber.close();
+  });
+
+  test(`${place}: another pace reaches who is there and who comes`, async () => {
+    await using daemon = await startFake({ fanout });
+    const there = await subscribe(daemon.tier);
+    daemon.chain.mine();
+    const first = daemon.chain.mine();
+    daemon.server.adjust({ hub: { ...TIER, ENTERPRISE: { pacingMs: { min: 60, max: 90 }, eventsPerSecond: 100 } } });
+    const coming = await subscribe(daemon.tier);
+    await there.next((event) => event.cursor === first.cursor);
+    const paced = daemon.chain.mine();
+    for (const subscriber of [there, coming]) {
+      const block = await subscriber.next(isBlock);
+      assert.ok(block.type === "block" && block.cursor === paced.cursor);
+      assert.ok(block.data.relay_time_ms >= 60, `relay time ${block.data.relay_time_ms}`);
+      subscriber.checker.assertClean();
+      await subscriber.close();
+    }
   });
 
   test(`${place}: filters by chain, type and phase`, async () => {

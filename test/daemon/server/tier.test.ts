@@ -126,6 +126,7 @@ test("chains, status, version, health, metrics and the OpenAPI document", async 
     "/api/v1/blocks/{hash}",
     "/api/v1/chains",
     "/api/v1/chains/{chain}/blocks",
+    "/api/v1/chains/{chain}/rpc",
     "/api/v1/chains/{chain}/status",
     "/api/v1/health",
     "/api/v1/metrics",

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { SprintError, isSprintError } from "../../../src/shared/errors.ts";
-import { createBreaker } from "../../../src/daemon/breaker/index.ts";
 import type { Header } from "../../../src/daemon/chain/index.ts";
 import { nextDelayMs } from "../../../src/daemon/upstream/backoff.ts";
 import {
@@ -13,6 +12,8 @@ import {
   stallMsFor,
 } from "../../../src/daemon/upstream/feed.ts";
 import type { Announcement } from "../../../src/daemon/upstream/types.ts";
+import { IGNORED, type OutcomeCode } from "../../../src/daemon/breaker/index.ts";
+import { testBreaker } from "../../fakes/breaker.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 
 const never = new AbortController().signal;
@@ -32,8 +33,9 @@ function setUp(options: Partial<FeedOptions> = {}, failureThreshold = 100) {
   const dials: { readonly events: LinkEvents; closed: boolean; locators: (readonly string[])[] }[] = [];
   const heard: string[] = [];
   const answer = { headers: (): Promise<readonly Header[]> => Promise.resolve([]) };
-  const breaker = createBreaker({ name: "b", failureThreshold, resetTimeoutMs: 15_000, halfOpenCalls: 1 });
-  const feed = new LinkFeed(
+  const policy = { failureThreshold, resetTimeoutMs: 15_000, firstOpenMs: 15_000, halfOpenCalls: 1 };
+  const breaker = testBreaker({ clock, policy, onMoved: () => feed.breakerMoved() });
+  const feed: LinkFeed = new LinkFeed(
     { name: "f", chain: "litecoin", kind: "p2p", url: "p2p://x", blockTimeSeconds: 150, ...options },
     {
       connect: (events) => {
@@ -193,15 +195,15 @@ describe("breaker", () => {
     last().events.lost(lost());
     clock.advance(30_000 - 15_001);
     last().events.lost(lost());
-    assert.equal(breaker.snapshot(clock.now()).state, "open");
+    assert.equal(breaker.state(), "open");
     clock.advance(14_999);
     assert.equal(dials.length, 2);
     clock.advance(30_000);
     assert.equal(dials.length, 3);
     last().events.up();
-    assert.equal(breaker.snapshot(clock.now()).state, "half_open", "a handshake alone proves little");
+    assert.equal(breaker.state(), "half_open", "a handshake alone proves little");
     await feed.headersAfter(["x"], never);
-    assert.equal(breaker.snapshot(clock.now()).state, "closed");
+    assert.equal(breaker.state(), "closed");
   });
 
   test("handshake and hang-up, again and again, opens it", () => {
@@ -212,7 +214,39 @@ describe("breaker", () => {
       last().events.lost(lost());
       if (i < 2) clock.advance(14_000);
     }
-    assert.equal(breaker.snapshot(clock.now()).state, "open");
+    assert.equal(breaker.state(), "open");
+  });
+
+  test("a hang-up in place of the first answer fails the probe", async () => {
+    const { feed, clock, dials, last, breaker, answer } = setUp({}, 2);
+    answer.headers = () => new Promise(() => {});
+    const ask = () => void feed.headersAfter(["x"], never).catch(() => {});
+    feed.start();
+    for (let i = 0; i < 2; i++) {
+      last().events.up();
+      last().events.lost(lost());
+      clock.advance(1_000);
+    }
+    assert.equal(breaker.state(), "open");
+    while (dials.length < 3) clock.advance(1_000);
+    assert.equal(breaker.state(), "half_open");
+    last().events.up();
+    ask();
+    last().events.lost(lost());
+    assert.equal(breaker.state(), "open");
+  });
+
+  test("that it was forced open is no failure of the node, dialled or connected", () => {
+    for (const isUp of [false, true]) {
+      const { feed, last, breaker, heard } = setUp();
+      const told: OutcomeCode[] = [];
+      breaker.onResult = (_token, outcome) => void told.push(outcome);
+      feed.start();
+      if (isUp) last().events.up();
+      breaker.state = () => "force_open";
+      feed.breakerMoved();
+      assert.deepEqual([last().closed, told, heard.length], [true, [IGNORED], isUp ? 2 : 0]);
+    }
   });
 
   test("requests that fail open it, and that takes the connection down", async () => {
@@ -222,6 +256,7 @@ describe("breaker", () => {
     answer.headers = () => Promise.reject(new SprintError("SPRINT_UPSTREAM_BAD_ANSWER", "nonsense"));
     for (let i = 0; i < 2; i++)
       await assert.rejects(feed.headersAfter([], never), hasCode("SPRINT_UPSTREAM_BAD_ANSWER"));
+    await Promise.resolve();
     assert.equal(feed.status().lastError?.code, "SPRINT_UPSTREAM_BREAKER_OPEN");
     assert.equal(heard.length, 2);
   });

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
-import { readAnswer, readBatch } from "../../../src/daemon/upstream/jsonrpc-answer.ts";
+import { readAnswer, readBatch, readPassed } from "../../../src/daemon/upstream/jsonrpc-answer.ts";
 import { RpcClient, type RpcClientOptions } from "../../../src/daemon/upstream/jsonrpc.ts";
 import { systemClock } from "../../../src/shared/clock.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
@@ -349,4 +349,33 @@ test("whatever is answered is a result or an error with a code", () => {
     }),
     { seed: 7, numRuns: 3000 },
   );
+});
+
+test("an answer to pass on stays as the node wrote it, in both forms and in any other", () => {
+  const passed = (body: string, status = 200) => readPassed("http://node", "getblock", 7, { status, body });
+  const result = '{"difficulty":4.656542373906925e-10,"fee":0.10000000,"n":12345678901234567890}';
+  assert.deepEqual(passed(`{"result":${result},"error":null,"id":7}\n`), { ok: true, json: result });
+  assert.deepEqual(passed(`{"jsonrpc":"2.0","result":${result},"id":7}`), { ok: true, json: result });
+  assert.deepEqual(passed('{"id":7, "result": [1, 2]}'), { ok: true, json: "[1,2]" });
+  assert.deepEqual(passed('{"result":null,"error":null,"id":7}'), { ok: true, json: "null" });
+  const error = '{"code":-5,"message":"Block not found","data":{"a":[1]}}';
+  const refused = { ok: false, json: error, code: -5, message: "Block not found" };
+  assert.deepEqual(passed(`{"result":null,"error":${error},"id":7}`, 500), refused);
+  assert.deepEqual(passed(`{"jsonrpc":"2.0","error":${error},"id":7}`), refused);
+});
+
+test("no answer to pass on: cut short, of another call, or none at all", () => {
+  const code = (body: string, status = 200): string => {
+    try {
+      readPassed("http://node", "getblock", 7, { status, body });
+    } catch (error) {
+      if (isSprintError(error)) return error.code;
+    }
+    return "passed";
+  };
+  assert.equal(code('{"result":{"a":1,"error":null,"id":7}'), "SPRINT_RPC_BAD_JSON");
+  assert.equal(code('{"result":1,"error":null,"id":8}'), "SPRINT_RPC_WRONG_ID");
+  assert.equal(code('{"id":7}'), "SPRINT_RPC_SHAPE");
+  assert.equal(code("Work queue depth exceeded", 500), "SPRINT_RPC_UNAVAILABLE");
+  assert.equal(code("", 401), "SPRINT_RPC_UNAUTHORIZED");
 });

@@ -2,13 +2,13 @@
 import { strict as assert } from "node:assert";
 import { EventEmitter, once } from "node:events";
 import type { TestContext } from "node:test";
-import { createBreaker } from "../../../src/daemon/breaker/index.ts";
 import { decodeHeader, paramsFor } from "../../../src/daemon/chain/index.ts";
 import type { FeedModules, FeedOptions } from "../../../src/daemon/upstream/feed.ts";
 import type { HeaderCodec } from "../../../src/daemon/upstream/rpc-node.ts";
 import type { Announcement, Feed } from "../../../src/daemon/upstream/types.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
 import { type Clock, seededRandom, systemClock } from "../../../src/shared/clock.ts";
+import { testBreaker } from "../../fakes/breaker.ts";
 
 export const never: AbortSignal = new AbortController().signal;
 
@@ -80,7 +80,7 @@ export function listen(t: TestContext, codec: HeaderCodec, create: Create, optio
     { name: "test-1", backoff: { baseMs: 20, capMs: 100 } },
     {
       codec,
-      breaker: createBreaker({ name: "test", failureThreshold: 1000, resetTimeoutMs: 100, halfOpenCalls: 1 }),
+      breaker: testBreaker({ clock }),
       clock,
       random: seededRandom(1),
       sink: {

@@ -4,7 +4,6 @@ import { createServer, type AddressInfo } from "node:net";
 import { type TestContext, describe, test } from "node:test";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
-import { createBreaker } from "../../../src/daemon/breaker/index.ts";
 import { codecFor, decodeHeader, headerBytes, type Header, paramsFor } from "../../../src/daemon/chain/index.ts";
 import {
   type Announcement,
@@ -36,6 +35,7 @@ import {
 } from "../../../src/daemon/wire/index.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 import { PEER_VERSION, startPeer } from "../../fakes/peer.ts";
+import { testBreaker } from "../../fakes/breaker.ts";
 
 const LITECOIN = codecFor(paramsFor("litecoin", "regtest"));
 const DOGECOIN = codecFor(paramsFor("dogecoin", "regtest"));
@@ -115,7 +115,7 @@ async function setUp(t: TestContext, { options = {}, modules = {} }: SetUp = {})
       codec,
       clock,
       random: seededRandom(1),
-      breaker: createBreaker({ name: "b", failureThreshold: 100, resetTimeoutMs: 1_000, halfOpenCalls: 1 }),
+      breaker: testBreaker({ clock }),
       sink: {
         up() {},
         announce: (_, announcements) => {

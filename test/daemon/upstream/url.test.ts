@@ -10,6 +10,7 @@ test("a peer", () => {
     kind: "p2p",
     host: "127.0.0.1",
     port: 19444,
+    rpc: null,
     network: "regtest",
     display: "p2p://127.0.0.1:19444?network=regtest",
   });
@@ -84,6 +85,29 @@ test("ZMQ with the RPC of its node", () => {
   assert.ok(alone.kind === "zmq" && alone.rpc === null);
 });
 
+test("a peer with the RPC of its node: one upstream", () => {
+  assert.deepEqual(parseUpstreamUrl("p2p://127.0.0.1?network=regtest&rpc=http://user:a+b%2Fc@127.0.0.1:19443/w"), {
+    kind: "p2p",
+    host: "127.0.0.1",
+    port: null,
+    rpc: {
+      secure: false,
+      host: "127.0.0.1",
+      port: 19443,
+      path: "/w",
+      auth: { kind: "password", user: "user", password: "a+b/c" },
+    },
+    network: "regtest",
+    display: "p2p://127.0.0.1?network=regtest&rpc=http://***@127.0.0.1:19443/w",
+  });
+  for (const url of ["p2p://h:1?rpc=https://i&cookie=/c", "p2p://h:1?rpc=https%3A%2F%2Fi%3Fcookie%3D%2Fc&network=x"]) {
+    const address = parseUpstreamUrl(url);
+    assert.ok(address.kind === "p2p");
+    const rpc = { secure: true, host: "i", port: null, path: "/", auth: { kind: "cookie", file: "/c" } };
+    assert.deepEqual(address.rpc, rpc, url);
+  }
+});
+
 const REFUSED: readonly (readonly [url: string, says: RegExp])[] = [
   ["", /scheme/],
   ["127.0.0.1:19444", /no scheme/],
@@ -98,7 +122,13 @@ const REFUSED: readonly (readonly [url: string, says: RegExp])[] = [
   ["p2p://user:secret@h:1", /no user or password/],
   ["p2p://h:1?network=", /a value for network=/],
   ["p2p://h:1?network=a&network=b", /once, got twice/],
-  ["p2p://h:1?netwrok=regtest", /parameters of network, got netwrok/],
+  ["p2p://h:1?netwrok=regtest", /parameters of network, rpc, cookie, got netwrok/],
+  ["p2p://h:1?rpc=p2p://h:2", /http:\/\/ or https:\/\/ in rpc=/],
+  ["p2p://h:1?rpc=http://user:secret@h:2&rpc=http://h:3", /rpc= once, got twice/],
+  ["p2p://h:1?rpc=http://user:secret@h:2&cookie=/c", /either USER:PASS@ or cookie=/],
+  ["p2p://h:1?rpc=http://user:sec/ret@h:2", /percent-encoded/],
+  ["p2p://h:1?rpc=http://h:2?network=x", /parameters of cookie, got network/],
+  ["p2p://h:1?cookie=/c", /rpc= beside cookie=/],
   ["p2p://h:1?network=../etc", /another network's name/],
   ["p2p://ho st:1", /no space/],
   ["p2p://h%zz:1", /host name/],
@@ -142,6 +172,8 @@ test("redact leaves nothing secret in any text", () => {
       `zmq+tcp://h:1?rpc=http%3A%2F%2Fu%3A${secret}%40h%3A2&network=x`,
       "zmq+tcp://h:1?rpc=http%3A%2F%2F***%40h%3A2&network=x",
     ],
+    [`p2p://h:1?rpc=http://u:${secret}@h:2&network=x`, "p2p://h:1?rpc=http://***@h:2&network=x"],
+    [`p2p://h:1?rpc=http%3A%2F%2Fu%3A${secret}%40h%3A2`, "p2p://h:1?rpc=http%3A%2F%2F***%40h%3A2"],
     [`http://u:pa/${secret}@h:1`, "http://***@h:1"],
     [`http://u:pa?${secret}@h:1`, "http://***@h:1"],
     [`http://u:a@${secret}@h:1`, "http://***@h:1"],
@@ -167,7 +199,7 @@ test("whatever is written gives an address or the one code, and a password never
       .tuple(fc.constantFrom("p2p", "http", "https", "zmq+tcp", "ws"), odd)
       .map(([scheme, rest]) => `${scheme}://${rest}`),
     fc
-      .tuple(fc.constantFrom("http://", "zmq+tcp://h:1?rpc=http://", "p2p://"), password, odd)
+      .tuple(fc.constantFrom("http://", "zmq+tcp://h:1?rpc=http://", "p2p://h?rpc=http://", "p2p://"), password, odd)
       .map(([front, password, rest]) => `${front}user:${password}@host:1${rest}`),
   );
   fc.assert(

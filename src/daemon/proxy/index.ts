@@ -1,0 +1,17 @@
+/** The JSON-RPC proxy of a chain. Owns which methods pass, which upstream is asked, and what is tried when it fails; does not own HTTP, nor what a block means. */
+export { createRpcProxy } from "./proxy.ts";
+export { CLASSES, type MethodClass, methodsOf } from "./methods.ts";
+export { openRpcUpstream, type RpcUpstreamModules, type RpcUpstreamOptions } from "./upstream.ts";
+export {
+  type AttemptTold,
+  type Params,
+  PROXY_DEFAULTS,
+  type ProxyModules,
+  type ProxyOptions,
+  type RequestTold,
+  type RpcProxy,
+  type RpcReply,
+  type RpcUpstream,
+  type ServedChain,
+} from "./types.ts";
+export { ATTEMPT_WORDS } from "./verdict.ts";

@@ -1,0 +1,39 @@
+/** The configuration read again while the daemon runs: checked, compared, and applied whole or not at all. */
+import type { ReloadBody } from "../shared/api.ts";
+import { SprintError } from "../shared/errors.ts";
+import { diffConfig } from "./configdiff.ts";
+import type { Config } from "./config.ts";
+
+export interface ReloadModules {
+  /** From the sources of the start; throws SPRINT_CONFIG_*. */
+  readonly read: () => Config;
+  /** Takes what changes while running over from `next`. What may throw comes first, so that then nothing has changed. */
+  readonly apply: (next: Config) => void;
+}
+
+export interface Reloadable {
+  /** What is in effect. */
+  current(): Config;
+  /** Throws SPRINT_CONFIG_*: what is read does not hold, or, with `data.changes`, SPRINT_CONFIG_NEEDS_RESTART. */
+  reload(dryRun: boolean): ReloadBody;
+}
+
+export function reloadable(start: Config, modules: ReloadModules): Reloadable {
+  let current = start;
+  return {
+    current: () => current,
+    reload(dryRun) {
+      const next = modules.read();
+      const changes = [...diffConfig(current, next)];
+      if (dryRun || changes.length === 0) return { applied: false, changes };
+      const waiting = changes.filter(({ restart }) => restart).map(({ key }) => key);
+      if (waiting.length > 0) {
+        const message = `expected changes that a running daemon can take over, got ${waiting.join(", ")}: start it again, or take them back. Nothing was changed`;
+        throw new SprintError("SPRINT_CONFIG_NEEDS_RESTART", message, { changes });
+      }
+      modules.apply(next);
+      current = next;
+      return { applied: true, changes };
+    },
+  };
+}

@@ -1,0 +1,115 @@
+/** The daemon's breakers: whose policy counts, what is remembered, who is forgotten. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { FAILURE, SUCCESS, policyOf } from "../../src/daemon/breaker/index.ts";
+import { createBreakers } from "../../src/daemon/breakers.ts";
+import { seededRandom } from "../../src/shared/clock.ts";
+import { FakeClock } from "../fakes/clock.ts";
+
+function setUp() {
+  const clock = new FakeClock();
+  const told: string[] = [];
+  const gone: string[] = [];
+  const breakers = createBreakers(
+    { tier: "BUSINESS", policy: policyOf("BUSINESS") },
+    {
+      clock,
+      random: seededRandom(1),
+      onTransition: ({ breaker, to, cause }) => void told.push(`${breaker} ${to} ${cause}`),
+      onEvict(name) {
+        told.push(`${name} gone`);
+        gone.push(name);
+      },
+    },
+  );
+  return { clock, told, gone, breakers };
+}
+
+test("the tier's policy, then the owner's, then the operator's; a reload keeps the last two", () => {
+  const { breakers } = setUp();
+  breakers.open("a", () => ({ latency: false }));
+  breakers.open("b");
+  const policy = (name: string): unknown[] => {
+    const { failureThreshold, latency, slowCallMs } = breakers.breaker(name)?.policy ?? assert.fail(name);
+    return [failureThreshold, latency, slowCallMs];
+  };
+  assert.deepEqual(
+    [policy("a"), policy("b")],
+    [
+      [10, false, 5_000],
+      [10, true, 5_000],
+    ],
+  );
+  const { changes } = breakers.configureBreaker("a", { failureThreshold: 4 }) ?? assert.fail();
+  assert.deepEqual(changes, [{ key: "failureThreshold", from: 10, to: 4, restart: false }]);
+  breakers.retune(policyOf("BUSINESS", { failureThreshold: 7, slowCallMs: 900 }));
+  assert.deepEqual(
+    [policy("a"), policy("b")],
+    [
+      [4, false, 900],
+      [7, true, 900],
+    ],
+  );
+  assert.equal(breakers.configureBreaker("nobody", {}), null);
+  assert.throws(() => breakers.configureBreaker("a", { halfOpenCalls: 0 }), { code: "SPRINT_BREAKER_OPTIONS" });
+});
+
+test("a reload that contradicts what an operator set changes nothing", () => {
+  const { breakers } = setUp();
+  breakers.open("a");
+  breakers.open("b");
+  breakers.configureBreaker("b", { firstOpenMs: 20_000 });
+  assert.throws(() => breakers.retune(policyOf("BUSINESS", { resetTimeoutMs: 10_000 })), {
+    code: "SPRINT_BREAKER_OPTIONS",
+  });
+  assert.equal(breakers.breaker("a")?.policy.resetTimeoutMs, 30_000);
+  breakers.retune(policyOf("BUSINESS", { failureThreshold: 5 }));
+  assert.equal(breakers.breaker("b")?.policy.resetTimeoutMs, 30_000, "nor later");
+});
+
+test("transitions are remembered and told in the next turn; a force ends by itself", async () => {
+  const { breakers, clock, told } = setUp();
+  const breaker = breakers.open("a");
+  for (let i = 0; i < 10; i++) {
+    breaker.onResult(breaker.tryAcquire(clock.now()), FAILURE, 5, clock.now(), "connection refused");
+    clock.advance(1);
+  }
+  assert.equal(breaker.state(), "open");
+  assert.deepEqual(told, []);
+  await Promise.resolve();
+  assert.deepEqual(told, ["a open evidence"]);
+  breakers.force("a", "close", { owner: "ops", reason: "it is our proxy", forMs: 5_000 });
+  const token = breaker.tryAcquire(clock.now());
+  assert.ok(token > 0);
+  breaker.onResult(token, SUCCESS, 5, clock.now());
+  clock.advance(5_000);
+  breakers.evaluate();
+  assert.deepEqual(
+    breakers.breakerHistory("a", 2)?.map(({ from, to, cause }) => [from, to, cause]),
+    [
+      ["force_close", "closed", "released"],
+      ["open", "force_close", "force_close"],
+    ],
+  );
+  assert.equal(breakers.breakerHistory("b", 2), null);
+  assert.equal(breakers.breaker("a")?.report.lastError, "connection refused");
+});
+
+test("who has an owner stays, however idle; without one it goes, with what was known of it", async () => {
+  const { breakers, clock, told, gone } = setUp();
+  const policy = policyOf("BUSINESS");
+  breakers.open("owned");
+  breakers.pool.open("visitor", policy, clock.now());
+  clock.advance(3_600_000);
+  assert.deepEqual(breakers.tidy(), { evicted: 1, abandoned: 0 });
+  await Promise.resolve();
+  assert.deepEqual([gone, breakers.breaker("visitor")], [["visitor"], null]);
+  breakers.force("owned", "open", { owner: "ops", reason: "gone" });
+  breakers.release("owned");
+  assert.equal(breakers.breaker("owned"), null);
+  await Promise.resolve();
+  assert.deepEqual(gone, ["visitor", "owned"]);
+  assert.deepEqual(told.slice(-2), ["owned closed reset", "owned gone"], "nothing is told of it afterwards");
+  const again = breakers.open("owned");
+  assert.ok(again.tryAcquire(clock.now()) > 0);
+});
