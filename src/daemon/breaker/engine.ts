@@ -22,6 +22,7 @@ import {
   SLOW_FROM,
   STATE,
   SUCCEEDED,
+  TAG,
   THRESHOLD,
   TICK_AT,
   TIMES,
@@ -51,7 +52,7 @@ export class Engine extends Admission {
 
   // --- the call path
 
-  protected ask(handle: number, now: number): number {
+  protected ask(handle: number, now: number, wants = true): number {
     if (now - now !== 0) return REJECT_CLOCK;
     const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
@@ -75,6 +76,7 @@ export class Engine extends Admission {
         if (overdue > 0 && this.#overdue(row, overdue, now)) break;
       }
     }
+    if (!wants) return 0;
     const refusal = this.#gated(row, now);
     if (refusal === 0) return this.admit(handle, now);
     (counts[i + REJECTED] as number)++;
@@ -188,7 +190,7 @@ export class Engine extends Admission {
   look(row: number, now: number): void {
     const { counts, times } = this.columns;
     if (counts[row * COUNTS + STATE] === OPEN || !(now >= (times[row * TIMES + WAKE_AT] as number))) return;
-    this.#wake(row, now);
+    this.ask(counts[row * COUNTS + TAG] as number, now, false);
   }
 
   // --- evidence
