@@ -52,6 +52,7 @@ export class Engine extends Admission {
 
   // --- the call path
 
+  /** `wants` is false for who only looks. */
   protected ask(handle: number, now: number, wants = true): number {
     if (now - now !== 0) return REJECT_CLOCK;
     const { counts, times } = this.columns;
