@@ -180,7 +180,7 @@ const SUCCESSES: Readonly<Record<string, number>> = { "bare await": 125_000, coc
 const FAILURES: Readonly<Record<string, number>> = { "bare throw": 7_500, opossum: 200 };
 
 /** Rounds that are not counted: until then the code is not compiled for good, as code that becomes known anew is thrown away once or twice. */
-const WARM_ROUNDS = 3;
+const WARM_ROUNDS = 6;
 
 /**
  * Nanoseconds a call, per round, all loops in each round. In a round the loops take `turns`, and what is told of it is the median: so a turn in which the
