@@ -6,6 +6,7 @@
  */
 import type { ChangeBody } from "../shared/api.ts";
 import type { Clock, Random } from "../shared/clock.ts";
+import { SprintError, isSprintError } from "../shared/errors.ts";
 import type { Tier } from "../shared/tier.ts";
 import {
   type Breaker,
@@ -92,6 +93,15 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
 
   const policyFor = (name: string): BreakerPolicy =>
     checkPolicy({ ...tierPolicy, ...owned.get(name)?.(tierPolicy), ...set.get(name) });
+  const retuned = (name: string): BreakerPolicy => {
+    try {
+      return policyFor(name);
+    } catch (error) {
+      if (!isSprintError(error) || !set.has(name)) throw error;
+      const message = `${name} has settings of an operator that the new policy contradicts: ${error.message}; set it anew, then reload again`;
+      throw new SprintError(error.code, message, { ...error.data, breaker: name, set: set.get(name) });
+    }
+  };
   const viewOf = (handle: number): BreakerView => ({
     tier,
     policy: pool.policyOf(handle),
@@ -121,7 +131,7 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
       const before = tierPolicy;
       tierPolicy = policy;
       try {
-        const policies = pool.keys().map((name) => [name, policyFor(name)] as const);
+        const policies = pool.keys().map((name) => [name, retuned(name)] as const);
         for (const [name, next] of policies) at(name, (handle) => pool.configure(handle, next));
       } catch (error) {
         tierPolicy = before;

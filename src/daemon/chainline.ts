@@ -149,7 +149,11 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     if (isStarted) feed.start();
     return { feed, rpc, breaker: breaker.key };
   };
-  for (const url of config.upstreams) configured.set(url, open(url));
+  /** Each URL once, however often it is written. */
+  const openNew = (urls: readonly string[]): void => {
+    for (const url of urls) if (!configured.has(url)) configured.set(url, open(url));
+  };
+  openNew(config.upstreams);
   const { onState } = modules;
   const onSeedFailed = (seed: string, error: unknown): void => modules.onSeedFailed(chain, seed, error);
   const peers =
@@ -201,7 +205,7 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
         });
         leaving.add(left);
       }
-      for (const url of urls) if (!configured.has(url)) configured.set(url, open(url));
+      openNew(urls);
     },
     breakerMoved(name) {
       for (const { feed, breaker } of configured.values()) if (breaker === name) feed.breakerMoved();

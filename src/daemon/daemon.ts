@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { ReloadBody } from "../shared/api.ts";
 import { CHAINS, type Chain } from "../shared/chain.ts";
 import { type Cancel, seededRandom, systemClock } from "../shared/clock.ts";
-import { isSprintError } from "../shared/errors.ts";
+import { SprintError, isSprintError } from "../shared/errors.ts";
 import { TIER_ORDER } from "../shared/tier.ts";
 import { openAudit } from "./audit.ts";
 import type { BreakerTransition } from "./breaker/index.ts";
@@ -41,7 +41,7 @@ export interface Daemon {
   onEvent(listener: (event: StreamEvent) => void): Cancel;
   /** The configuration in effect. */
   config(): Config;
-  /** On behalf of who sent the signal. Throws SPRINT_CONFIG_*; then nothing changed. */
+  /** On behalf of who sent the signal. Throws SPRINT_CONFIG_*, SPRINT_BREAKER_OPTIONS, and SPRINT_API_DRAINING once it closes; then nothing changed. */
   reload(): ReloadBody;
   /** Says goodbye to every subscriber, then closes everything. The caller holds the deadline. */
   close(): Promise<void>;
@@ -67,7 +67,9 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
   let progress = 0;
   let lines: readonly ChainLine[] = [];
   const closers: (() => Promise<void> | void)[] = [];
+  let isClosing = false;
   const close = async (): Promise<void> => {
+    isClosing = true;
     for (const closer of closers.splice(0).reverse()) {
       try {
         await closer();
@@ -179,7 +181,10 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     );
     closers.push(() => server.close());
     const configuration = reloadable(config, {
-      read: modules.readConfig,
+      read() {
+        if (isClosing) throw stopping();
+        return modules.readConfig();
+      },
       apply(next) {
         breakers.retune(next.breakers[servedTier]);
         server.adjust({ tiers: next.tier, tokens: tokensOf(next), hub: next.tier });
@@ -282,6 +287,14 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       await new Promise<void>((resolve) => setTimeout(resolve, 25));
     }
   }
+}
+
+/** What was closed already would be opened again, and nobody would close it. */
+function stopping(): SprintError {
+  return new SprintError(
+    "SPRINT_API_DRAINING",
+    "the daemon is stopping, its configuration is not read again; start it",
+  );
 }
 
 function withDevnet(chain: ChainConfig, devnet: Devnet | null): ChainConfig {

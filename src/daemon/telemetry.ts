@@ -88,7 +88,8 @@ export function createTelemetry(modules: {
         log.info({ chain: feed?.chain, upstream: feed?.name, code, doing }, message);
       },
       onState(feed, state, reason) {
-        metrics.upstreamState(feed.chain, feed.name, state);
+        if (state === "closed") metrics.upstreamGone(feed.name);
+        else metrics.upstreamState(feed.chain, feed.name, state);
         const status = feed.status();
         tellState(status, reason);
         upstreams.tell(status);

@@ -14,6 +14,9 @@ export type Cancel = () => void;
 /** A number in [0, 1), as Math.random. */
 export type Random = () => number;
 
+/** 24 days; a timer that is set for longer goes off at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 /** Taken once: as a global it is looked up with each reading, which takes as long as the reading itself. */
 const { performance } = globalThis;
 
@@ -21,8 +24,13 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wall: () => Date.now(),
   after(ms, fn) {
-    const timer = setTimeout(fn, ms);
-    timer.unref();
+    let timer: NodeJS.Timeout;
+    const wait = (leftMs: number): void => {
+      const isLong = leftMs > MAX_TIMER_MS;
+      timer = isLong ? setTimeout(() => wait(leftMs - MAX_TIMER_MS), MAX_TIMER_MS) : setTimeout(fn, leftMs);
+      timer.unref();
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
 };

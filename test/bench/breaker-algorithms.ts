@@ -1,6 +1,5 @@
 /**
- * What each algorithm costs, each with its definition: one call of its function on a breaker with a full window, and the bytes that it keeps. And the
- * predictor against "no model": how many openings it foresaw, how many of its warnings were right.
+ * What each algorithm costs, each with its definition: one call of its function on a breaker with a full window, and the bytes that it keeps.
  */
 import { nextOpenMs } from "../../src/daemon/breaker/backoff.ts";
 import { FAILURE, SUCCESS } from "../../src/daemon/breaker/codes.ts";
@@ -32,7 +31,7 @@ export function algorithmRows(rows: Row[], checks: BenchCheck[]): void {
     ["backoff: the next open period", 0.1, 4, kb, () => nextOpenMs(policy, 250, 100, 400, random)],
     ["recovery: when a probe is tried", 0.1, 4, kb, () => probeAfterMs(20, 0.1, 400)],
     ["window: rates and percentiles of 5 min", 0.5, 60 * 4 * 4 + BINS * 10 * 4, 10 * kb, () => window.stats()],
-    ["adaptive: one point, median, scale", 1, 100 + 65, 50 * kb, () => adaptive.add(1, 16, 0.3, 100)],
+    ["adaptive: one point, median, scale", 1, 100 + 65, 50 * kb, () => adaptive.add(1, 16, true, 0.3, 100)],
     ["latency: median of a 30 s window, baseline", 0.2, 20 * 4, 5 * kb, () => [baseline.close(slot), baseline.value()]],
     ["health: score of five factors", 0.3, 6 * 8, 15 * kb, () => healthScore(factors)],
   ];
@@ -48,7 +47,6 @@ export function algorithmRows(rows: Row[], checks: BenchCheck[]): void {
     );
   }
   decide(rows, checks);
-  foresee(rows);
 }
 
 /** Median of 200 runs after 2,000, in ms. */
@@ -83,65 +81,4 @@ function decide(rows: Row[], checks: BenchCheck[]): void {
   const ms = times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? Number.NaN;
   rows.push({ what: "transition after the deciding call, p99", who: "sprint", median: ms * 1e6, unit: "ns" });
   checks.push(check("detection and transition after the deciding call, p99", ms, "<=", 1, " ms"));
-}
-
-const OUTAGES = 60;
-
-/** An upstream that gets worse for three seconds before it fails, sixty times, at 200 calls a second, in virtual time; with the predictor and without. */
-function foresee(rows: Row[]): void {
-  for (const predictive of [false, true]) {
-    const random = seededRandom(8);
-    const opened: number[] = [];
-    const pool = new BreakerPool(
-      { capacity: 1 },
-      {
-        clock: { wall: () => 0 },
-        random: seededRandom(1),
-        onTransition: ({ from, at }) => from === "closed" && opened.push(at),
-      },
-    );
-    const handle = pool.open("x", policyOf("ENTERPRISE", { predictive }), 0);
-    const delays: number[] = [];
-    for (let outage = 0; outage < OUTAGES; outage++) {
-      const begin = outage * 40_000 + 30_000;
-      const before = opened.length;
-      for (let now = outage * 40_000; now < begin + 5_000; now += 5) {
-        const age = now - begin;
-        const errors = age < 0 ? 0.005 : Math.min(1, 0.005 + age / 3_000);
-        const token = pool.tryAcquire(handle, now);
-        if (token > 0) pool.onResult(handle, token, random() < errors ? FAILURE : SUCCESS, 5, now);
-      }
-      const first = opened[before];
-      if (first !== undefined) delays.push(first - begin);
-      for (let now = begin + 5_000; now < begin + 10_000; now += 5) {
-        const token = pool.tryAcquire(handle, now);
-        if (token > 0) pool.onResult(handle, token, SUCCESS, 5, now);
-      }
-    }
-    delays.sort((a, b) => a - b);
-    const who = predictive ? "with predictor" : "no model";
-    rows.push({
-      what: "fault that grows for 3 s: time to open, median",
-      who,
-      median: delays[delays.length >> 1] ?? null,
-      unit: "ms",
-    });
-    const record = pool.report(handle, OUTAGES * 40_000).predictor;
-    if (record === null) continue;
-    const { warnings, right, opened: openings, foreseen } = record;
-    rows.push(
-      {
-        what: "predictor: precision, warnings that were right",
-        who,
-        median: warnings === 0 ? null : right / warnings,
-        unit: `of ${warnings}`,
-      },
-      {
-        what: "predictor: recall, openings foreseen",
-        who,
-        median: openings === 0 ? null : foreseen / openings,
-        unit: `of ${openings}`,
-      },
-    );
-  }
 }

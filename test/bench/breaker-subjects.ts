@@ -93,6 +93,10 @@ export function sprint(tier: Tier, changes: Partial<BreakerPolicy> = {}, name = 
   };
 }
 
+/**
+ * The first of each library is what it does by itself or what its documentation shows; the others are set for these traces: windows of two seconds or twenty
+ * calls, a probe after one second. None of them is given a time-out: the calls have their own, of one second.
+ */
 export function peers({ opossum: Opossum, cockatiel }: Peers): Entrant[] {
   const opossum = (name: string, options: Record<string, unknown>): Entrant => ({
     name,
@@ -116,21 +120,25 @@ export function peers({ opossum: Opossum, cockatiel }: Peers): Entrant[] {
     },
   });
   return [
-    opossum("opossum defaults", {}),
-    opossum("opossum 2 s window", { rollingCountTimeout: 2_000, resetTimeout: 1_000, volumeThreshold: 5 }),
-    cockatielEntrant("cockatiel consecutive 5, 10 s", 10_000, () => new cockatiel.ConsecutiveBreaker(5)),
+    opossum("opossum defaults: 50 % of 10 s, probe after 30 s", {}),
+    opossum("opossum 50 % of 2 s and 5 calls, 1 s", {
+      rollingCountTimeout: 2_000,
+      resetTimeout: 1_000,
+      volumeThreshold: 5,
+    }),
+    cockatielEntrant("cockatiel 5 in a row, 10 s", 10_000, () => new cockatiel.ConsecutiveBreaker(5)),
     cockatielEntrant(
-      "cockatiel sampling 0.5/10 s, 10 s",
+      "cockatiel 50 % of 10 s, 10 s",
       10_000,
       () => new cockatiel.SamplingBreaker({ threshold: 0.5, duration: 10_000 }),
     ),
     cockatielEntrant(
-      "cockatiel sampling 0.5/2 s, 1 s",
+      "cockatiel 50 % of 2 s, 1 s",
       1_000,
       () => new cockatiel.SamplingBreaker({ threshold: 0.5, duration: 2_000, minimumRps: 2 }),
     ),
     cockatielEntrant(
-      "cockatiel count 0.5/20, 1 s",
+      "cockatiel 50 % of 20 calls, 1 s",
       1_000,
       () => new cockatiel.CountBreaker({ threshold: 0.5, size: 20 }),
     ),

@@ -1,6 +1,6 @@
 /**
- * `npm run bench -- breaker`: what a call costs beside opossum, cockatiel and nothing; what 10,000 breakers weigh; what the algorithms cost. The
- * detection table is in `breaker-detection.ts` and is part of this document.
+ * `npm run bench -- breaker`: what a call costs beside opossum, cockatiel and nothing; what 10,000 breakers weigh; what the algorithms cost.
+ * What it decides is in `detection.ts`.
  *
  * Loops are interleaved round by round and the ratio is taken within a round, so that a noisy machine bends both sides of it.
  */
@@ -12,7 +12,6 @@ import { policyOf } from "../../src/daemon/breaker/policy.ts";
 import { Guard } from "../../src/daemon/breaker/run.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { algorithmRows } from "./breaker-algorithms.ts";
-import { detection } from "./breaker-detection.ts";
 import { type Peers, loadPeers } from "./breaker-subjects.ts";
 import {
   type BenchCheck,
@@ -38,25 +37,11 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchDocum
   weigh(rows, checks);
   progress("algorithms");
   algorithmRows(rows, checks);
-  progress("detection");
-  await detection(peers, quick, rows, checks, progress);
   const versions = { node: process.versions.node, ...peers.versions };
   return { bench: "breaker", machine: machine(), versions, rounds, rows: rows.map(widened), checks };
 }
 
-const COLUMNS = [
-  "what",
-  "who",
-  "median",
-  "best",
-  "unit",
-  "ratio",
-  "open s",
-  "bad let",
-  "good lost",
-  "false opens",
-  "recover s",
-] as const;
+const COLUMNS = ["what", "who", "median", "best", "unit", "ratio"] as const;
 
 /** All rows have all columns: the table is drawn from the first. */
 function widened(row: Row): Row {

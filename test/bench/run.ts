@@ -7,6 +7,7 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(options: BenchOptions
   fanout: () => import("./fanout.ts"),
   decode: () => import("./decode.ts"),
   breaker: () => import("./breaker.ts"),
+  detection: () => import("./detection.ts"),
 };
 
 const args = process.argv.slice(2);

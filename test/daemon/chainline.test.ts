@@ -24,6 +24,8 @@ interface Open {
   readonly breakers: Breakers;
   readonly events: StreamDraft[];
   readonly faults: string[];
+  /** Of upstreams, as they were told. */
+  readonly states: string[];
   /** Resolves with the first event that fits, also one that was before. */
   event(fits: (event: StreamDraft) => boolean): Promise<StreamDraft>;
 }
@@ -31,6 +33,7 @@ interface Open {
 function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest"): Open {
   const events: StreamDraft[] = [];
   const faults: string[] = [];
+  const states: string[] = [];
   let wake = Promise.withResolvers<void>();
   const codec = codecFor(paramsFor("bitcoin", "regtest"));
   const breakers = createBreakers(
@@ -57,7 +60,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
     onTrouble: () => {},
     onBodyProved: () => {},
     onAnnounced: () => {},
-    onState: () => {},
+    onState: (feed, state) => void states.push(`${feed.name} ${state}`),
     onSeedFailed: () => {},
     onGap: () => {},
     onRpcAttempt: () => {},
@@ -70,6 +73,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
     breakers,
     events,
     faults,
+    states,
     async event(fits) {
       for (;;) {
         const found = events.find(fits);
@@ -102,16 +106,22 @@ test("feeds are numbered in the order of the configuration, each behind a breake
   );
 });
 
+test("a URL that is written twice is one upstream, with one breaker", (t) => {
+  const { line, breakers } = open(t, { upstreams: ["p2p://127.0.0.1:1", "p2p://127.0.0.1:1"] });
+  assert.deepEqual([line.feeds().length, breakers.breakers().length], [1, 1]);
+});
+
 test("upstreams change while it runs: those that stay keep their connection, a name is given once", async (t) => {
   const nodes = [await startBitcoinNode(), await startBitcoinNode()];
   for (const node of nodes) t.after(() => node.close());
   const [first, second] = nodes.map((node) => node.url) as [string, string];
-  const { line, breakers, event } = open(t, { upstreams: [first, "p2p://127.0.0.1:1"] });
+  const { line, breakers, states, event } = open(t, { upstreams: [first, "p2p://127.0.0.1:1"] });
   line.start();
   await event((each) => each.type === "block");
   const names = (): string[] => line.feeds().map(({ name }) => name);
   line.setUpstreams([second, first]);
   assert.deepEqual(names(), ["btc-1", "btc-3"]);
+  assert.equal(states.filter((told) => told === "btc-2 closed").length, 1);
   await once(() => line.feeds()[1]?.status().state === "up");
   assert.deepEqual([line.feeds()[0]?.status().state, line.feeds()[0]?.status().connects], ["up", 1]);
   await once(() => breakers.breaker("upstream:bitcoin:btc-2") === null);

@@ -2,12 +2,15 @@
 import { AdaptiveThreshold } from "./evidence.ts";
 import { type HealthFactors, healthScore } from "./health.ts";
 import { LatencyBaseline } from "./latency.ts";
+import { Outages } from "./outages.ts";
 import { FEATURES, FailurePredictor } from "./predictor.ts";
 import { type Counts, SlidingWindow } from "./window.ts";
 import { quantileOf } from "./histogram.ts";
 
 /** How much of the past the recent rates hold, per tick of 100 ms at least. */
 const RECENT_MS = 1_000;
+/** Of the evidence: what came so near to an opening may have been one, and is not taken for normal at once. */
+const NEAR_INCIDENT = 0.5;
 const USUAL_MS = 60_000;
 
 const NOTHING: Counts = { completed: 0, failures: 0, slow: 0, rejected: 0 };
@@ -36,6 +39,7 @@ export class Detail {
   readonly predictor: FailurePredictor | null;
   baseline = new LatencyBaseline();
   lastError: string | null = null;
+  readonly outages = new Outages();
   health = 1;
   #seen: Look | null = null;
   #askedSeen = 0;
@@ -45,6 +49,9 @@ export class Detail {
   #slow = 0;
   #throughput = 1;
   #usualInFlight = 0;
+  #pendingBad = 0;
+  #pending = 0;
+  #peak = 0;
   #before = 0;
   #inFlightBefore = 0;
   readonly #features = new Float32Array(FEATURES);
@@ -72,7 +79,7 @@ export class Detail {
     this.baseline.look(this.window.current);
     const completed = look.counts.completed - before.counts.completed;
     const bad = look.counts.failures - before.counts.failures + look.counts.slow - before.counts.slow;
-    if (completed > 0 && judging) this.adaptive.add(bad, completed, look.toleratedRate, this.#rate);
+    this.#learn(look, judging, bad, completed);
     this.#blend(look, before, completed);
     this.health = healthScore(this.#factors(look));
     if (settled && this.predictor !== null) this.predictor.look(this.#featuresOf(look));
@@ -87,6 +94,19 @@ export class Detail {
     const share = Math.max(1 - Math.exp(-elapsedMs / memoryMs), elapsedMs / this.#age);
     this.#rate += share * ((1_000 * more) / elapsedMs - this.#rate);
     return this.#rate;
+  }
+
+  /** What is normal is learnt once the evidence is gone; what ends in an opening was not. */
+  #learn(look: Look, judging: boolean, bad: number, completed: number): void {
+    this.#pendingBad = judging ? this.#pendingBad + bad : 0;
+    this.#pending = judging ? this.#pending + completed : 0;
+    this.#peak = judging ? Math.max(this.#peak, look.evidenceShare) : 0;
+    if (this.#pending === 0 || look.evidenceShare > 0) return;
+    const usual = this.#peak < NEAR_INCIDENT;
+    this.adaptive.add(this.#pendingBad, this.#pending, usual, look.toleratedRate, this.#rate);
+    this.#pendingBad = 0;
+    this.#pending = 0;
+    this.#peak = 0;
   }
 
   #blend(look: Look, before: Look, completed: number): void {

@@ -4,7 +4,16 @@
  */
 import { Admission, ROW_BITS } from "./admission.ts";
 import { MOST_CALLS, MOST_TOKEN, TRIES, doubled } from "./calls.ts";
-import { SUCCESS, FAILURE, REJECT_PROBES, REJECT_RAMP, REJECT_FORCED, REJECT_FULL, REJECT_CLOCK } from "./codes.ts";
+import {
+  SUCCESS,
+  FAILURE,
+  REJECT_OPEN,
+  REJECT_PROBES,
+  REJECT_RAMP,
+  REJECT_FORCED,
+  REJECT_FULL,
+  REJECT_CLOCK,
+} from "./codes.ts";
 import {
   BAD_EVIDENCE,
   COUNTS,
@@ -28,7 +37,7 @@ import {
   TIMES,
   WAKE_AT,
 } from "./columns.ts";
-import { EVIDENCE_LEFT, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
+import { EVIDENCE_LEFT, ONE_SLOW, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
 import { UNHEALTHY } from "./health.ts";
 import { binOf } from "./histogram.ts";
 import { consensus } from "./latency.ts";
@@ -37,8 +46,12 @@ import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
 const ROW_MASK = (1 << ROW_BITS) - 1;
 /** Quanta that pass at most while nobody looked. */
 const UNSEEN_QUANTA = 2;
+const MOST_SLOW = 0xff * ONE_SLOW;
 const RAMP = [0.5, 0.75];
+/** Good calls that end a stage of the ramp: 40 ms of traffic, at most so many. */
 const RAMP_CALLS = 8;
+const RAMP_SECONDS = 0.04;
+const rampCalls = (rate: number): number => Math.max(2, Math.min(RAMP_CALLS, Math.ceil(rate * RAMP_SECONDS)));
 /** Where traffic is thin a round of probes takes long; so fewer, of the permits, end it. */
 const THIN_SHARE = 0.3;
 /**
@@ -157,14 +170,15 @@ export class Engine extends Admission {
         this.#relieve(row);
         if (slow) times[t + BAD_EVIDENCE] = bad;
         else counts[i + RECENT] = (((counts[i + RECENT] as number) << 1) & 0xff) | EVIDENCE_LEFT;
-        if (slow && !counted) this.#note(row, now);
+        if (slow && !counted) this.#note(row, now, true);
         this.#weigh(row, now);
       } else if (state === HALF_OPEN) this.#probed(row, latencyMs < PROBE_PATIENCE * slowFrom, now);
     } else {
       (counts[i + FAILED] as number)++;
       if (state === CLOSED) {
-        if (!counted) this.#note(row, now);
+        if (!counted) this.#note(row, now, !(latencyMs < (times[t + SLOW_FROM] as number)));
         (times[t + FAILURE_EVIDENCE] as number)++;
+        this.#admitAsBad(row);
         if ((times[t + FAILURE_EVIDENCE] as number) >= (times[t + THRESHOLD] as number))
           this.#trip(row, now, "evidence");
         else this.#weigh(row, now);
@@ -196,26 +210,37 @@ export class Engine extends Admission {
 
   // --- evidence
 
-  #note(row: number, now: number): void {
+  #note(row: number, now: number, slow: boolean): void {
     const { counts, times, onsetAt } = this.columns;
     const t = row * TIMES;
+    const bits = counts[row * COUNTS + RECENT] as number;
+    const slowRun = Math.min(MOST_SLOW, (bits & MOST_SLOW) + (slow ? ONE_SLOW : 0));
     const before = times[t + BAD_EVIDENCE] as number;
     if (before === 0) onsetAt[row] = now;
     times[t + BAD_EVIDENCE] = Math.min(times[t + THRESHOLD] as number, before + 1);
-    counts[row * COUNTS + RECENT] = ((((counts[row * COUNTS + RECENT] as number) << 1) | 1) & 0xff) | EVIDENCE_LEFT;
+    counts[row * COUNTS + RECENT] = (((bits << 1) | 1) & 0xff) | EVIDENCE_LEFT | slowRun;
+  }
+
+  /** A call that was overdue and fails once that was forgiven is bad again, or no good call would forgive its failure. */
+  #admitAsBad(row: number): void {
+    const { counts, times } = this.columns;
+    const t = row * TIMES;
+    const failures = Math.min(times[t + FAILURE_EVIDENCE] as number, times[t + THRESHOLD] as number);
+    times[t + BAD_EVIDENCE] = Math.max(times[t + BAD_EVIDENCE] as number, failures);
+    counts[row * COUNTS + RECENT] = (counts[row * COUNTS + RECENT] as number) | EVIDENCE_LEFT;
   }
 
   #weigh(row: number, now: number): void {
     const { counts, times } = this.columns;
-    if ((times[row * TIMES + BAD_EVIDENCE] as number) < (times[row * TIMES + THRESHOLD] as number)) return;
-    if (consensus((counts[row * COUNTS + RECENT] as number) & 0xff)) this.#trip(row, now, "latency");
+    const bits = counts[row * COUNTS + RECENT] as number;
+    const enough = (times[row * TIMES + BAD_EVIDENCE] as number) >= (times[row * TIMES + THRESHOLD] as number);
+    if ((enough && consensus(bits & 0xff)) || this.slowRunOpens(row, bits, now)) this.#trip(row, now, "latency");
   }
 
   #trip(row: number, now: number, cause: "evidence" | "latency"): void {
     const { times, health } = this.columns;
     const most = Math.max(times[row * TIMES + FAILURE_EVIDENCE] as number, times[row * TIMES + BAD_EVIDENCE] as number);
     const early = (health[row] as number) < UNHEALTHY && most < this.fullThreshold(row);
-    this.details[row]?.predictor?.opened();
     this.transit(row, early ? "health" : cause, now);
   }
 
@@ -226,7 +251,7 @@ export class Engine extends Admission {
     const state = counts[row * COUNTS + STATE] as number;
     if (state === HALF_OPEN) this.transit(row, "probe_overdue", now);
     for (let call = 0; call < calls && counts[row * COUNTS + STATE] === CLOSED; call++) {
-      this.#note(row, now);
+      this.#note(row, now, true);
       this.#weigh(row, now);
     }
     return counts[row * COUNTS + STATE] !== state;
@@ -234,13 +259,14 @@ export class Engine extends Admission {
 
   // --- half-open
 
-  /** 0: passes. For all states but closed and open. */
+  /** 0: passes. What time has just changed may have opened it. */
   #gated(row: number, now: number): number {
     const c = this.columns;
     const forced = c.counts[row * COUNTS + STATE] as number;
     if (forced === FORCE_OPEN || forced === FORCE_CLOSE) this.modules.expire(row, now);
     const state = c.counts[row * COUNTS + STATE] as number;
     if (state === FORCE_OPEN) return REJECT_FORCED;
+    if (state === OPEN) return REJECT_OPEN;
     if (state !== HALF_OPEN) return 0;
     if (c.ramp[row] === 0) {
       if ((c.probes[row] as number) >= this.permits(row)) return REJECT_PROBES;
@@ -278,7 +304,7 @@ export class Engine extends Admission {
     const { halfOpenCalls, rampFromPerSecond } = this.modules.policyOf(row);
     const dense = (c.rate[row] as number) >= rampFromPerSecond;
     const probes = dense ? halfOpenCalls : Math.ceil(halfOpenCalls * THIN_SHARE);
-    if ((c.successes[row] as number) < (ramp === 0 ? probes : RAMP_CALLS)) return;
+    if ((c.successes[row] as number) < (ramp === 0 ? probes : rampCalls(c.rate[row] as number))) return;
     if (dense && ramp < RAMP.length) {
       c.ramp[row] = ramp + 1;
       c.successes[row] = 0;

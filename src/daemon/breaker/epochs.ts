@@ -30,7 +30,7 @@ import {
 import { Detail } from "./detail.ts";
 import type { EvidenceRule } from "./evidence.ts";
 import { EARLY_SHARE, UNHEALTHY } from "./health.ts";
-import { LatencyBaseline, slowFromMs } from "./latency.ts";
+import { LatencyBaseline, slowFromMs, slowInARow } from "./latency.ts";
 import { CLOSED, CONDITIONS, HALF_OPEN, OPEN, TRANSITIONS, type TransitionCause } from "./machine.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import { PREDICTOR_SHARE } from "./predictor.ts";
@@ -45,10 +45,16 @@ const SETTLED_MS = 3_000;
 export const QUANTA = 3;
 /** Beside the eight bits of `RECENT`: some evidence is left, so a good call has something to do. */
 export const EVIDENCE_LEFT = 0x100;
+/** Beside them: how many calls in a row were slow or overdue. A good call, which keeps the lower bits alone, ends it. */
+export const ONE_SLOW = 0x200;
 /** A probe may take longer: caches are cold. */
 export const PROBE_PATIENCE = 2;
-/** After a recovery the evidence starts here, of the threshold: good calls take it away, bad ones find it half done. */
-const PROBATION = 0.5;
+/** After a recovery the evidence starts here, of the threshold: good calls take it away. One bad call alone does not open. */
+const PROBATION = 0.4;
+/** A pause of the upstream's is not a hang: a run of slow calls must last so long. */
+const SLOW_RUN_MS = 200;
+/** So many bad calls in a row are an outage, whatever its probes find. */
+const SURELY_BAD = 0b1111;
 /** After so long an outage what was usual before it says nothing. */
 const FORGET_BASELINE_MS = 600_000;
 
@@ -90,7 +96,7 @@ export class Epochs {
   adopt(row: number): void {
     const { times } = this.columns;
     this.setSlowFrom(row);
-    times[row * TIMES + THRESHOLD] = this.thresholdOf(row);
+    times[row * TIMES + THRESHOLD] = this.thresholdOf(row, Number.POSITIVE_INFINITY);
   }
 
   end(row: number): void {
@@ -107,8 +113,18 @@ export class Epochs {
     const name = TRANSITIONS[CONDITIONS[from] ?? "closed"][cause];
     if (name === undefined) return;
     const to = CONDITIONS.indexOf(name);
+    const judgedBy = c.times[row * TIMES + THRESHOLD] as number;
     if (this.details[row]) this.tick(row, now);
+    if (from === CLOSED && to === OPEN) {
+      const detail = this.details[row];
+      detail?.predictor?.opened();
+      detail?.outages.began(((c.counts[row * COUNTS + RECENT] as number) & SURELY_BAD) === SURELY_BAD);
+    }
+    if (from === HALF_OPEN && to === OPEN && c.ramp[row] === 0 && c.successes[row] === 0)
+      this.details[row]?.outages.confirmed();
     if (to === OPEN) this.planProbe(row, from === CLOSED ? now - (c.since[row] as number) : 0, now);
+    // The look at the window has adapted it; told is the one that the evidence was held against.
+    if (from === CLOSED && to === OPEN) c.times[row * TIMES + THRESHOLD] = judgedBy;
     this.modules.onTransition(row, from, to, cause, now);
   }
 
@@ -124,6 +140,8 @@ export class Epochs {
     }
     this.startEpoch(row, to, now);
     if (cause === "recovered") {
+      this.details[row]?.outages.ended(now - (c.onsetAt[row] as number), now);
+      c.times[row * TIMES + THRESHOLD] = this.thresholdOf(row, now);
       const t = row * TIMES;
       c.times[t + FAILURE_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
       c.times[t + BAD_EVIDENCE] = PROBATION * (c.times[t + THRESHOLD] as number);
@@ -161,10 +179,28 @@ export class Epochs {
     const left = decayed(c.openMs[row] as number, closedForMs);
     const previous = left >= policy.firstOpenMs ? left : 0;
     const rate = c.rate[row] as number;
-    const spacing = probeSpacingMs(now - (c.onsetAt[row] as number), rate);
+    const detail = this.details[row];
+    const spacing = detail
+      ? probeSpacingMs(now - (c.onsetAt[row] as number), rate, detail.outages.usualMs, this.#badShare(row))
+      : Number.POSITIVE_INFINITY;
     const period = nextOpenMs(policy, previous, rate, spacing, this.modules.random);
     const threshold = c.times[row * TIMES + THRESHOLD] as number;
     c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
+  }
+
+  /** Of the calls that this opening stands on, how many were bad: all of them in a total outage. */
+  #badShare(row: number): number {
+    const c = this.columns;
+    if (c.counts[row * COUNTS + STATE] === HALF_OPEN) {
+      const [bad, good] = [c.setbacks[row] as number, c.successes[row] as number];
+      return bad + good === 0 ? 1 : bad / (bad + good);
+    }
+    const calls = Math.min(8, Math.ceil(c.times[row * TIMES + BAD_EVIDENCE] as number));
+    if (calls < 1) return 1;
+    let bad = 0;
+    for (let bits = (c.counts[row * COUNTS + RECENT] as number) & ((1 << calls) - 1); bits !== 0; bits &= bits - 1)
+      bad++;
+    return bad / calls;
   }
 
   // --- each 100 ms, when there is traffic
@@ -208,7 +244,7 @@ export class Epochs {
     );
     c.health[row] = detail.health;
     this.setSlowFrom(row);
-    times[t + THRESHOLD] = this.thresholdOf(row);
+    times[t + THRESHOLD] = this.thresholdOf(row, now);
     // What is slow may have become less: a quantum that began before must not last as long as it meant to.
     if (state !== OPEN) times[t + WAKE_AT] = Math.min(times[t + WAKE_AT] as number, now + this.quantumMs(row));
   }
@@ -248,12 +284,26 @@ export class Epochs {
     return this.modules.ruleOf(row).threshold * scale;
   }
 
-  protected thresholdOf(row: number): number {
+  protected thresholdOf(row: number, now: number): number {
     const policy = this.modules.policyOf(row);
-    let threshold = this.fullThreshold(row);
-    if (policy.health && (this.columns.health[row] as number) < UNHEALTHY) threshold *= EARLY_SHARE;
+    const full = this.fullThreshold(row);
+    const early = policy.health && (this.columns.health[row] as number) < UNHEALTHY ? EARLY_SHARE : 1;
+    // Where callers are few, each of them is a large part of the outage: the second bad call in a row may be enough.
+    const thin = (this.columns.rate[row] as number) < policy.rampFromPerSecond;
+    const justBad = thin && ((this.columns.counts[row * COUNTS + RECENT] as number) & 1) === 1;
+    const relapse = policy.adaptive ? (this.details[row]?.outages.relapseShare(now, justBad) ?? 1) : 1;
+    let threshold = full * Math.min(early, relapse);
     if (policy.predictive && this.details[row]?.predictor?.warning === true) threshold *= PREDICTOR_SHARE;
-    return Math.max(1, threshold);
+    return Math.max(1, Math.min(2, full), threshold);
+  }
+
+  /** Whether so many slow calls in a row, of the bits of `RECENT`, open it before there is as much evidence as for errors. */
+  protected slowRunOpens(row: number, bits: number, now: number): boolean {
+    const policy = this.modules.policyOf(row);
+    const detail = this.details[row];
+    if (!policy.latency || !detail || bits < 2 * ONE_SLOW) return false;
+    if (now - (this.columns.onsetAt[row] as number) < SLOW_RUN_MS) return false;
+    return Math.floor(bits / ONE_SLOW) >= slowInARow(policy, detail.adaptive.normalRate());
   }
 
   protected quantumMs(row: number): number {

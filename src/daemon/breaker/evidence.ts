@@ -19,9 +19,11 @@
  *     | 10 BUSINESS  | 15 %   | 0.55 |
  *     | 20 ENTERPRISE| 30 %   | 0.81 |
  *
- * Adaptation: H is multiplied by 0.5 to 2 with the rate of bad calls that is normal for this upstream, the median of a history of 100 points
- * (16 calls each). The median does not move while less than half of the history is an incident, so an incident cannot teach the breaker that it
- * is normal before it was found. "20 failures in 5 minutes" opens on 1 % of errors at 10 calls a second; "20 in a row" never sees 60 %.
+ * Adaptation: H is multiplied by 0.5 to 2 with the rate of bad calls that is normal for this upstream: the median of a history of 100 points
+ * (16 calls each), or the mean of the last two dozen calls where that is more. What is normal is learnt once the evidence is back at 0. What began when
+ * it rose and ended in an opening was an incident and is not learnt; what came near to one enters the median alone, which does not move while less
+ * than half of the history is like it. So an incident cannot teach the breaker that it is normal, and a step to errors that must be borne is learnt in
+ * some 20 calls. "20 failures in 5 minutes" opens on 1 % of errors at 10 calls a second; "20 in a row" never sees 60 %.
  */
 import type { BreakerPolicy } from "./policy.ts";
 
@@ -82,8 +84,8 @@ export function wilson(hits: number, calls: number, z = 1.96): Interval {
 export const HISTORY_POINTS = 100;
 /** Calls that one point stands for. */
 export const CALLS_PER_POINT = 16;
-/** The newest points: 320 calls. What has been so for half of them is no incident, or it would have been found. */
-const NEWEST_POINTS = 20;
+/** Calls that the quick half of "normal" remembers. */
+const RECENT_CALLS = 24;
 /** What a healthy history asks for, of the base, where callers are few (each call that teaches is one of theirs), and where they are many. */
 const LEAST_SCALE = 0.5;
 const LEAST_SCALE_DENSE = 0.6;
@@ -100,6 +102,7 @@ export class AdaptiveThreshold {
   #next = 0;
   #bad = 0;
   #calls = 0;
+  #recent = 0;
   #scale = 1;
 
   get points(): number {
@@ -111,29 +114,29 @@ export class AdaptiveThreshold {
     return this.#scale;
   }
 
-  /** Adds completed calls; a large batch is several points, so that history is counted in calls and not in time. */
-  add(bad: number, calls: number, toleratedRate: number, ratePerSecond: number): void {
+  /**
+   * Adds completed calls that were no incident: those since the evidence was 0 last, once it is 0 again. A large batch is several points, so that
+   * history is counted in calls and not in time.
+   */
+  add(bad: number, calls: number, usual: boolean, toleratedRate: number, ratePerSecond: number): void {
+    if (usual) this.#recent += (1 - Math.exp(-calls / RECENT_CALLS)) * (bad / calls - this.#recent);
     this.#bad += bad;
     this.#calls += calls;
-    if (this.#calls < CALLS_PER_POINT) return;
+    if (this.#calls >= CALLS_PER_POINT) this.#point();
+    if (this.#length > 0) this.#scale = scaleOf(this.normalRate(), toleratedRate, ratePerSecond);
+  }
+
+  #point(): void {
     const copies = Math.min(HISTORY_POINTS, Math.floor(this.#calls / CALLS_PER_POINT));
     const value = Math.min(64, Math.round((64 * this.#bad) / this.#calls));
     for (let i = 0; i < copies; i++) this.#push(value);
     this.#bad = 0;
     this.#calls = 0;
-    this.#scale = scaleOf(this.normalRate(), toleratedRate, ratePerSecond);
   }
 
-  /** The rate of bad calls that is normal here: the median of the history, or of its newest fifth where that is more. */
+  /** The rate of bad calls that is normal here: the median of the history, or of the last two dozen calls where that is more. */
   normalRate(): number {
-    const newest = Math.min(NEWEST_POINTS, this.#length);
-    const points = [];
-    for (let back = 1; back <= newest; back++) {
-      points.push(this.#points[(this.#next - back + HISTORY_POINTS) % HISTORY_POINTS] ?? 0);
-    }
-    points.sort((a, b) => a - b);
-    const ofNewest = newest < NEWEST_POINTS ? 0 : (points[newest >> 1] ?? 0);
-    return Math.max(this.#median(), ofNewest) / 64;
+    return Math.max(this.#median() / 64, this.#recent);
   }
 
   #median(): number {

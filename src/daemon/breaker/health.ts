@@ -13,7 +13,7 @@
  *     resources   usual calls in flight / calls in flight now, at most 1; the caller may give a gauge of its own
  *     throughput  completed / asked for, at most 1
  *
- * Below 0.5 the breaker opens early: at 60 % of the evidence. FREE ("basic") scores success and errors alone.
+ * Below 0.5 the breaker opens early: at 70 % of the evidence. FREE ("basic") scores success and errors alone.
  */
 export interface HealthFactors {
   readonly success: number;
@@ -36,7 +36,7 @@ const FLOOR = 0.001;
 /** Below this it opens early. */
 export const UNHEALTHY = 0.5;
 /** Of the evidence, where health is below `UNHEALTHY`. */
-export const EARLY_SHARE = 0.6;
+export const EARLY_SHARE = 0.7;
 
 /** 0-1. A factor that is no number counts as 1: what is not known is not held against anybody. */
 export function healthScore(factors: HealthFactors): number {

@@ -3,11 +3,13 @@
  *
  *     baseline = the least of the medians of 30 s windows over 10 minutes
  *     slow     = latency ≥ min(slowCallMs, max(slowFloorMs, slowMultiplier · baseline))
- *     slow calls open when S (all bad calls, `evidence.ts`) reaches H and 6 of the last 8 calls were bad
+ *     slow calls open when S (all bad calls, `evidence.ts`) reaches H and 6 of the last 8 calls were bad,
+ *     or when k = ln N / ln(1/q) of them stand in a row for 0.2 s           q: what is normal, `evidence.ts`, 3 % at least
  *
  * Reason: a moving average as baseline learns a drift and never fires; the least median of ten minutes cannot be pulled up by an incident that is
  * younger. The consensus of 70 % keeps a slow tenth of otherwise good calls from opening: a slow upstream is worse than none only when it is slow
- * for almost everybody. `slowCallMs` (2 s, 5 s, 10 s by tier) holds whatever is usual.
+ * for almost everybody. Errors must be borne up to p₀ though they were never seen; slowness need not, so where hardly a call is bad a run of four
+ * tells a hang from chance, and at three calls a second that is a second sooner than H. `slowCallMs` (2 s, 5 s, 10 s by tier) holds whatever is usual.
  *
  * In-flight census: a call that is out for longer than "slow" is counted as bad there and then, once, not when its time-out ends: a hang is seen after the
  * baseline's multiple plus H calls. Nothing is kept per call but the quantum it started in, a third of "slow"; each breaker counts what is still out
@@ -20,6 +22,9 @@ import { quantileOf } from "./histogram.ts";
 const WINDOWS = 20;
 /** Fewer calls make no median. */
 const LEAST_CALLS = 10;
+/** Slow calls that are borne where none was ever seen. */
+const USUAL_SLOW = 0.03;
+const LEAST_RUN = 4;
 
 export class LatencyBaseline {
   readonly #medians = new Float32Array(WINDOWS).fill(Number.POSITIVE_INFINITY);
@@ -57,6 +62,16 @@ export class LatencyBaseline {
 export function slowFromMs(policy: BreakerPolicy, baselineMs: number | null): number {
   if (baselineMs === null) return policy.slowCallMs;
   return Math.min(policy.slowCallMs, Math.max(policy.slowFloorMs, policy.slowMultiplier * baselineMs));
+}
+
+/**
+ * Slow calls in a row that no chance explains: in N calls (`falseOpenBudget`) of which a share `normalRate` is bad, and 3 % at least, so many come
+ * together once. Never more than the evidence for errors, and 4 at least. 4 where almost nothing is bad, 6 at a tenth.
+ */
+export function slowInARow(policy: BreakerPolicy, normalRate: number): number {
+  const usual = Math.min(0.9, Math.max(USUAL_SLOW, normalRate));
+  const run = Math.ceil(Math.log(policy.falseOpenBudget) / -Math.log(usual));
+  return Math.min(run, Math.max(LEAST_RUN, policy.failureThreshold));
 }
 
 /** True where at least 70 % of the last eight calls were bad, of their bits. */

@@ -37,7 +37,7 @@ export interface BreakerPolicy {
   readonly health: boolean;
   /** A failure predictor may shorten detection. Needs `adaptive`. */
   readonly predictive: boolean;
-  /** Calls a second from which on recovery is a ramp of admission. */
+  /** Calls a second from which on traffic is dense: recovery is a ramp of admission, and after an outage two bad calls in a row are not enough. */
   readonly rampFromPerSecond: number;
   /** A call without result for so long is given up: its permit returns. */
   readonly abandonMs: number;

@@ -7,17 +7,18 @@
  * two agree. Read literally, 0.8^failures without decay is 0.41 after four failures and stays there: no probe would ever be tried.
  *
  * Spacing. A probe costs one bad call, a late discovery of the upstream's return costs the good calls until then. For an outage of age A the chance
- * that it ends in the next instant is about 1/A (old outages last), so with `rate` callers a second a spacing r costs per second 1/r bad calls plus
- * rate·r/(2A) good ones; their sum is least at
+ * that it ends in the next second is about 2/(A + M): old outages last, and M is how long they usually are here (`outages.ts`). So with `rate` callers a
+ * second a spacing r costs per second 1/r bad calls plus rate·r/(A + M) good ones; their sum is least at
  *
- *     r = √(2·A / rate)          100 calls a second: 0.45 s after 10 s, 1.1 s after a minute; 3 a second: 2.6 s, 6.3 s
+ *     r = √(g·(A + M) / rate)          M = 20 s, g = 1; 100 calls a second: 0.55 s after 10 s, 0.9 s after a minute; 3 a second: 3.2 s, 5.2 s
  *
- * so that probes follow outage age and how often callers come, as an exponential backoff with a fixed cap does not.
+ * so that probes follow outage age and how often callers come, as an exponential backoff with a fixed cap does not. g is what turning a caller away
+ * gains, 2p − 1 where a share p of calls is bad, at least 0.2: in a total outage 1, at 60 % of errors a fifth, since four in ten of those who are turned
+ * away would have got their answer, and a probe may be the one that does.
  */
 const MOST_FAILURES = 20;
 const PROBE_FROM = 0.5;
-/** What is taken for the age of an outage that has just begun. */
-const YOUNG_MS = 5_000;
+const LEAST_GAIN = 0.2;
 
 export interface RecoveryInput {
   /** Since the last failure. */
@@ -47,8 +48,9 @@ export function probeAfterMs(failures: number, health: number, periodMs: number)
   return high;
 }
 
-/** Infinity where nobody asks: then the backoff alone decides. */
-export function probeSpacingMs(outageMs: number, ratePerSecond: number): number {
+/** Infinity where nobody asks: then the backoff alone decides. `badShare` of the calls that were let through. */
+export function probeSpacingMs(outageMs: number, ratePerSecond: number, usualMs: number, badShare: number): number {
   if (ratePerSecond <= 0) return Number.POSITIVE_INFINITY;
-  return 1_000 * Math.sqrt((2 * (YOUNG_MS + Math.max(0, outageMs))) / 1_000 / ratePerSecond);
+  const gain = Math.max(LEAST_GAIN, 2 * badShare - 1);
+  return 1_000 * Math.sqrt((gain * (usualMs + Math.max(0, outageMs))) / 1_000 / ratePerSecond);
 }

@@ -12,7 +12,7 @@ export async function audit(options: AskOptions & { readonly last: number }, io:
 }
 
 function auditText({ entries }: AuditBody, paint: Paint): string {
-  if (entries.length === 0) return "nothing was ordered since the start";
+  if (entries.length === 0) return "nothing was ordered yet";
   const rows = entries.map(({ at, actor, role, action, target, outcome, params }) => [
     at,
     `${actor} (${role})`,

@@ -34,7 +34,7 @@ export function listText(
   now: number,
   terminal: { readonly paint: Paint; readonly columns?: number | undefined },
 ): string {
-  if (breakers.length === 0) return "no breakers: the daemon has no upstreams";
+  if (breakers.length === 0) return "no breakers: public peers have none, one that fails is replaced";
   const sorted = breakers.toSorted(
     (a, b) =>
       WORST_FIRST.indexOf(a.state) - WORST_FIRST.indexOf(b.state) ||

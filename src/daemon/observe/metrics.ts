@@ -26,6 +26,8 @@ export interface Metrics {
   /** A header, body or connection refused, by its error code. */
   refused(chain: Chain, code: string): void;
   upstreamState(chain: Chain, upstream: string, state: string): void;
+  /** Takes the state of an upstream that is gone out of the registry; what it did stays counted. */
+  upstreamGone(upstream: string): void;
   subscribers(tier: Tier, count: number): void;
   /** Events written to subscribers since it was last told. */
   delivered(count: number): void;
@@ -172,6 +174,10 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
       stateNow.set(upstream, state);
       states({ chain, upstream, state }).set(1);
     },
+    upstreamGone(upstream) {
+      stateNow.delete(upstream);
+      states.forget("upstream", upstream);
+    },
     subscribers: (tier, count) => subscribers({ tier }).set(count),
     delivered: (count) => deliveries({}).inc(count),
     slowClosed: (tier) => slow({ tier }).inc(),
@@ -197,7 +203,7 @@ export function createMetrics(options: { readonly processMetrics: boolean } = { 
     breakerGone(breaker) {
       breakerStateNow.delete(breaker);
       breakerCounts.delete(breaker);
-      for (const metric of ofBreaker) metric.forget(breaker);
+      for (const metric of ofBreaker) metric.forget("breaker", breaker);
     },
     bodyProved: (chain, milliseconds) => bodies({ chain }).observe(milliseconds / 1000),
     rpcRequest({ chain, method, outcome }, ms) {
@@ -235,9 +241,9 @@ function bounded<L extends string, C>(metric: {
     return child;
   };
   return Object.assign(find, {
-    forget(first: string) {
+    forget(label: L, value: string) {
       for (const [key, { labels }] of children) {
-        if (Object.values(labels)[0] !== first) continue;
+        if (labels[label] !== value) continue;
         metric.remove(labels);
         children.delete(key);
       }
@@ -247,8 +253,8 @@ function bounded<L extends string, C>(metric: {
 
 interface Bounded<L extends string, C> {
   (labels: Record<L, string>): C;
-  /** Removes every series whose first label has this value. */
-  forget(first: string): void;
+  /** Removes every series whose label has this value. */
+  forget(label: L, value: string): void;
 }
 
 function allOther<L extends string>(labels: Record<L, string>): Record<L, string> {

@@ -48,7 +48,7 @@ export interface Choice {
 
 /**
  * In the order of `lanes`: first closed breakers, then those that want a probe; each up to date before those that are behind. What is asked of a node's
- * tip is not asked of one behind at all. One whose height is not known counts as up to date: its answers show.
+ * tip is not asked of one behind at all, and of one whose height is not known only after the others.
  */
 export function choose(
   lanes: readonly Lane[],
@@ -65,6 +65,7 @@ export function choose(
   for (const lane of lanes) {
     const height = lane.upstream.heightNow();
     const isBehind = tip !== null && height !== null && height < tip.height;
+    const isUpToDate = tip === null || (height === null ? !row.fresh : !isBehind);
     const breaker = lane.breaker(row.class);
     const [state, probeAt] = [breaker.state(), breaker.probeAt()];
     const isDue = state === "half_open" || (state === "open" && (probeAt === null || probeAt <= now));
@@ -77,7 +78,7 @@ export function choose(
       if (probeAt !== null && (earliest === null || probeAt < earliest)) earliest = probeAt;
     } else {
       if (isDue) probes.push(lane);
-      ranked[(isDue ? 2 : 0) + (isBehind ? 1 : 0)]?.push(lane);
+      ranked[(isDue ? 2 : 0) + (isUpToDate ? 0 : 1)]?.push(lane);
     }
   }
   return { ways: ranked.flat(), probes, skips, probeAt: earliest };

@@ -17,7 +17,8 @@
  *
  * Never behind: what depends on a node's tip is not asked of one below the served tip, and an answer that shows it to be below (also "not found" for a
  * block that was announced) is not passed on. The proxy looks again for 250 ms, as the node that announced a block may still be connecting it; then it
- * says 503 SPRINT_PROXY_BEHIND. It never answers with an older tip.
+ * says 503 SPRINT_PROXY_BEHIND. It never answers with an older tip. Where the height of an upstream is not known (the relay has no connection to it) and its
+ * answer shows none, as of a mempool, nothing can be told: such a one is asked after the others.
  *
  * A call joins one that is under way only if it is the same call, no block was served and no transaction sent since that began: who was told of a block
  * never gets an answer from before it.

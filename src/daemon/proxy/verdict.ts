@@ -44,8 +44,9 @@ function isBehind(row: MethodRow, params: Params, answer: PassedAnswer, served: 
 function heightIn(method: string, json: string, served: ServedChain): number | null {
   if (method === "getblockcount") return numberOrNull(parsed(json));
   if (method === "getblockchaininfo") return numberOrNull((parsed(json) as { blocks?: unknown } | null)?.blocks);
-  if (method !== "getbestblockhash") return null;
-  const hash = parsed(json);
+  if (method !== "getbestblockhash" && method !== "gettxout") return null;
+  const answer = parsed(json);
+  const hash = method === "gettxout" ? (answer as { bestblock?: unknown } | null)?.bestblock : answer;
   // One that we do not know is newer than what we serve, or on a branch that may win.
   return typeof hash === "string" ? served.heightOf(hash) : null;
 }

@@ -2,15 +2,14 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { FastifyRequest } from "fastify";
-import { CONTROL_ROUTES, type ListenerBody } from "../../shared/api.ts";
+import { CONTROL_ROUTES } from "../../shared/api.ts";
 import { accessOf, type Actor, auditParams, checkRole, Tokens } from "./access.ts";
-import { addControlRoutes } from "./control-routes.ts";
+import { addControlRoutes, type ControlRouteModules, type ControlRouteOptions } from "./control-routes.ts";
 import { failureOf, refuseSocket } from "./failure.ts";
 import { Gate } from "./gate.ts";
 import { createApp, listenOn, notFound, type App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
 import type { ControlOptions, ControlToken, HttpLimits, SocketLimits } from "./options.ts";
-import type { ProcessStatus } from "./fanout.ts";
 import { ControlStream } from "./stream.ts";
 import { timeOf } from "./views.ts";
 
@@ -18,19 +17,9 @@ import { timeOf } from "./views.ts";
 const MAX_CONNECTIONS = 256;
 const ADVICE = "this is the control API, under /control/v1; blocks and events are on the tiers' ports";
 
-export interface ControlListenerOptions extends ControlOptions {
-  readonly version: string;
-  readonly network: string;
-  readonly startedAt: number;
+export interface ControlListenerOptions extends ControlOptions, ControlRouteOptions {
   readonly http: HttpLimits;
   readonly sockets: SocketLimits;
-}
-
-export interface ControlListenerModules {
-  readonly server: ServerModules;
-  readonly listeners: () => readonly ListenerBody[];
-  readonly processes: () => readonly ProcessStatus[];
-  readonly isDraining: () => boolean;
 }
 
 export interface ControlListener {
@@ -41,10 +30,7 @@ export interface ControlListener {
   close(): Promise<void>;
 }
 
-export function createControlListener(
-  options: ControlListenerOptions,
-  modules: ControlListenerModules,
-): ControlListener {
+export function createControlListener(options: ControlListenerOptions, modules: ControlRouteModules): ControlListener {
   const { server } = modules;
   const app = createApp(options.http, server.onFault);
   const { pendingSockets } = options.http;

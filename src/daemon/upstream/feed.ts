@@ -159,9 +159,11 @@ export class LinkFeed implements Feed {
   }
 
   async close(): Promise<void> {
-    if (this.#phase.state !== "closed")
+    if (this.#phase.state !== "closed") {
       this.#leave("closed", new SprintError("SPRINT_UPSTREAM_CLOSED", "this feed was closed"));
-    this.#phase = { state: "closed" };
+      this.#phase = { state: "closed" };
+      this.#modules.onState?.(this, "closed", "closed");
+    }
     await Promise.all(this.#closing);
   }
 

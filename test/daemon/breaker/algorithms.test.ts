@@ -6,7 +6,8 @@ import { decayed, nextOpenMs } from "../../../src/daemon/breaker/backoff.ts";
 import { AdaptiveThreshold, callsPerFalseOpen, evidenceRule, wilson } from "../../../src/daemon/breaker/evidence.ts";
 import { healthScore } from "../../../src/daemon/breaker/health.ts";
 import { BINS, binOf, midOf, quantileOf } from "../../../src/daemon/breaker/histogram.ts";
-import { LatencyBaseline, consensus, slowFromMs } from "../../../src/daemon/breaker/latency.ts";
+import { LatencyBaseline, consensus, slowFromMs, slowInARow } from "../../../src/daemon/breaker/latency.ts";
+import { Outages } from "../../../src/daemon/breaker/outages.ts";
 import { policyOf } from "../../../src/daemon/breaker/policy.ts";
 import { FEATURES, FailurePredictor } from "../../../src/daemon/breaker/predictor.ts";
 import { probeAfterMs, probeSpacingMs, recoveryProbability } from "../../../src/daemon/breaker/recovery.ts";
@@ -30,9 +31,12 @@ test("a thousand clients that opened together do not probe together", () => {
   const policy = policyOf("ENTERPRISE");
   const random = seededRandom(9);
   const probes = Array.from({ length: 1_000 }, () => {
-    const first = nextOpenMs(policy, 0, 100, probeSpacingMs(150, 100), random);
-    const second = first + nextOpenMs(policy, first, 100, probeSpacingMs(first, 100), random);
-    return { first, third: second + nextOpenMs(policy, second - first, 100, probeSpacingMs(second, 100), random) };
+    const first = nextOpenMs(policy, 0, 100, probeSpacingMs(150, 100, 20_000, 1), random);
+    const second = first + nextOpenMs(policy, first, 100, probeSpacingMs(first, 100, 20_000, 1), random);
+    return {
+      first,
+      third: second + nextOpenMs(policy, second - first, 100, probeSpacingMs(second, 100, 20_000, 1), random),
+    };
   });
   const crowd = (times: number[]): number =>
     Math.max(...times.map((at) => times.filter((other) => other >= at && other < at + 100).length));
@@ -70,16 +74,45 @@ test("the false-open figure is what a simulation finds", () => {
 
 test("the threshold follows what is normal, and an incident is not normal", () => {
   const adaptive = new AdaptiveThreshold();
-  for (let n = 0; n < 100; n++) adaptive.add(0, 16, 0.3, 100);
+  for (let n = 0; n < 100; n++) adaptive.add(0, 16, true, 0.3, 100);
   assert.equal(adaptive.scale, 0.6);
-  for (let n = 0; n < 9; n++) adaptive.add(16, 16, 0.3, 100);
-  assert.equal(adaptive.scale, 0.6, "144 bad calls are an incident");
-  for (let n = 0; n < 40; n++) adaptive.add(5, 16, 0.3, 100);
+  for (let n = 0; n < 9; n++) adaptive.add(16, 16, false, 0.3, 100);
+  assert.equal(adaptive.scale, 0.6, "144 bad calls that came near to an opening");
+  adaptive.add(7, 24, true, 0.3, 100);
+  assert.ok(adaptive.scale > 1, `two dozen calls teach what is normal: ${adaptive.scale}`);
+  for (let n = 0; n < 40; n++) adaptive.add(5, 16, true, 0.3, 100);
   assert.equal(adaptive.scale, 2);
   assert.ok(adaptive.trend() > 0.1);
-  for (let n = 0; n < 100; n++) adaptive.add(0, 16, 0.3, 5);
-  assert.equal(adaptive.scale, 0.5);
+  for (let n = 0; n < 100; n++) adaptive.add(0, 16, true, 0.3, 5);
+  assert.ok(adaptive.scale < 0.501);
   assert.equal(adaptive.points, 100);
+});
+
+test("who has just failed is suspected, for a while, and not by chance", () => {
+  const outages = new Outages();
+  assert.equal(outages.relapseShare(0, true), 1);
+  outages.began(true);
+  outages.ended(3_000, 10_000);
+  assert.equal(outages.relapseShare(10_000, true).toFixed(6), "0.150000");
+  assert.equal(outages.relapseShare(10_000, false), 0.5);
+  assert.equal(outages.relapseShare(70_000, false), 0.75);
+  assert.ok(outages.usualMs > 7_000 && outages.usualMs < 8_000);
+  outages.began(false);
+  outages.ended(1_000, 71_000);
+  assert.ok(outages.relapseShare(70_000, false) > 0.85, "an opening that was chance");
+  outages.began(false);
+  outages.confirmed();
+  outages.ended(1_000, 80_000);
+  assert.equal(outages.relapseShare(80_000, false), 0.5, "one whose probe failed");
+});
+
+test("as many slow calls in a row as chance does not bring together", () => {
+  const policy = policyOf("ENTERPRISE");
+  assert.deepEqual(
+    [0, 0.03, 0.1, 0.3, 1].map((rate) => slowInARow(policy, rate)),
+    [4, 4, 6, 12, 20],
+  );
+  assert.equal(slowInARow(policyOf("FREE"), 0.5), 4);
 });
 
 test("Wilson's interval holds at the ends", () => {
@@ -146,9 +179,13 @@ test("recovery becomes likely however many failures there were, and probes space
   const at = (sinceMs: number): number => recoveryProbability({ sinceMs, failures: 1_000, health: 0, periodMs: 1_000 });
   assert.ok(at(0) < 0.01 && at(500) < 0.5 && at(3_000) > 0.7);
   assert.ok(probeAfterMs(1_000, 0, 1_000) >= 1_000 && probeAfterMs(1_000, 0, 1_000) < 3_000);
-  assert.ok(probeSpacingMs(60_000, 100) > probeSpacingMs(10_000, 100));
-  assert.ok(probeSpacingMs(10_000, 3) > probeSpacingMs(10_000, 100));
-  assert.equal(probeSpacingMs(1, 0), Number.POSITIVE_INFINITY);
+  const spacing = (outageMs: number, rate: number, usualMs = 20_000, badShare = 1): number =>
+    probeSpacingMs(outageMs, rate, usualMs, badShare);
+  assert.ok(spacing(60_000, 100) > spacing(10_000, 100));
+  assert.ok(spacing(10_000, 3) > spacing(10_000, 100));
+  assert.ok(spacing(1_000, 3, 3_000) < spacing(1_000, 3), "where outages are brief");
+  assert.ok(spacing(10_000, 3, 20_000, 0.6) < spacing(10_000, 3) / 2, "where some get their answer");
+  assert.equal(spacing(1, 0), Number.POSITIVE_INFINITY);
 });
 
 test("the predictor learns a precursor, and falls silent when it stops being one", () => {

@@ -6,6 +6,7 @@ import type { OutcomeCode } from "../../../src/daemon/breaker/codes.ts";
 import { type BreakerTransition, TRANSITIONS } from "../../../src/daemon/breaker/machine.ts";
 import { BreakerPool } from "../../../src/daemon/breaker/pool.ts";
 import { type BreakerPolicy, policyOf } from "../../../src/daemon/breaker/policy.ts";
+import { endure } from "./invariants.ts";
 import { ReferenceBreaker } from "./reference.ts";
 
 export interface Tally {
@@ -13,27 +14,31 @@ export interface Tally {
   readonly transitions: number;
   readonly admitted: number;
   readonly stale: number;
+  readonly overdue: number;
+  readonly ramps: number;
 }
 
-/** Rates below the ramp's, and slow limits no call in flight reaches: the census and the ramp have tests of their own. */
-function policyFrom(random: () => number): BreakerPolicy {
+/** One in two has a limit that calls in flight reach, one in two a ramp. What is slow does not move: adaptation is `invariants.ts`'s. */
+function policyFrom(random: () => number, n: number): BreakerPolicy {
+  const census = n % 2 === 1;
+  const slowCallMs = census ? 50 + Math.floor(random() * 300) : 1e7;
   return policyOf("FREE", {
-    failureThreshold: 1 + Math.floor(random() * 6),
+    failureThreshold: 1 + Math.floor(random() * (census ? 4 : 6)),
     halfOpenCalls: 1 + Math.floor(random() * 10),
     resetTimeoutMs: 500,
     firstOpenMs: 20,
-    slowCallMs: 1e7,
-    slowFloorMs: 1e7,
+    slowCallMs,
+    slowFloorMs: slowCallMs,
     abandonMs: 86_400_000,
-    rampFromPerSecond: 1e9,
-    latency: false,
+    rampFromPerSecond: n >= 2 ? 1 : 1e9,
+    latency: census,
   });
 }
 
 export function operate(operations: number, seed: number): Tally {
   const random = seededRandom(seed);
   let last: BreakerTransition | undefined;
-  let [transitions, admitted, stale] = [0, 0, 0];
+  let [transitions, admitted, stale, ramps] = [0, 0, 0, 0];
   const onTransition = (transition: BreakerTransition): void => {
     assert.equal(transition.seq, ++transitions, "a gap in the sequence");
     assert.equal(TRANSITIONS[transition.from][transition.cause], transition.to, "not in the table");
@@ -43,10 +48,18 @@ export function operate(operations: number, seed: number): Tally {
   const pool = new BreakerPool({ capacity: 8 }, { clock: { wall: () => 0 }, random, onTransition });
   let now = 0;
   const breakers = Array.from({ length: 4 }, (_, n) => {
-    const policy = policyFrom(random);
+    const policy = policyFrom(random, n);
+    const handle = pool.open(`upstream:${n}`, policy, now);
+    const reference = new ReferenceBreaker(policy, now);
+    // With its first result a breaker has a window, and looks at runs of slow calls.
+    const first = pool.tryAcquire(handle, now);
+    reference.asks(now, () => undefined);
+    reference.admitted(first);
+    pool.onResult(handle, first, 0, 1, now);
+    reference.result(first, 0, 1, now, 0, () => undefined);
     return {
-      handle: pool.open(`upstream:${n}`, policy, now),
-      reference: new ReferenceBreaker(policy),
+      handle,
+      reference,
       policy,
       given: [] as number[],
       used: [] as number[],
@@ -58,12 +71,15 @@ export function operate(operations: number, seed: number): Tally {
     const breaker = breakers[Math.floor(random() * breakers.length)];
     assert.ok(breaker);
     const { handle, reference, policy, given, used } = breaker;
-    const dice = random();
-    // Few stay out, or the census would come to see them as overdue.
+    let dice = random();
+    // Operators come seldom, or no epoch would live to see its calls overdue.
+    if (dice >= 0.96 && dice < 0.98 && random() < 0.8) dice = 0;
     if (dice < 0.42 && given.length < 40) {
-      const expected = reference.asks(now);
       const token = pool.tryAcquire(handle, now);
+      const expected = reference.asks(now, opened);
       assert.equal(token > 0, expected, `operation ${n}: admitted`);
+      assert.equal(pool.stateOf(handle), reference.state, `operation ${n}: state`);
+      if (token > 0) assert.notEqual(reference.state, "open");
       if (token > 0) {
         admitted++;
         reference.admitted(token);
@@ -76,10 +92,19 @@ export function operate(operations: number, seed: number): Tally {
         given[at] = given.at(-1) as number;
         given.pop();
         if (used.length < 64) used.push(token);
-        const outcome = (random() < 0.45 ? 1 : random() < 0.9 ? 0 : 2) as OutcomeCode;
-        const latencyMs = random() < 0.2 ? 1e7 * (1 + 2 * random()) : random() * 100;
+        // Where calls may be overdue, failures alone seldom open it.
+        const outcome = (random() < (policy.latency ? 0.1 : 0.45) ? 1 : random() < 0.9 ? 0 : 2) as OutcomeCode;
+        const latencyMs = policy.slowCallMs * (random() < 0.2 ? 1 + 2 * random() : random() / 10);
+        const rate = reference.state === "half_open" ? pool.report(handle, now).ratePerSecond : 0;
         const known = pool.onResult(handle, token, outcome, latencyMs, now);
-        assert.equal(known, reference.result(token, outcome, latencyMs, now, opened));
+        const ramp = reference.ramp;
+        assert.equal(known, reference.result(token, outcome, latencyMs, now, rate, opened));
+        assert.equal(pool.stateOf(handle), reference.state, `operation ${n}: state`);
+        if (reference.ramp > ramp) ramps++;
+        if (reference.state === "closed") {
+          const { status } = pool.report(handle, now);
+          assert.ok(status.state === "closed" && Math.abs(status.evidence - reference.bad) < 1e-9, "evidence");
+        }
       }
     } else if (dice < 0.93) now += random() < 0.05 ? random() * 5_000 : random() < 0.5 ? random() * 40 : 0;
     else if (dice < 0.96) {
@@ -100,13 +125,17 @@ export function operate(operations: number, seed: number): Tally {
     else {
       reference.look(now);
       const report = pool.report(handle, now);
-      const { requests, successes, failures, ignored, slow, rejected, late } = report;
-      assert.deepEqual({ requests, successes, failures, ignored, slow, rejected, late }, reference.counts);
+      const { requests, successes, failures, ignored, slow, overdue, rejected, late } = report;
+      assert.deepEqual({ requests, successes, failures, ignored, slow, overdue, rejected, late }, reference.counts);
       assert.equal(report.inFlight, reference.out.size);
       assert.equal(report.status.state, reference.state);
       if (report.status.state === "half_open") {
         assert.equal(report.status.probes, reference.probes);
-        assert.ok(report.status.probes >= 0 && report.status.probes <= policy.halfOpenCalls);
+        assert.equal(report.status.successes, reference.successes);
+        assert.equal(report.status.permits, reference.permits);
+        assert.equal(report.status.ramp, reference.ramp === 0 ? null : [0.5, 0.75][reference.ramp - 1]);
+        assert.ok(report.status.probes >= 0);
+        if (reference.ramp === 0) assert.ok(report.status.probes <= policy.halfOpenCalls);
       }
       if (report.status.state === "closed") assert.ok(Math.abs(report.status.evidence - reference.bad) < 1e-9);
       if (report.nextAttemptAt !== null) assert.ok(Math.abs(report.nextAttemptAt - reference.probeAt) < 1e-3);
@@ -118,7 +147,8 @@ export function operate(operations: number, seed: number): Tally {
     breakers.reduce((sum, { reference }) => sum + reference.out.size, 0),
     "a permit leaked",
   );
-  return { operations, transitions, admitted, stale };
+  const overdue = breakers.reduce((sum, { reference }) => sum + reference.counts.overdue, 0);
+  return { operations, transitions, admitted, stale, overdue, ramps };
 }
 
 function operator(
@@ -135,22 +165,23 @@ function operator(
   pool.report(handle, now);
   if (dice < 0.3) {
     pool.forceOpen(handle, by, now);
-    reference.hold("open", now + forMs);
+    reference.hold("open", now + forMs, now);
   } else if (dice < 0.6) {
     pool.forceClose(handle, by, now);
-    reference.hold("close", now + forMs);
+    reference.hold("close", now + forMs, now);
   } else if (dice < 0.8) {
     const forced = reference.state.startsWith("force");
     assert.equal(pool.release(handle, now), forced);
-    if (forced) reference.release();
+    if (forced) reference.release(now);
   } else {
     pool.reset(handle, now);
-    reference.reset();
+    reference.reset(now);
   }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const operations = Number(process.argv[2] ?? 10_000_000);
   const seed = Number(process.argv[3] ?? 1);
-  console.log(JSON.stringify({ seed, ...operate(operations, seed), violations: 0 }));
+  console.log(JSON.stringify({ seed, against: "reference", ...operate(operations, seed), violations: 0 }));
+  console.log(JSON.stringify({ seed, against: "invariants", ...endure(operations, seed), violations: 0 }));
 }

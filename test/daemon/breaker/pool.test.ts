@@ -14,6 +14,7 @@ import {
 import { type BreakerCondition, type BreakerTransition, TRANSITIONS } from "../../../src/daemon/breaker/machine.ts";
 import { BreakerPool, type PoolOptions } from "../../../src/daemon/breaker/pool.ts";
 import { type BreakerPolicy, checkPolicy, policyOf } from "../../../src/daemon/breaker/policy.ts";
+import { endure } from "./invariants.ts";
 import { operate } from "./operations.ts";
 
 const BY = { owner: "ops", reason: "drill" };
@@ -163,7 +164,30 @@ test("a transition tells what was known", () => {
 });
 
 test("random operations agree with the plain reference", () => {
-  for (const seed of [11, 12]) assert.ok(operate(100_000, seed).transitions > 1_000);
+  for (const seed of [11, 12]) {
+    const { transitions, overdue, ramps } = operate(100_000, seed);
+    assert.ok(transitions > 1_000 && overdue > 100 && ramps > 20, JSON.stringify({ transitions, overdue, ramps }));
+  }
+});
+
+test("what must hold of a breaker that learns and adapts, whatever happens", () => {
+  for (const seed of [21, 22]) {
+    const { transitions, overdue, ramps, forced, scales } = endure(100_000, seed);
+    const seen = JSON.stringify({ transitions, overdue, ramps, forced, scales });
+    assert.ok(transitions > 500 && overdue > 50 && ramps > 20 && forced > 20, seen);
+    assert.ok(scales[0] < 0.5 && scales[1] > 1.5, `it adapted: ${seen}`);
+  }
+});
+
+test("who finds it opened by time is turned away", () => {
+  const { pool, handle, fail, probeAt, transitions } = made({ slowCallMs: 100, slowFloorMs: 10 });
+  fail(3, 0);
+  let now = probeAt();
+  assert.ok(pool.tryAcquire(handle, now) > 0);
+  while (transitions.at(-1)?.cause !== "probe_overdue") {
+    now += 20;
+    assert.ok(pool.tryAcquire(handle, now) < 0, "the probe hangs, and nobody else is let through");
+  }
 });
 
 test("a hang opens while every call is still out, and not before calls are overdue", () => {
@@ -451,4 +475,20 @@ test("a hang is seen by who looks without asking: calls out too long open it", (
   assert.deepEqual(opened, ["latency"]);
   now += 3_600_000;
   assert.equal(pool.look(handle, now), "open", "a look is no probe");
+});
+
+test("an opening tells the threshold that its evidence was held against", () => {
+  let now = 0;
+  const told: { readonly bad: number; readonly threshold: number }[] = [];
+  const pool = new BreakerPool(
+    {},
+    { clock: { wall: () => now }, random: seededRandom(1), onTransition: ({ evidence }) => void told.push(evidence) },
+  );
+  const handle = pool.open("a", policyOf("ENTERPRISE"), now);
+  for (; pool.stateOf(handle) === "closed"; now += 10) {
+    const token = pool.tryAcquire(handle, now);
+    pool.onResult(handle, token, now < 3_000 ? SUCCESS : FAILURE, 5, now);
+  }
+  const [{ bad, threshold } = assert.fail()] = told;
+  assert.ok(bad >= threshold && bad < threshold + 1, `${bad} of ${threshold}`);
 });

@@ -85,7 +85,7 @@ test("set applies the changes and tells them; one that contradicts the others ch
 test("the audit says who ordered what, and what was refused", async () => {
   await using daemon = await startFake();
   const ask = asker(daemon, OPERATOR.token);
-  assert.equal((await ask("audit")).out, "nothing was ordered since the start\n");
+  assert.equal((await ask("audit")).out, "nothing was ordered yet\n");
   await ask("breakers", "force-open", CLOSED, "--reason", "node upgrade");
   await asker(daemon, VIEWER.token)("breakers", "reset", CLOSED);
   const audit = await ask("audit", "--last", "5");

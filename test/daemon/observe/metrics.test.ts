@@ -29,6 +29,17 @@ test("an upstream is in one state at a time", async () => {
   assert.deepEqual(ones, ['sprint_upstream_state{chain="bitcoin",upstream="btc-1",state="up"} 1']);
 });
 
+test("one that is gone is in no state", async () => {
+  const metrics = createMetrics({ processMetrics: false });
+  for (const name of ["ltc-1", "ltc-2"]) {
+    for (const state of ["connecting", "up"]) metrics.upstreamState("litecoin", name, state);
+  }
+  metrics.upstreamGone("ltc-1");
+  const text = await metrics.text();
+  assert.doesNotMatch(text, /ltc-1/);
+  assert.match(text, /upstream="ltc-2",state="up"\} 1$/m);
+});
+
 test("labels that a peer invents cannot grow the registry", async () => {
   const metrics = createMetrics({ processMetrics: false });
   for (let i = 0; i < 5_000; i++) metrics.announced("bitcoin", `peer-${i}`, "headers");

@@ -355,6 +355,24 @@ test("an answer from before the served tip is not passed on: another upstream, t
   assert.ok(reply.tookMs < 250, `${reply.tookMs} ms`);
 });
 
+test("one whose height is not known is asked after those that are up to date, and found out where its answer shows it", async () => {
+  const it = bench(2);
+  const [back, steady] = it.nodes as [FakeNode, FakeNode];
+  // It has just come up again: its RPC answers already, the relay has not dialled it yet.
+  back.height = null;
+  for (let i = 0; i < 3; i++) {
+    const reply = await it.call("getrawmempool", [i > 1]);
+    assert.equal(reply.headers["x-sprint-upstream"], "ltc-2");
+  }
+  steady.habit = unreachable;
+  assert.equal((await it.call("getrawmempool")).headers["x-sprint-upstream"], "ltc-1", "better than nobody");
+  back.habit = () => ({ bestblock: hashAt(99), confirmations: 3 });
+  const spent = it.call("gettxout", ["00".repeat(32), 0]);
+  await assert.rejects(spent, { code: "SPRINT_PROXY_BEHIND" });
+  back.habit = () => ({ bestblock: hashAt(100), confirmations: 4 });
+  assert.equal((await it.call("gettxout", ["00".repeat(32), 0])).json.result.confirmations, 4);
+});
+
 test("all known to be behind: nobody is asked in vain, and the call waits for the first to catch up", async () => {
   const it = bench(2);
   it.served = { hash: hashAt(101), height: 101 };
