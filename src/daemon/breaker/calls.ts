@@ -1,64 +1,31 @@
 /**
  * The calls that are out, of all breakers of a pool. Tokens count up; a token's place is its low bits, and a place that is taken is passed over.
  * So a token that was given back, or was never given out, is not the one that stands in its place, until 2^31 calls later. A token is a small
- * integer: none is allocated.
+ * integer, and places are made when the table grows: nothing is allocated for a call.
  */
 export const MOST_CALLS = 65_536;
-const FIRST_CALLS = 256;
-const MOST_TOKEN = 0x7fffffff;
-/** Places that are looked at before the table grows. */
-const TRIES = 64;
+export const FIRST_CALLS = 64;
+export const MOST_TOKEN = 0x7fffffff;
+/** Places that are looked at before a table that may grow does so. */
+export const TRIES = 16;
 
-/** Whole numbers of a place. */
-export const PLACE = 4;
-export const TOKEN = 0;
-export const HANDLE = 1;
-export const CALL_QUANTUM = 2;
+/** An object and not numbers of a typed array: a field is read with one check for all of them, not with one for each. */
+export class Place {
+  /** Of the call that is out; 0 where none is. */
+  token = 0;
+  handle = 0;
+  quantum = 0;
+  /** Monotonic whole ms, the low 32 bits of them: `abandonMs` is a day at most. */
+  startedMs = 0;
+}
 
-export class Calls {
-  places = new Int32Array(FIRST_CALLS * PLACE);
-  startedAt = new Float64Array(FIRST_CALLS);
-  mask = FIRST_CALLS - 1;
-  #last = 0;
+export function placesFor(calls: number): Place[] {
+  return Array.from({ length: calls }, () => new Place());
+}
 
-  /** A token whose place is free, or 0 where too many calls are out. The caller fills the place. */
-  take(): number {
-    const token = this.#last === MOST_TOKEN ? 1 : this.#last + 1;
-    this.#last = token;
-    return this.places[(token & this.mask) * PLACE] === 0 ? token : this.#takeNext();
-  }
-
-  /** How many are out. A count, for reports. */
-  get out(): number {
-    let out = 0;
-    for (let at = TOKEN; at < this.places.length; at += PLACE) if (this.places[at] !== 0) out++;
-    return out;
-  }
-
-  #takeNext(): number {
-    for (let size = this.mask + 1; ; size = this.mask + 1) {
-      for (let tries = size < MOST_CALLS ? TRIES : size; tries > 0; tries--) {
-        this.#last = this.#last === MOST_TOKEN ? 1 : this.#last + 1;
-        if (this.places[(this.#last & this.mask) * PLACE] === 0) return this.#last;
-      }
-      if (size === MOST_CALLS) return 0;
-      this.#grow();
-    }
-  }
-
-  /** Tokens that had places of their own have so in twice the table. */
-  #grow(): void {
-    const { places, startedAt } = this;
-    const size = 2 * (this.mask + 1);
-    this.mask = size - 1;
-    this.places = new Int32Array(size * PLACE);
-    this.startedAt = new Float64Array(size);
-    for (let at = 0; at < places.length; at += PLACE) {
-      const token = places[at] as number;
-      if (token === 0) continue;
-      const to = token & this.mask;
-      this.places.set(places.subarray(at, at + PLACE), to * PLACE);
-      this.startedAt[to] = startedAt[at / PLACE] as number;
-    }
-  }
+/** Twice the table: tokens that had places of their own have so in it, too. */
+export function doubled(places: readonly Place[]): Place[] {
+  const more = placesFor(2 * places.length);
+  for (const place of places) if (place.token !== 0) more[place.token & (more.length - 1)] = place;
+  return more;
 }

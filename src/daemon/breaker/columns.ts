@@ -26,7 +26,7 @@ export const LATE = 14;
 export const IGNORED_CALLS = 15;
 
 /** Doubles of a row, `times`. */
-export const TIMES = 7;
+export const TIMES = 6;
 /** When time alone changes something: the quantum ends, or, while open, a probe is due. */
 export const WAKE_AT = 0;
 /** When the window is looked at next: not long after the last call. */
@@ -36,8 +36,6 @@ export const SLOW_FROM = 2;
 export const FAILURE_EVIDENCE = 3;
 export const BAD_EVIDENCE = 4;
 export const THRESHOLD = 5;
-/** `SLOW_FROM` while closed, below all latencies otherwise: a success that is quicker takes the short way. */
-export const QUICK_BELOW = 6;
 
 type Column = Uint8Array | Uint16Array | Int32Array | Uint32Array | Float32Array | Float64Array;
 
@@ -45,10 +43,10 @@ const WIDTH: Readonly<Record<string, number>> = { counts: COUNTS, times: TIMES }
 
 /** Fields are set one by one: an object whose properties are added in a loop is a dictionary, and slow to read. */
 export class Columns {
-  counts: Int32Array;
-  times: Float64Array;
-  policy: Uint16Array;
-  ramp: Uint8Array;
+  declare counts: Int32Array;
+  declare times: Float64Array;
+  declare policy: Uint16Array;
+  declare ramp: Uint8Array;
   /** Of half-open: probes out, good ones and bad ones of this round. */
   probes: Uint16Array;
   successes: Uint16Array;

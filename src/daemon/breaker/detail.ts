@@ -31,7 +31,10 @@ export interface Look {
 export class Detail {
   readonly window: SlidingWindow;
   /** Where the call path counts latencies. */
-  latencies: Uint32Array;
+  declare latencies: Uint32Array;
+  /** What the call path asks of each success: below this many ms, while closed, there is nothing to judge; from this time on the window is looked at. */
+  quickBelowMs = Number.NEGATIVE_INFINITY;
+  lookAt = Number.NEGATIVE_INFINITY;
   readonly adaptive = new AdaptiveThreshold();
   readonly predictor: FailurePredictor | null;
   baseline = new LatencyBaseline();

@@ -2,7 +2,8 @@
  * The core: admission and result of every breaker of a pool, over columns of numbers. No timers: what time changes is computed when somebody asks.
  * No allocation on the way through; what is rare (a look at the window each 100 ms, a transition) is in methods of its own.
  */
-import { CALL_QUANTUM, Calls, HANDLE, PLACE, TOKEN } from "./calls.ts";
+import { Admission, ROW_BITS } from "./admission.ts";
+import { MOST_CALLS, MOST_TOKEN, TRIES, doubled } from "./calls.ts";
 import {
   SUCCESS,
   FAILURE,
@@ -11,7 +12,6 @@ import {
   REJECT_RAMP,
   REJECT_FORCED,
   REJECT_FULL,
-  REJECT_UNKNOWN,
   REJECT_CLOCK,
 } from "./codes.ts";
 import {
@@ -25,7 +25,6 @@ import {
   LINGERING,
   OUT,
   QUANTUM,
-  QUICK_BELOW,
   RECENT,
   REJECTED,
   SLOW,
@@ -38,13 +37,12 @@ import {
   TIMES,
   WAKE_AT,
 } from "./columns.ts";
-import { EVIDENCE_LEFT, Epochs, ONE_SLOW, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
+import { EVIDENCE_LEFT, ONE_SLOW, PROBE_PATIENCE, QUANTA, TICK_MS } from "./epochs.ts";
 import { UNHEALTHY } from "./health.ts";
 import { binOf } from "./histogram.ts";
 import { consensus } from "./latency.ts";
 import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
 
-export const ROW_BITS = 17;
 const ROW_MASK = (1 << ROW_BITS) - 1;
 /** Quanta that pass at most while nobody looked. */
 const UNSEEN_QUANTA = 2;
@@ -62,85 +60,60 @@ const THIN_SHARE = 0.3;
  */
 const SETBACK_SHARE = 0.7;
 
-export class Engine extends Epochs {
-  readonly calls = new Calls();
+export class Engine extends Admission {
   #sweptAt = Number.NEGATIVE_INFINITY;
 
   // --- the call path
 
-  tryAcquire(handle: number, now: number): number {
-    const { counts, times } = this.columns;
-    const row = handle & ROW_MASK;
-    const i = row * COUNTS;
-    if (counts[i + TAG] !== handle) return REJECT_UNKNOWN;
-    if (now < (times[row * TIMES + WAKE_AT] as number)) {
-      const state = counts[i + STATE];
-      if (state === CLOSED) return this.#admit(handle, now);
-      if (state === OPEN) {
-        counts[i + REJECTED] = (counts[i + REJECTED] as number) + 1;
-        return REJECT_OPEN;
-      }
-    }
-    return this.#ask(handle, now);
-  }
-
-  /** The same where time changed something, or the state is neither closed nor open. */
-  #ask(handle: number, now: number): number {
+  /** `wants` is false for who only looks. */
+  protected ask(handle: number, now: number, wants = true): number {
     if (now - now !== 0) return REJECT_CLOCK;
     const { counts, times } = this.columns;
     const row = handle & ROW_MASK;
-    if (now >= (times[row * TIMES + WAKE_AT] as number)) this.#wake(row, now);
+    const i = row * COUNTS;
+    const late = now - (times[row * TIMES + WAKE_AT] as number);
+    // What time alone changes: an open period ends, the quanta of the census go on.
+    if (late >= 0 && counts[i + STATE] === OPEN) this.transit(row, "period_over", now);
+    else if (late >= 0) {
+      const quantumMs = this.quantumMs(row);
+      const due = Math.floor(late / quantumMs) + 1;
+      const steps = Math.min(due, UNSEEN_QUANTA);
+      times[row * TIMES + WAKE_AT] =
+        due > UNSEEN_QUANTA ? now + quantumMs : (times[row * TIMES + WAKE_AT] as number) + steps * quantumMs;
+      for (let step = 0; step < steps; step++) {
+        const quantum = ((counts[i + QUANTUM] as number) + 1) | 0;
+        counts[i + QUANTUM] = quantum;
+        const out = i + OUT + (quantum & 3);
+        const overdue = counts[out] as number;
+        counts[out] = 0;
+        counts[i + LINGERING] = (counts[i + LINGERING] as number) + overdue;
+        if (overdue > 0 && this.#overdue(row, overdue, now)) break;
+      }
+    }
+    if (!wants) return 0;
     const refusal = this.#gated(row, now);
-    if (refusal === 0) return this.#admit(handle, now);
-    (counts[row * COUNTS + REJECTED] as number)++;
+    if (refusal === 0) return this.admit(handle, now);
+    (counts[i + REJECTED] as number)++;
     return refusal;
   }
 
-  #admit(handle: number, now: number): number {
-    if (now - now !== 0) return REJECT_CLOCK;
-    const { counts } = this.columns;
-    const { calls } = this;
-    const token = calls.take();
-    if (token === 0) return this.#full(handle, now);
-    const { places } = calls;
-    const place = token & calls.mask;
-    const p = place * PLACE;
-    const i = (handle & ROW_MASK) * COUNTS;
-    const quantum = counts[i + QUANTUM] as number;
-    places[p + TOKEN] = token;
-    places[p + HANDLE] = handle;
-    places[p + CALL_QUANTUM] = quantum;
-    calls.startedAt[place] = now;
-    const out = i + OUT + (quantum & 3);
-    counts[out] = (counts[out] as number) + 1;
-    return token;
+  protected admitLater(handle: number, now: number): number {
+    return this.#room() ? this.admit(handle, now) : this.#full(handle, now);
   }
 
-  /** False where the token is not one that is out: unknown, given back before, or of another breaker. */
-  onResult(handle: number, token: number, outcome: number, latencyMs: number, now: number): boolean {
-    const { counts, times } = this.columns;
-    const { places, mask } = this.calls;
-    const p = (token & mask) * PLACE;
-    if (places[p + TOKEN] !== token || places[p + HANDLE] !== handle || token === 0) return false;
-    const row = handle & ROW_MASK;
-    const i = row * COUNTS;
-    const t = row * TIMES;
-    const quantum = places[p + CALL_QUANTUM] as number;
-    const age = ((counts[i + QUANTUM] as number) - quantum) | 0;
-    places[p + TOKEN] = 0;
-    if (outcome === SUCCESS && latencyMs < (times[t + QUICK_BELOW] as number) && age <= QUANTA) {
-      const out = i + OUT + (quantum & 3);
-      counts[out] = (counts[out] as number) - 1;
-      counts[i + SUCCEEDED] = (counts[i + SUCCEEDED] as number) + 1;
-      if (counts[i + RECENT] !== 0) this.#good(row);
-    } else if (!this.#unusual(row, outcome, latencyMs, now, quantum)) return true;
-    const detail = this.details[row];
-    if (detail) {
-      const bin = binOf(latencyMs);
-      detail.latencies[bin] = (detail.latencies[bin] as number) + 1;
+  /** Sees to it that the place of the token after `last` is free. False where too many calls are out. */
+  #room(): boolean {
+    for (;;) {
+      const size = this.places.length;
+      for (let tries = size < MOST_CALLS ? TRIES : size; tries > 0; tries--) {
+        const next = this.last === MOST_TOKEN ? 1 : this.last + 1;
+        if (this.places[next & this.mask]?.token === 0) return true;
+        this.last = next;
+      }
+      if (size === MOST_CALLS) return false;
+      this.places = doubled(this.places);
+      this.mask = this.places.length - 1;
     }
-    if (now >= (times[t + TICK_AT] as number)) this.tick(row, now);
-    return true;
   }
 
   /** A good call among bad ones. */
@@ -161,8 +134,7 @@ export class Engine extends Epochs {
     times[t + FAILURE_EVIDENCE] = Math.max(0, (times[t + FAILURE_EVIDENCE] as number) - relief);
   }
 
-  /** All results but the quick success of a closed breaker. False where there is nothing to learn from it. */
-  #unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): boolean {
+  protected unusual(row: number, outcome: number, latencyMs: number, at: number, quantum: number): void {
     const c = this.columns;
     const { counts, times } = c;
     const i = row * COUNTS;
@@ -174,13 +146,19 @@ export class Engine extends Epochs {
     (counts[cell] as number)--;
     if (late) {
       (counts[i + LATE] as number)++;
-      return false;
+      return;
     }
     const state = counts[i + STATE] as number;
+    if (state === CLOSED && outcome === SUCCESS && latencyMs < (times[t + SLOW_FROM] as number) && !counted) {
+      (counts[i + SUCCEEDED] as number)++;
+      if (counts[i + RECENT] !== 0) this.#good(row);
+      this.#learn(row, latencyMs, at);
+      return;
+    }
     if (state === HALF_OPEN) (c.probes[row] as number)--;
     if (outcome !== SUCCESS && outcome !== FAILURE) {
       (counts[i + IGNORED_CALLS] as number)++;
-      return false;
+      return;
     }
     if (outcome === SUCCESS) {
       (counts[i + SUCCEEDED] as number)++;
@@ -206,7 +184,13 @@ export class Engine extends Epochs {
         else this.#weigh(row, now);
       } else if (state === HALF_OPEN) this.#probed(row, false, now);
     }
-    return true;
+    this.#learn(row, latencyMs, at);
+  }
+
+  #learn(row: number, latencyMs: number, now: number): void {
+    const detail = this.details[row];
+    if (detail) (detail.latencies[binOf(latencyMs)] as number)++;
+    if (now >= (this.columns.times[row * TIMES + TICK_AT] as number)) this.tick(row, now);
   }
 
   #full(handle: number, now: number): number {
@@ -221,7 +205,7 @@ export class Engine extends Epochs {
   look(row: number, now: number): void {
     const { counts, times } = this.columns;
     if (counts[row * COUNTS + STATE] === OPEN || !(now >= (times[row * TIMES + WAKE_AT] as number))) return;
-    this.#wake(row, now);
+    this.ask(counts[row * COUNTS + TAG] as number, now, false);
   }
 
   // --- evidence
@@ -258,28 +242,6 @@ export class Engine extends Epochs {
     const most = Math.max(times[row * TIMES + FAILURE_EVIDENCE] as number, times[row * TIMES + BAD_EVIDENCE] as number);
     const early = (health[row] as number) < UNHEALTHY && most < this.fullThreshold(row);
     this.transit(row, early ? "health" : cause, now);
-  }
-
-  /** What time alone changes: the quanta of the census go on, an open period ends. */
-  #wake(row: number, now: number): void {
-    const { counts, times } = this.columns;
-    const state = counts[row * COUNTS + STATE] as number;
-    if (state === OPEN) return this.transit(row, "period_over", now);
-    const t = row * TIMES;
-    const quantumMs = this.quantumMs(row);
-    const due = Math.floor((now - (times[t + WAKE_AT] as number)) / quantumMs) + 1;
-    const steps = Math.min(due, UNSEEN_QUANTA);
-    times[t + WAKE_AT] = due > UNSEEN_QUANTA ? now + quantumMs : (times[t + WAKE_AT] as number) + steps * quantumMs;
-    for (let step = 0; step < steps; step++) {
-      const i = row * COUNTS;
-      const quantum = ((counts[i + QUANTUM] as number) + 1) | 0;
-      counts[i + QUANTUM] = quantum;
-      const out = i + OUT + (quantum & 3);
-      const overdue = counts[out] as number;
-      counts[out] = 0;
-      counts[i + LINGERING] = (counts[i + LINGERING] as number) + overdue;
-      if (overdue > 0 && this.#overdue(row, overdue, now)) return;
-    }
   }
 
   /** True where it changed the state. */
@@ -354,22 +316,25 @@ export class Engine extends Epochs {
 
   // --- calls whose result never comes
 
+  /** Of all breakers. A count, for reports. */
+  get callsOut(): number {
+    return this.places.filter(({ token }) => token !== 0).length;
+  }
+
   /** Takes back what is out for longer than its policy's `abandonMs`. Returns how many. */
   sweep(now: number): number {
     this.#sweptAt = now;
-    const { places, startedAt } = this.calls;
     const c = this.columns;
     let given = 0;
-    for (let place = 0; place < startedAt.length; place++) {
-      const p = place * PLACE;
-      if (places[p + TOKEN] === 0) continue;
-      const row = (places[p + HANDLE] as number) & ROW_MASK;
-      if (now - (startedAt[place] as number) < this.modules.policyOf(row).abandonMs) continue;
+    for (const place of this.places) {
+      if (place.token === 0) continue;
+      const row = place.handle & ROW_MASK;
+      if ((((now | 0) - place.startedMs) | 0) < this.modules.policyOf(row).abandonMs) continue;
       const i = row * COUNTS;
-      places[p + TOKEN] = 0;
+      place.token = 0;
       (c.abandoned[row] as number)++;
       given++;
-      const quantum = places[p + CALL_QUANTUM] as number;
+      const { quantum } = place;
       const lingers = (((c.counts[i + QUANTUM] as number) - quantum) | 0) > QUANTA;
       (c.counts[i + (lingers ? LINGERING : OUT + (quantum & 3))] as number)--;
       const late = (((c.counts[i + EPOCH_START] as number) - quantum) | 0) > 0;

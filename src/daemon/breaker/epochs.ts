@@ -15,7 +15,6 @@ import {
   LINGERING,
   OUT,
   QUANTUM,
-  QUICK_BELOW,
   RECENT,
   REJECTED,
   SLOW,
@@ -70,9 +69,9 @@ export interface EpochModules {
 }
 
 export class Epochs {
-  readonly columns: Columns;
+  declare readonly columns: Columns;
   readonly details: (Detail | null)[] = [];
-  protected readonly modules: EpochModules;
+  declare protected readonly modules: EpochModules;
 
   constructor(rows: number, modules: EpochModules) {
     this.columns = new Columns(rows);
@@ -225,6 +224,7 @@ export class Epochs {
       detail = new Detail(now, policy.predictive);
       this.details[row] = detail;
     }
+    detail.lookAt = now + TICK_MS;
     c.rate[row] = detail.rate(this.asked(row), elapsedMs, RATE_MS);
     const state = counts[i + STATE] as number;
     const share = Math.min(1, (times[t + BAD_EVIDENCE] as number) / (times[t + THRESHOLD] as number));
@@ -272,10 +272,11 @@ export class Epochs {
   protected setSlowFrom(row: number): void {
     const { times, counts } = this.columns;
     const policy = this.modules.policyOf(row);
-    const learnt = policy.latency ? (this.details[row]?.baseline.value() ?? null) : null;
+    const detail = this.details[row];
+    const learnt = policy.latency ? (detail?.baseline.value() ?? null) : null;
     const from = slowFromMs(policy, learnt);
     times[row * TIMES + SLOW_FROM] = from;
-    times[row * TIMES + QUICK_BELOW] = counts[row * COUNTS + STATE] === CLOSED ? from : Number.NEGATIVE_INFINITY;
+    if (detail) detail.quickBelowMs = counts[row * COUNTS + STATE] === CLOSED ? from : Number.NEGATIVE_INFINITY;
   }
 
   protected fullThreshold(row: number): number {

@@ -4,15 +4,17 @@
  */
 const UNITS_PER_MS = 16;
 const LARGEST = 2 ** 20 - 1;
+const LARGEST_MS = LARGEST / UNITS_PER_MS;
 
 export const BINS = 8 + (20 - 3) * 8;
 
-/** The bin of a latency; what is negative or no number falls into the first. */
+/** The bin of a latency; what is negative falls into the first, what is no number into the last. */
 export function binOf(latencyMs: number): number {
-  const units = latencyMs < LARGEST / UNITS_PER_MS ? (latencyMs * UNITS_PER_MS) | 0 : LARGEST;
-  if (units < 8) return units > 0 ? units : 0;
-  const octave = 31 - Math.clz32(units);
-  return ((octave - 2) << 3) + ((units >> (octave - 3)) & 7);
+  if (latencyMs <= 0) return 0;
+  const units = latencyMs < LARGEST_MS ? (latencyMs * UNITS_PER_MS) | 0 : LARGEST;
+  // Below 8 units a bin is a unit; from there on three bits after the leading one.
+  const shift = 28 - Math.clz32(units | 8);
+  return (shift << 3) + (units >> shift);
 }
 
 /** The middle of a bin, in ms. */

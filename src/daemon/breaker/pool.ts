@@ -19,7 +19,8 @@ import {
   WAKE_AT,
 } from "./columns.ts";
 import { REJECT_UNKNOWN, type OutcomeCode } from "./codes.ts";
-import { Engine, ROW_BITS } from "./engine.ts";
+import { ROW_BITS } from "./admission.ts";
+import { Engine } from "./engine.ts";
 import { type EvidenceRule, evidenceRule } from "./evidence.ts";
 import { Forces } from "./force.ts";
 import {
@@ -116,7 +117,7 @@ export class BreakerPool {
 
   /** Listeners that threw, and results whose token was not out: old, doubled or never given. */
   get faults(): { readonly listenerErrors: number; readonly staleResults: number; readonly callsOut: number } {
-    return { listenerErrors: this.#listenerErrors, staleResults: this.#stale, callsOut: this.#engine.calls.out };
+    return { listenerErrors: this.#listenerErrors, staleResults: this.#stale, callsOut: this.#engine.callsOut };
   }
 
   /** False where it is in use: not closed, forced, or with calls out. */
@@ -385,7 +386,7 @@ export class BreakerPool {
     const row = this.#keys.length;
     if (row < capacity) {
       const rows = this.#engine.columns.rows;
-      if (row >= rows) this.#engine.columns.grow(Math.min(capacity, rows + Math.min(GROWTH, rows)));
+      if (row >= rows) this.#engine.grow(Math.min(capacity, rows + Math.min(GROWTH, rows)));
       this.#keys.push(null);
       return row;
     }

@@ -5,7 +5,7 @@
 import type { Clock } from "../../shared/clock.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { failureOutcome } from "./classify.ts";
-import { FAILURE, IGNORED, type OutcomeCode, REJECT_UNKNOWN, SUCCESS } from "./codes.ts";
+import { IGNORED, type OutcomeCode, REJECT_UNKNOWN, SUCCESS } from "./codes.ts";
 import type { BreakerCondition } from "./machine.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import type { BreakerPool } from "./pool.ts";
@@ -17,7 +17,7 @@ export interface GuardModules {
   readonly classify?: (error: unknown) => OutcomeCode;
   /**
    * Calls back once, in the next turn of the event loop (`setImmediate`). With it the clock is read once a turn, as the loop itself does, and again
-   * after each 16 uses; without, at the begin and at the end of each call.
+   * after each 64 uses; without, at the begin and at the end of each call.
    */
   readonly turn?: (fn: () => void) => unknown;
 }
@@ -71,59 +71,48 @@ const REASONS: readonly [Reason, Reason, ...Reason[]] = [
 ];
 
 /** Readings of the clock are used so often within one turn. */
-const USES_PER_READING = 16;
-/** Records of calls that are kept for the next ones. */
-const MOST_SPARE = 1_024;
+const USES_PER_READING = 64;
+/** Records of calls that are kept for the next ones; those of a burst beyond are not. */
+const MOST_KEPT = 1_024;
 
 /** One call that is out. Its two continuations are made once and used for many calls, one after the other. */
-class Call {
-  token = 0;
-  startedAt = 0;
-  signal: AbortSignal | undefined = undefined;
-  readonly succeeded: (value: unknown) => unknown;
+interface Call {
+  /** The next spare one. */
+  next: Call | null;
+  readonly kept: boolean;
+  token: number;
+  startedAt: number;
+  signal: AbortSignal | undefined;
+  readonly succeeded: <T>(value: T) => T;
   readonly failed: (error: unknown) => never;
-
-  constructor(settle: (call: Call, outcome: OutcomeCode, error: unknown) => void, spare: Call[]) {
-    this.succeeded = (value) => {
-      settle(this, SUCCESS, undefined);
-      if (spare.length < MOST_SPARE) spare.push(this);
-      return value;
-    };
-    this.failed = (error) => {
-      settle(this, FAILURE, error);
-      this.signal = undefined;
-      if (spare.length < MOST_SPARE) spare.push(this);
-      throw error;
-    };
-  }
 }
 
 export class Guard {
   readonly key: string;
   readonly #policy: BreakerPolicy;
-  readonly #modules: GuardModules;
+  readonly #pool: BreakerPool;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #turn: GuardModules["turn"];
   readonly #classify: (error: unknown) => OutcomeCode;
   #handle: number;
-  #now = 0;
+  #now = Number.NaN;
   #uses = 0;
   #armed = false;
-  readonly #spare: Call[] = [];
+  #spare: Call | null = null;
+  #kept = 0;
   #rejection: BreakerRejection | null = null;
   #rejectionCode = 0;
   readonly #turned = (): void => {
     this.#armed = false;
     this.#uses = 0;
   };
-  readonly #settle = (call: Call, outcome: OutcomeCode, error: unknown): void => {
-    const now = this.#time();
-    const judged = outcome === SUCCESS ? SUCCESS : call.signal?.aborted === true ? IGNORED : this.#classify(error);
-    this.#modules.pool.onResult(this.#handle, call.token, judged, now - call.startedAt, now);
-  };
 
   constructor(key: string, policy: BreakerPolicy, modules: GuardModules) {
     this.key = key;
     this.#policy = policy;
-    this.#modules = modules;
+    this.#pool = modules.pool;
+    this.#clock = modules.clock;
+    this.#turn = modules.turn;
     this.#classify = modules.classify ?? failureOutcome;
     this.#handle = modules.pool.open(key, policy, modules.clock.now());
   }
@@ -136,61 +125,91 @@ export class Guard {
   /** What `fn` gives, or rejects with a `BreakerRejection` before `fn` is called. */
   run<T>(fn: (signal: AbortSignal | undefined) => PromiseLike<T>, options?: RunOptions): Promise<T> {
     const at = this.#time();
-    let token = this.#modules.pool.tryAcquire(this.#handle, at);
+    let token = this.#pool.tryAcquire(this.#handle, at);
     if (token < 0) {
       token = token === REJECT_UNKNOWN ? this.#reopen(at) : token;
       if (token < 0) return Promise.reject(this.#rejected(token));
     }
+    const call = this.#spare ?? this.#call();
+    this.#spare = call.next;
     const signal = options?.signal;
-    const call = this.#spare.pop() ?? new Call(this.#settle, this.#spare);
     call.token = token;
     call.startedAt = at;
-    call.signal = signal;
+    if (signal !== undefined) call.signal = signal;
     let promise: PromiseLike<T>;
     try {
       promise = fn(signal);
     } catch (error) {
       return Promise.reject(error).catch(call.failed);
     }
-    return (promise instanceof Promise ? promise : Promise.resolve(promise)).then(
-      call.succeeded as (value: T) => T,
-      call.failed,
-    );
+    return (promise instanceof Promise ? promise : Promise.resolve(promise)).then(call.succeeded<T>, call.failed);
   }
 
-  /** The time of this turn of the event loop, where somebody tells when it ends; after 16 uses it is read again, as a turn may be long. */
+  #call(): Call {
+    const call: Call = {
+      next: null,
+      kept: this.#kept < MOST_KEPT,
+      token: 0,
+      startedAt: Number.NaN,
+      signal: undefined,
+      succeeded: (value) => {
+        const now = this.#time();
+        this.#pool.onResult(this.#handle, call.token, SUCCESS, now - call.startedAt, now);
+        if (call.signal !== undefined) call.signal = undefined;
+        if (call.kept) {
+          call.next = this.#spare;
+          this.#spare = call;
+        }
+        return value;
+      },
+      failed: (error) => {
+        const now = this.#time();
+        const judged = call.signal?.aborted === true ? IGNORED : this.#classify(error);
+        this.#pool.onResult(this.#handle, call.token, judged, now - call.startedAt, now);
+        call.signal = undefined;
+        if (call.kept) {
+          call.next = this.#spare;
+          this.#spare = call;
+        }
+        throw error;
+      },
+    };
+    this.#kept++;
+    return call;
+  }
+
+  /** The time of this turn of the event loop, where somebody tells when it ends; after 64 uses it is read again, as a turn may be long. */
   #time(): number {
-    if (this.#uses > 0) {
-      this.#uses--;
-      return this.#now;
-    }
-    this.#now = this.#modules.clock.now();
-    const { turn } = this.#modules;
-    if (turn === undefined) return this.#now;
+    if (this.#uses > 0) this.#uses--;
+    else this.#read();
+    return this.#now;
+  }
+
+  #read(): void {
+    this.#now = this.#clock.now();
+    const turn = this.#turn;
+    if (turn === undefined) return;
     this.#uses = USES_PER_READING;
     if (!this.#armed) {
       this.#armed = true;
       turn(this.#turned);
     }
-    return this.#now;
   }
 
   /** Its breaker was evicted while nobody called. */
   #reopen(now: number): number {
-    const { pool } = this.#modules;
-    this.#handle = pool.open(this.key, this.#policy, now);
-    return pool.tryAcquire(this.#handle, now);
+    this.#handle = this.#pool.open(this.key, this.#policy, now);
+    return this.#pool.tryAcquire(this.#handle, now);
   }
 
   #rejected(code: number): BreakerRejection {
-    const { pool, clock } = this.#modules;
-    const retryAt = pool.probeAt(this.#handle);
+    const retryAt = this.#pool.probeAt(this.#handle);
     const last = this.#rejection;
     if (last !== null && this.#rejectionCode === code && last.retryAt === retryAt) return last;
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
     try {
-      const made = new BreakerRejection(code, this.key, pool.stateOf(this.#handle), retryAt, clock);
+      const made = new BreakerRejection(code, this.key, this.#pool.stateOf(this.#handle), retryAt, this.#clock);
       this.#rejection = made;
       this.#rejectionCode = code;
       return made;

@@ -413,6 +413,31 @@ test("more calls out than the table began with, in any order of return", () => {
   assert.ok(out.length > 3_000);
 });
 
+test("a lost call is given up in time where the low 32 bits of the clock turn over", () => {
+  const { pool, policy } = made({ abandonMs: 60_000 });
+  for (const turn of [2 ** 31, 2 ** 32, 3 * 2 ** 31]) {
+    const handle = pool.open(`at ${turn}`, policy, turn - 1_000);
+    assert.ok(pool.tryAcquire(handle, turn - 1_000) > 0);
+    assert.equal(pool.tidy(turn + 58_000).abandoned, 0);
+    assert.equal(pool.tidy(turn + 59_000).abandoned, 1);
+  }
+});
+
+test("breakers that were there before the pool grew are the same after it", () => {
+  const { pool, handle, policy, fail } = made();
+  fail(3, 0);
+  const token = pool.tryAcquire(pool.open("early", policy, 0), 0);
+  const late = Array.from({ length: 40 }, (_, n) => pool.open(`late ${n}`, policy, 0));
+  assert.equal(pool.tryAcquire(handle, 1), REJECT_OPEN);
+  assert.equal(pool.report(handle, 1).rejected, 1);
+  assert.equal(pool.onResult(pool.handleOf("early") ?? 0, token, SUCCESS, 1, 1), true);
+  for (const one of late) assert.equal(pool.onResult(one, pool.tryAcquire(one, 1), SUCCESS, 1, 1), true);
+  assert.deepEqual(
+    late.map((one) => pool.report(one, 1).successes),
+    late.map(() => 1),
+  );
+});
+
 test("where traffic is dense recovery is a ramp; one bad stretch of it opens again", () => {
   const { pool, handle, transitions } = made({ halfOpenCalls: 2 });
   let now = 0;

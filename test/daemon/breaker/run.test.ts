@@ -83,6 +83,16 @@ test("what the caller gave up on is nobody's fault", async () => {
   assert.deepEqual([failures, ignored], [0, 1]);
 });
 
+test("a signal belongs to its call alone", async () => {
+  const { clock, pool, guard } = guarded();
+  const abort = new AbortController();
+  await guard.run(async () => 1, { signal: abort.signal });
+  abort.abort();
+  await assert.rejects(guard.run(() => Promise.reject(new Error("refused"))));
+  const { failures, ignored } = pool.report(guard.handle, clock.now());
+  assert.deepEqual([failures, ignored], [1, 0]);
+});
+
 test("a guard whose breaker was evicted opens its key again", async () => {
   const { clock, pool, guard } = guarded();
   assert.equal(pool.evict("store"), true);
@@ -91,19 +101,19 @@ test("a guard whose breaker was evicted opens its key again", async () => {
   assert.equal(pool.report(guard.handle, clock.now()).successes, 1);
 });
 
-test("with turns the clock is read once a turn, and again after sixteen uses", async () => {
+test("with turns the clock is read once a turn, and again after sixty-four uses", async () => {
   const turns: (() => void)[] = [];
   const { clock, guard } = guarded((fn) => turns.push(fn));
   let readings = 0;
   const now = clock.now.bind(clock);
   clock.now = () => (readings++, now());
-  for (let i = 0; i < 8; i++) await guard.run(async () => i);
+  for (let i = 0; i < 32; i++) await guard.run(async () => i);
   assert.equal(readings, 1);
   assert.equal(turns.length, 1);
   turns[0]?.();
   await guard.run(async () => 1);
   assert.equal(readings, 2);
-  for (let i = 0; i < 16; i++) await guard.run(async () => i);
+  for (let i = 0; i < 64; i++) await guard.run(async () => i);
   assert.equal(readings, 3);
 });
 
