@@ -145,7 +145,7 @@ export function createTelemetry(modules: {
     unhealthy(views) {
       for (const { report } of views) {
         const { name, health, status, lastError } = report;
-        if (health >= UNHEALTHY || status.state === "open") continue;
+        if (health >= UNHEALTHY || status.state === "open" || status.state === "force_open") continue;
         log.warn({ breaker: name, health, state: status.state, lastError }, "unhealthy, and not open");
       }
     },
