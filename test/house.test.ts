@@ -108,7 +108,7 @@ test("the checker tells code from words about code", () => {
 test("the checker knows the rooms", () => {
   assert.equal(roomOf("src/shared/tier.ts"), "shared");
   assert.equal(roomOf("src/daemon/relay/hub.ts"), "relay");
-  assert.equal(roomOf("src/daemon/config.ts"), "daemon");
+  assert.equal(roomOf("src/daemon/pipeline.ts"), "daemon");
   assert.equal(roomOf("src/daemon/main.ts"), "main");
   assert.equal(roomOf("src/monitor/main.ts"), "monitor");
 });

@@ -13,7 +13,7 @@ import {
   decodeHeader,
   paramsFor,
 } from "./chain/index.ts";
-import type { ChainConfig } from "./config.ts";
+import type { ChainConfig } from "./config/index.ts";
 import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
 import {
   type AttemptTold,

@@ -5,7 +5,7 @@ import { policyOf } from "../../src/daemon/breaker/index.ts";
 import { type Breakers, createBreakers } from "../../src/daemon/breakers.ts";
 import { codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
 import { type ChainLine, type ChainLineModules, createChainLine } from "../../src/daemon/chainline.ts";
-import type { ChainConfig } from "../../src/daemon/config.ts";
+import type { ChainConfig } from "../../src/daemon/config/index.ts";
 import type { StreamDraft } from "../../src/daemon/relay/index.ts";
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
 import { startBitcoinNode } from "../fakes/devnet.ts";

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type Config, loadConfig } from "../../src/daemon/config.ts";
+import { type Config, loadConfig } from "../../src/daemon/config/index.ts";
 import { startDaemon } from "../../src/daemon/daemon.ts";
 import { createLogger } from "../../src/daemon/observe/index.ts";
 import { startNode } from "../fakes/devnet.ts";

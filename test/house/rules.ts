@@ -19,7 +19,8 @@ export const FLOORS: Readonly<Record<string, number>> = {
   devnet: 2,
   server: 3,
   proxy: 3,
-  /** The files that stand directly in src/daemon: composition root, configuration, pipeline. */
+  config: 3,
+  /** The files that stand directly in src/daemon: composition root, pipeline, registries. */
   daemon: 4,
   cli: 5,
   main: 6,
@@ -138,7 +139,7 @@ function targetOf({ from, specifier }: Import): string | null {
   return specifier.startsWith(".") ? posix.join(posix.dirname(from), specifier) : null;
 }
 
-/** `src/daemon/relay/hub.ts` → "relay", `src/daemon/config.ts` → "daemon", `src/shared/tier.ts` → "shared". */
+/** `src/daemon/relay/hub.ts` → "relay", `src/daemon/pipeline.ts` → "daemon", `src/shared/tier.ts` → "shared". */
 export function roomOf(path: string): string {
   const [, program = "", ...rest] = path.split("/");
   if (program !== "daemon") return program;

@@ -2,9 +2,14 @@
 import type { ChangeBody } from "../../shared/api.ts";
 import { EXIT, type Paint, table } from "../../shared/cli.ts";
 import { type ErrorCode, SprintError, isSprintError } from "../../shared/errors.ts";
-import { type ConfigFlags, dumpConfig, loadConfig } from "../config.ts";
-import { diffDocuments } from "../configdiff.ts";
-import { type ExplainedKey, explainConfig } from "../configexplain.ts";
+import {
+  type ConfigFlags,
+  type ExplainedKey,
+  diffDocuments,
+  dumpConfig,
+  explainConfig,
+  loadConfig,
+} from "../config/index.ts";
 import { changesTable, valueText } from "./changestext.ts";
 import { type AskOptions, connect } from "./connect.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";

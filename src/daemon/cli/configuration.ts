@@ -1,7 +1,7 @@
 /** `sprint config …` and `sprint version`. */
 import { stringify } from "smol-toml";
 import { EXIT } from "../../shared/cli.ts";
-import { type Config, dumpConfig, loadConfig } from "../config.ts";
+import { type Config, dumpConfig, loadConfig } from "../config/index.ts";
 import { VERSION } from "../version.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
 

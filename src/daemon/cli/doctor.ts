@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { EXIT, table } from "../../shared/cli.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { paramsFor } from "../chain/index.ts";
-import { type ChainConfig, type Config, type ConfigFlags, loadConfig } from "../config.ts";
+import { type ChainConfig, type Config, type ConfigFlags, loadConfig } from "../config/index.ts";
 import { type RpcAddress, parseUpstreamUrl } from "../upstream/index.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
 

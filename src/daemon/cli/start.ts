@@ -1,7 +1,7 @@
 /** `sprint start`: configuration, data directory, daemon, output, and the way out again. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT, formatDuration, wantsColor } from "../../shared/cli.ts";
-import { type Config, type ConfigFlags, loadConfig } from "../config.ts";
+import { type Config, type ConfigFlags, loadConfig } from "../config/index.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { type DataDir, openDataDir } from "../datadir.ts";
 import { type Logger, createLogger } from "../observe/index.ts";

@@ -1,8 +1,8 @@
 /** The configuration read again while the daemon runs: checked, compared, and applied whole or not at all. */
-import type { ReloadBody } from "../shared/api.ts";
-import { SprintError } from "../shared/errors.ts";
-import { diffConfig } from "./configdiff.ts";
-import type { Config } from "./config.ts";
+import type { ReloadBody } from "../../shared/api.ts";
+import { SprintError } from "../../shared/errors.ts";
+import { diffConfig } from "./diff.ts";
+import type { Config } from "./load.ts";
 
 export interface ReloadModules {
   /** From the sources of the start; throws SPRINT_CONFIG_*. */

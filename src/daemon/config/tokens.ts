@@ -2,8 +2,8 @@
  * `control_tokens`: who else than the owner of the data directory may use the control API, and as what. A dump leaves the tokens out;
  * so an entry without one loads, with a warning, and lets nobody in.
  */
-import { ROLES, type Role } from "../shared/api.ts";
-import { type Place, type Read, conflict, listOf, oneOf, section, text, wrongValue } from "./configvalues.ts";
+import { ROLES, type Role } from "../../shared/api.ts";
+import { type Place, type Read, conflict, listOf, oneOf, section, text, wrongValue } from "./values.ts";
 
 export interface ControlToken {
   /** Who the audit says did it. */

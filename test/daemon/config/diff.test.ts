@@ -5,12 +5,18 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify as toToml } from "smol-toml";
-import { policyOf } from "../../src/daemon/breaker/index.ts";
-import { type Config, type ConfigFlags, type ConfigSources, dumpConfig, loadConfig } from "../../src/daemon/config.ts";
-import { changesWhileRunning, diffConfig, diffDocuments } from "../../src/daemon/configdiff.ts";
-import { type ExplainedKey, explainConfig } from "../../src/daemon/configexplain.ts";
-import { PolicyBody } from "../../src/shared/api.ts";
-import { SprintError } from "../../src/shared/errors.ts";
+import { policyOf } from "../../../src/daemon/breaker/index.ts";
+import {
+  type Config,
+  type ConfigFlags,
+  type ConfigSources,
+  dumpConfig,
+  loadConfig,
+} from "../../../src/daemon/config/load.ts";
+import { changesWhileRunning, diffConfig, diffDocuments } from "../../../src/daemon/config/diff.ts";
+import { type ExplainedKey, explainConfig } from "../../../src/daemon/config/explain.ts";
+import { PolicyBody } from "../../../src/shared/api.ts";
+import { SprintError } from "../../../src/shared/errors.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "sprint-configdiff-"));
 test.after(() => rmSync(directory, { recursive: true }));

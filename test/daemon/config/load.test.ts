@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse as parseToml, stringify as toToml } from "smol-toml";
-import { type Config, type ConfigFlags, dumpConfig, loadConfig } from "../../src/daemon/config.ts";
-import { SprintError } from "../../src/shared/errors.ts";
-import { TIER } from "../../src/shared/tier.ts";
+import { type Config, type ConfigFlags, dumpConfig, loadConfig } from "../../../src/daemon/config/load.ts";
+import { SprintError } from "../../../src/shared/errors.ts";
+import { TIER } from "../../../src/shared/tier.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "sprint-config-"));
 test.after(() => rmSync(directory, { recursive: true }));
@@ -295,7 +295,7 @@ test("a misspelt variable is a warning, another program's is not", () => {
 });
 
 test("the README's examples load", () => {
-  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const readme = readFileSync(new URL("../../../README.md", import.meta.url), "utf8");
   const examples = [...readme.matchAll(/^```toml\n([\s\S]*?)^```/gm)].map(([, toml = ""]) =>
     load({ toml, env: { BITCOIN_RPC_PASSWORD: "x", GRAFANA_TOKEN: "x".repeat(16) } }),
   );

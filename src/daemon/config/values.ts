@@ -1,12 +1,12 @@
 /**
  * How a value of the configuration is read, wherever it stands: checked, converted, and where it is wrong told with its place.
- * The kinds of values are here; which key takes which is in configfile.ts.
+ * The kinds of values are here; which key takes which is in file.ts.
  */
-import { nearest, parseDuration } from "../shared/cli.ts";
-import { SprintError } from "../shared/errors.ts";
-import { redactText } from "../shared/redact.ts";
-import { TIERS, type Tier } from "../shared/tier.ts";
-import { LOG_LEVELS, type LogLevel } from "./observe/index.ts";
+import { nearest, parseDuration } from "../../shared/cli.ts";
+import { SprintError } from "../../shared/errors.ts";
+import { redactText } from "../../shared/redact.ts";
+import { TIERS, type Tier } from "../../shared/tier.ts";
+import { LOG_LEVELS, type LogLevel } from "../observe/index.ts";
 
 export const LOG_FORMATS = ["pretty", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];

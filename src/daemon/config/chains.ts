@@ -1,12 +1,12 @@
 /** Which chains run, on which network, from whom: the part of the configuration that has the most ways of being said. */
-import { CHAINS, type Chain, isChain } from "../shared/chain.ts";
-import { type Environment, nearest } from "../shared/cli.ts";
-import { SprintError, isSprintError } from "../shared/errors.ts";
-import { redactText } from "../shared/redact.ts";
-import { networksOf } from "./chain/index.ts";
-import { type FileChain, type FileCheckpoint, type FileValues, LATER_CHAINS } from "./configfile.ts";
-import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, wrongValue } from "./configvalues.ts";
-import { type UpstreamAddress, parseUpstreamUrl } from "./upstream/index.ts";
+import { CHAINS, type Chain, isChain } from "../../shared/chain.ts";
+import { type Environment, nearest } from "../../shared/cli.ts";
+import { SprintError, isSprintError } from "../../shared/errors.ts";
+import { redactText } from "../../shared/redact.ts";
+import { networksOf } from "../chain/index.ts";
+import { type FileChain, type FileCheckpoint, type FileValues, LATER_CHAINS } from "./file.ts";
+import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, wrongValue } from "./values.ts";
+import { type UpstreamAddress, parseUpstreamUrl } from "../upstream/index.ts";
 
 export interface ChainConfig {
   readonly chain: Chain;

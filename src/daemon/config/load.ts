@@ -7,15 +7,15 @@
  */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { type Environment, formatDuration, nearest } from "../shared/cli.ts";
-import { dataDirectory } from "../shared/client.ts";
-import { redactValue } from "../shared/redact.ts";
-import { TIER, TIERS, type Tier, type TierRow } from "../shared/tier.ts";
-import type { BreakerPolicy } from "./breaker/index.ts";
-import { documentOfPolicy, policiesOf } from "./configbreakers.ts";
-import { type ChainConfig, overallNetwork, readWrittenChains, resolveChains } from "./configchains.ts";
-import { type FileValues, readConfigFile, searchPaths } from "./configfile.ts";
-import { type ControlToken, tokenWarnings, usableTokens } from "./configtokens.ts";
+import { type Environment, formatDuration, nearest } from "../../shared/cli.ts";
+import { dataDirectory } from "../../shared/client.ts";
+import { redactValue } from "../../shared/redact.ts";
+import { TIER, TIERS, type Tier, type TierRow } from "../../shared/tier.ts";
+import type { BreakerPolicy } from "../breaker/index.ts";
+import { documentOfPolicy, policiesOf } from "./breakers.ts";
+import { type ChainConfig, overallNetwork, readWrittenChains, resolveChains } from "./chains.ts";
+import { type FileValues, readConfigFile, searchPaths } from "./file.ts";
+import { type ControlToken, tokenWarnings, usableTokens } from "./tokens.ts";
 import {
   type LogFormat,
   type Place,
@@ -30,10 +30,8 @@ import {
   text,
   tierName,
   wrongValue,
-} from "./configvalues.ts";
-import type { LogLevel } from "./observe/index.ts";
-
-export type { ChainConfig };
+} from "./values.ts";
+import type { LogLevel } from "../observe/index.ts";
 
 export interface Config {
   /** "devnet": embedded nodes. "mixed": the chains are on networks of different names. */

@@ -1,8 +1,8 @@
 /** What changes from one configuration to the next, key by key, and which keys a running daemon can take over. */
 import { isDeepStrictEqual } from "node:util";
-import type { ChangeBody } from "../shared/api.ts";
-import { redactValue } from "../shared/redact.ts";
-import { type Config, documentOf } from "./config.ts";
+import type { ChangeBody } from "../../shared/api.ts";
+import { redactValue } from "../../shared/redact.ts";
+import { type Config, documentOf } from "./load.ts";
 
 /** The keys that change while the daemon runs; `*` is one name. Every other key waits for the next start. */
 const CHANGES_WHILE_RUNNING = [

@@ -7,13 +7,13 @@ import { homedir } from "node:os";
 import { extname, join } from "node:path";
 import { TomlError, parse as parseToml } from "smol-toml";
 import { parseDocument } from "yaml";
-import { CHAINS, type Chain } from "../shared/chain.ts";
-import type { Environment } from "../shared/cli.ts";
-import { SprintError, messageOf } from "../shared/errors.ts";
-import { redactText } from "../shared/redact.ts";
-import { TIERS } from "../shared/tier.ts";
-import { readBreakers } from "./configbreakers.ts";
-import { readTokens } from "./configtokens.ts";
+import { CHAINS, type Chain } from "../../shared/chain.ts";
+import type { Environment } from "../../shared/cli.ts";
+import { SprintError, messageOf } from "../../shared/errors.ts";
+import { redactText } from "../../shared/redact.ts";
+import { TIERS } from "../../shared/tier.ts";
+import { readBreakers } from "./breakers.ts";
+import { readTokens } from "./tokens.ts";
 import {
   type Fields,
   type Place,
@@ -37,7 +37,7 @@ import {
   tierName,
   unknownKey,
   wrongValue,
-} from "./configvalues.ts";
+} from "./values.ts";
 
 export const VALIDATION_LEVELS = ["header", "full"] as const;
 

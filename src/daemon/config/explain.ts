@@ -1,21 +1,13 @@
 /** Where each value of the configuration comes from: what loadConfig decides, told key by key. */
-import { type Chain, isChain } from "../shared/chain.ts";
-import { nearest } from "../shared/cli.ts";
-import { redactValue } from "../shared/redact.ts";
-import { TIER, type TierRow } from "../shared/tier.ts";
-import {
-  type ConfigFlags,
-  type ConfigSources,
-  documentOf,
-  findFile,
-  flagOf,
-  loadConfig,
-  variableOf,
-} from "./config.ts";
-import { readWrittenChains } from "./configchains.ts";
-import { changesWhileRunning, leavesOf } from "./configdiff.ts";
-import { type FileValues, readConfigFile } from "./configfile.ts";
-import { COMMAND_LINE, unknownKey } from "./configvalues.ts";
+import { type Chain, isChain } from "../../shared/chain.ts";
+import { nearest } from "../../shared/cli.ts";
+import { redactValue } from "../../shared/redact.ts";
+import { TIER, type TierRow } from "../../shared/tier.ts";
+import { type ConfigFlags, type ConfigSources, documentOf, findFile, flagOf, loadConfig, variableOf } from "./load.ts";
+import { readWrittenChains } from "./chains.ts";
+import { changesWhileRunning, leavesOf } from "./diff.ts";
+import { type FileValues, readConfigFile } from "./file.ts";
+import { COMMAND_LINE, unknownKey } from "./values.ts";
 
 export interface ExplainedKey {
   readonly key: string;

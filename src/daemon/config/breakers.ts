@@ -2,10 +2,10 @@
  * `[breakers.TIER]`: what a tier's breakers ask for, over the tier's row. The keys are those of the control API's policy; times are
  * durations ("15s") and so have no `_ms` in their names. The breaker room decides what holds together; here it gets its place.
  */
-import { formatDuration } from "../shared/cli.ts";
-import { isSprintError } from "../shared/errors.ts";
-import { TIERS, type Tier } from "../shared/tier.ts";
-import { type BreakerPolicy, policyOf } from "./breaker/index.ts";
+import { formatDuration } from "../../shared/cli.ts";
+import { isSprintError } from "../../shared/errors.ts";
+import { TIERS, type Tier } from "../../shared/tier.ts";
+import { type BreakerPolicy, policyOf } from "../breaker/index.ts";
 import {
   type Fields,
   type Place,
@@ -17,7 +17,7 @@ import {
   perTier,
   section,
   wrongValue,
-} from "./configvalues.ts";
+} from "./values.ts";
 
 const number: Read<number> = (value, place) => {
   const read = typeof value === "string" && /^\d{1,16}(\.\d{1,16})?$/.test(value) ? Number(value) : value;
