@@ -91,14 +91,14 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
     },
   );
 
-  const policyFor = (name: string): BreakerPolicy =>
-    checkPolicy({ ...tierPolicy, ...owned.get(name)?.(tierPolicy), ...set.get(name) });
+  const policyFor = (name: string, settings = set.get(name)): BreakerPolicy =>
+    checkPolicy({ ...tierPolicy, ...owned.get(name)?.(tierPolicy), ...settings });
   const retuned = (name: string): BreakerPolicy => {
     try {
       return policyFor(name);
     } catch (error) {
       if (!isSprintError(error) || !set.has(name)) throw error;
-      const message = `${name} has settings of an operator that the new policy contradicts: ${error.message}; set it anew, then reload again`;
+      const message = `${name} has settings of an operator that the new policy contradicts: ${error.message}; set them anew, or back to their defaults, then reload again`;
       throw new SprintError(error.code, message, { ...error.data, breaker: name, set: set.get(name) });
     }
   };
@@ -168,8 +168,10 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
     configureBreaker: (name, changes) =>
       at(name, (handle) => {
         const before = pool.policyOf(handle);
-        const after = pool.configure(handle, changes);
-        set.set(name, { ...set.get(name), ...changes });
+        const wished = Object.entries({ ...set.get(name), ...changes }).filter(([, value]) => value !== null);
+        const settings: Partial<BreakerPolicy> = Object.fromEntries(wished);
+        const after = pool.configure(handle, policyFor(name, settings));
+        set.set(name, settings);
         return { breaker: viewOf(handle), changes: changed(before, after) };
       }),
   };

@@ -1,5 +1,5 @@
 /** What the control API tells of a breaker, and takes for one. */
-import { type Static, Type } from "typebox";
+import { type Static, type TNull, type TOptional, type TUnion, Type } from "typebox";
 import { oneOf, orNull, strict, TierName, Time } from "./schema.ts";
 
 export const BREAKER_STATES = ["closed", "open", "half_open", "force_open", "force_close"] as const;
@@ -37,7 +37,15 @@ export const PolicyBody = Type.Object(policyFields);
 export type PolicyBody = Static<typeof PolicyBody>;
 
 /** PATCH of a breaker's configuration: any of the policy's fields, applied whole or not at all. */
-export const PolicyPatch = Type.Partial(Type.Object(policyFields), { ...strict, minProperties: 1 });
+const patchFields = Object.fromEntries(
+  Object.entries(policyFields).map(([key, field]) => [key, Type.Optional(orNull(field))]),
+) as { [K in keyof typeof policyFields]: TOptional<TUnion<[(typeof policyFields)[K], TNull]>> };
+
+export const PolicyPatch = Type.Object(patchFields, {
+  ...strict,
+  minProperties: 1,
+  description: "null takes back what was set before",
+});
 export type PolicyPatch = Static<typeof PolicyPatch>;
 
 export const BreakerBody = Type.Object({

@@ -50,6 +50,8 @@ test("the tier's policy, then the owner's, then the operator's; a reload keeps t
       [7, true, 900],
     ],
   );
+  breakers.configureBreaker("a", { failureThreshold: null });
+  assert.deepEqual(policy("a"), [7, false, 900], "taken back");
   assert.equal(breakers.configureBreaker("nobody", {}), null);
   assert.throws(() => breakers.configureBreaker("a", { halfOpenCalls: 0 }), { code: "SPRINT_BREAKER_OPTIONS" });
 });
@@ -62,7 +64,7 @@ test("a reload that contradicts what an operator set changes nothing", () => {
   assert.throws(() => breakers.retune(policyOf("BUSINESS", { resetTimeoutMs: 10_000 })), {
     code: "SPRINT_BREAKER_OPTIONS",
     message:
-      /^b has settings of an operator .* firstOpenMs to be at most resetTimeoutMs, 10000, got 20000; set it anew/,
+      /^b has settings of an operator .* firstOpenMs to be at most resetTimeoutMs, 10000, got 20000; set them anew/,
   });
   assert.equal(breakers.breaker("a")?.policy.resetTimeoutMs, 30_000);
   breakers.retune(policyOf("BUSINESS", { failureThreshold: 5 }));

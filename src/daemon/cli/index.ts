@@ -184,7 +184,10 @@ function addBreakers(program: Command, io: Io, done: Done): void {
     .description("change its policy while it runs; all of the changes or none; sprint breakers get shows the keys")
     .addHelpText(
       "after",
-      example("sprint breakers set upstream:litecoin:ltc-1 failure_threshold=10 reset_timeout_ms=5s"),
+      example(
+        "sprint breakers set upstream:litecoin:ltc-1 failure_threshold=10 reset_timeout_ms=5s",
+        "sprint breakers set upstream:litecoin:ltc-1 failure_threshold=default",
+      ),
     )
     .action(async (name, changes, options) => done((await work()).set(name, changes, options, io)));
 

@@ -1,5 +1,5 @@
 /** `key=value` of `sprint breakers set` → the body of a PATCH. */
-import { PolicyPatch } from "../../shared/api.ts";
+import { PolicyBody, type PolicyPatch } from "../../shared/api.ts";
 import { nearest, parseDuration } from "../../shared/cli.ts";
 import { SprintError } from "../../shared/errors.ts";
 
@@ -10,18 +10,21 @@ interface Field {
   readonly maximum?: number;
 }
 
-const FIELDS: Readonly<Record<string, Field>> = PolicyPatch.properties;
+const FIELDS: Readonly<Record<string, Field>> = PolicyBody.properties;
 
-/** Durations, too, where the key ends in _ms: `reset_timeout_ms=5s`. Throws SPRINT_CLI_SET. */
+/** What takes an earlier setting back. */
+const DEFAULT = "default";
+
+/** Durations, too, where the key ends in _ms: `reset_timeout_ms=5s`; `default` takes back what was set. Throws SPRINT_CLI_SET. */
 export function patchOf(changes: readonly string[]): PolicyPatch {
-  const patch: Record<string, number | boolean> = {};
+  const patch: Record<string, number | boolean | null> = {};
   for (const change of changes) {
     const [, key, text] = /^([^=]+)=(.+)$/.exec(change) ?? [];
     if (key === undefined || text === undefined) throw wrong(`expected key=value, got "${change}"`, { change });
     const field = Object.hasOwn(FIELDS, key) ? FIELDS[key] : undefined;
     if (field === undefined) throw unknownKey(key);
     if (Object.hasOwn(patch, key)) throw wrong(`${key} is given twice; give it once`, { key });
-    patch[key] = field.type === "boolean" ? truth(key, text) : amount(key, field, text);
+    patch[key] = text === DEFAULT ? null : field.type === "boolean" ? truth(key, text) : amount(key, field, text);
   }
   return patch;
 }

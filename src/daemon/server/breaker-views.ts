@@ -4,7 +4,7 @@ import type { Clock } from "../../shared/clock.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
 import type { BreakerPolicy, BreakerReport, BreakerTransition, Force } from "../breaker/index.ts";
-import type { BreakerView, Configured } from "./modules.ts";
+import type { BreakerView, Configured, PolicyChanges } from "./modules.ts";
 import { timeOf } from "./views.ts";
 
 const POLICY_FIELDS = {
@@ -34,7 +34,7 @@ export function policyBody(policy: BreakerPolicy): PolicyBody {
 }
 
 /** What was left out stays out: it keeps its value. */
-export function policyChanges(patch: PolicyPatch): Partial<BreakerPolicy> {
+export function policyChanges(patch: PolicyPatch): PolicyChanges {
   return Object.fromEntries(
     FIELDS.filter(([told]) => patch[told] !== undefined).map(([told, field]) => [field, patch[told]]),
   );

@@ -51,6 +51,9 @@ export interface ForceBy {
   readonly forMs?: number;
 }
 
+/** Null: as it would be without an operator. */
+export type PolicyChanges = { readonly [K in keyof BreakerPolicy]?: BreakerPolicy[K] | null };
+
 export interface Configured {
   readonly breaker: BreakerView;
   readonly changes: readonly ChangeBody[];
@@ -96,7 +99,7 @@ export interface ServerModules {
   force(name: string, to: "open" | "close", by: ForceBy): BreakerView | null;
   resetBreaker(name: string): BreakerView | null;
   /** Whole or not at all. Throws SPRINT_BREAKER_OPTIONS with `data.field`. */
-  configureBreaker(name: string, changes: Partial<BreakerPolicy>): Configured | null;
+  configureBreaker(name: string, changes: PolicyChanges): Configured | null;
   /**
    * Reads the configuration again from where it came. Throws SPRINT_CONFIG_* where it does not hold, and SPRINT_CONFIG_NEEDS_RESTART with
    * `data.changes` where part of it cannot change while running; then nothing changed.

@@ -1,6 +1,6 @@
 import test from "node:test";
 import assert from "node:assert/strict";
-import { PolicyPatch } from "../../../src/shared/api.ts";
+import { PolicyBody } from "../../../src/shared/api.ts";
 import { patchOf } from "../../../src/daemon/cli/patch.ts";
 
 test("key=value becomes a patch; times have units, or are milliseconds as their key says", () => {
@@ -42,8 +42,9 @@ test("what cannot be applied is refused with the key, what it takes, and what ca
 });
 
 test("every key of the contract can be set", () => {
-  for (const [key, field] of Object.entries(PolicyPatch.properties) as [string, { type: string; minimum?: number }][]) {
+  for (const [key, field] of Object.entries(PolicyBody.properties) as [string, { type: string; minimum?: number }][]) {
     const text = field.type === "boolean" ? "true" : String(field.minimum);
     assert.deepEqual(Object.keys(patchOf([`${key}=${text}`])), [key]);
+    assert.deepEqual(patchOf([`${key}=default`]), { [key]: null });
   }
 });

@@ -118,7 +118,7 @@ test("PATCH: applied whole or not at all, told as changes; what is wrong is name
   assert.deepEqual(await wrong({ bad_rate: "much" }), [400, "SPRINT_API_BAD_INPUT", "body", "bad_rate"]);
   assert.deepEqual(await wrong({ half_open_calls: 1.5 }), [400, "SPRINT_API_BAD_INPUT", "body", "half_open_calls"]);
   assert.deepEqual(await wrong({ badRate: 0.5 }), [400, "SPRINT_API_BAD_INPUT", "body", "badRate"]);
-  assert.deepEqual(await wrong({ slow_call_ms: null }), [400, "SPRINT_API_BAD_INPUT", "body", "slow_call_ms"]);
+  assert.deepEqual(await wrong({ slow_call_ms: "5s" }), [400, "SPRINT_API_BAD_INPUT", "body", "slow_call_ms"]);
   assert.equal((await wrong({}))[0], 400);
   assert.equal((await wrong([]))[0], 400);
   // Each holds by itself, not together; nothing of it may be applied.

@@ -4,7 +4,13 @@ import type { Block } from "../../../src/shared/block.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
 import { type Clock, seededRandom, systemClock } from "../../../src/shared/clock.ts";
 import type { AuditEntryBody, ReloadBody } from "../../../src/shared/api.ts";
-import { BreakerPool, type BreakerTransition, FAILURE, policyOf } from "../../../src/daemon/breaker/index.ts";
+import {
+  BreakerPool,
+  type BreakerPolicy,
+  type BreakerTransition,
+  FAILURE,
+  policyOf,
+} from "../../../src/daemon/breaker/index.ts";
 import {
   decodeCursor,
   EventLog,
@@ -199,7 +205,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
     configureBreaker: (name, changes) =>
       at(name, (handle) => {
         const before = pool.policyOf(handle);
-        pool.configure(handle, changes);
+        pool.configure(handle, present(changes));
         const fields = Object.keys(changes) as (keyof typeof changes)[];
         return {
           breaker: viewOf(handle),
@@ -413,4 +419,9 @@ export class FakeChain {
 
 function hashOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
+}
+
+/** Nothing is above these breakers to which a null could take them back. */
+function present(changes: Parameters<ServerModules["configureBreaker"]>[1]): Partial<BreakerPolicy> {
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== null));
 }
