@@ -8,9 +8,9 @@
  *
  * From everywhere: cordon ──▶ cordoned ──uncordon or its time──▶ connecting;  close ──▶ closed.
  *
- * The breaker is asked before each dial. That a node shakes hands says nothing about it: such a dial is neither good nor bad.
- * What it does for us says it: each request is a call, and each end of a connection that nobody asked for is a failure, so one
- * that shakes hands and hangs up, for ever, fails each time. Requests of a connection are counted, never refused: a breaker
+ * The breaker is asked before each dial, and its permit given back at once: how long a node takes to shake hands, and that it
+ * does, says nothing about it. What it does for us says it: each request is a call, and a dial that fails and each end of a
+ * connection that nobody asked for are failures, so one that shakes hands and hangs up, for ever, fails each time. Requests of a connection are counted, never refused: a breaker
  * that opens takes the connection down.
  *
  * The watchdog catches sockets that stay open and say nothing. It is armed when the feed is up and only a pushed block not
@@ -96,7 +96,7 @@ const NO_OPINION: ReadonlySet<string> = new Set(["SPRINT_UPSTREAM_NOT_FOUND", "S
 type Phase =
   | { readonly state: "idle" }
   | { readonly state: "down"; readonly cancel: Cancel }
-  | { readonly state: "connecting"; readonly link: Link; readonly call: Call; readonly cancel: Cancel }
+  | { readonly state: "connecting"; readonly link: Link; readonly cancel: Cancel }
   | Up
   | { readonly state: "cordoned"; readonly reason: string; readonly cancel: Cancel }
   | { readonly state: "closed" };
@@ -160,7 +160,7 @@ export class LinkFeed implements Feed {
 
   async close(): Promise<void> {
     if (this.#phase.state !== "closed") {
-      this.#leave("closed", new SprintError("SPRINT_UPSTREAM_CLOSED", "this feed was closed"));
+      this.#leave(new SprintError("SPRINT_UPSTREAM_CLOSED", "this feed was closed"));
       this.#phase = { state: "closed" };
       this.#modules.onState?.(this, "closed", "closed");
     }
@@ -169,7 +169,7 @@ export class LinkFeed implements Feed {
 
   cordon(reason: string, forMs: number): void {
     if (this.#phase.state === "closed") return;
-    this.#leave("cordoned", new SprintError("SPRINT_UPSTREAM_CORDONED", reason));
+    this.#leave(new SprintError("SPRINT_UPSTREAM_CORDONED", reason));
     if (this.#phase.state !== "idle") return;
     const cancel = Number.isFinite(forMs) ? this.#modules.clock.after(forMs, () => this.uncordon()) : () => {};
     this.#phase = { state: "cordoned", reason, cancel };
@@ -232,6 +232,7 @@ export class LinkFeed implements Feed {
       this.#redialLater((breaker.probeAt() ?? now) - now, `its breaker is ${breaker.state()}`);
       return;
     }
+    this.#tell({ token, at: now }, IGNORED);
     // What a former connection still has to say is not listened to.
     const current = () =>
       (this.#phase.state === "connecting" || this.#phase.state === "up") && this.#phase.link === link;
@@ -242,7 +243,7 @@ export class LinkFeed implements Feed {
       lost: (error) => current() && this.#lose(error),
     });
     const cancel = clock.after(this.#options.openTimeoutMs, () => this.#lose(openTimeout(this.#options)));
-    this.#phase = { state: "connecting", link, call: { token, at: now }, cancel };
+    this.#phase = { state: "connecting", link, cancel };
     this.#modules.onState?.(this, "connecting", "dialling");
   }
 
@@ -256,11 +257,10 @@ export class LinkFeed implements Feed {
 
   #becomeUp(): void {
     if (this.#phase.state !== "connecting") return;
-    const { link, call, cancel } = this.#phase;
+    const { link, cancel } = this.#phase;
     cancel();
     this.#connects++;
     const since = this.#modules.clock.now();
-    this.#tell(call, IGNORED);
     this.#phase = { state: "up", link, abort: new AbortController(), since, calls: new Set(), cancelWatch: () => {} };
     this.#watch(this.#phase);
     this.#modules.onState?.(this, "up", this.#agent ?? "connected");
@@ -277,9 +277,9 @@ export class LinkFeed implements Feed {
     if (phase.state !== "connecting" && phase.state !== "up") return;
     this.#lastError = { code: error.code, message: error.message };
     if (phase.state === "up" && this.#modules.clock.now() - phase.since >= LASTING_MS) this.#delayMs = 0;
-    if (phase.state === "connecting") this.#tell(phase.call, outcome, error.message);
-    else if (outcome === FAILURE) this.#tell(this.#failing(phase), FAILURE, error.message);
-    this.#leave("down", error);
+    if (outcome === FAILURE)
+      this.#tell(this.#failing(phase.state === "up" ? phase.calls : null), FAILURE, error.message);
+    this.#leave(error);
     // The sink may have cordoned or closed this feed when it heard of it.
     if (this.#phase.state === "idle") this.#redialLater(0, error.message);
   }
@@ -288,34 +288,31 @@ export class LinkFeed implements Feed {
    * What fails with a connection: a call of its own, or, where the breaker lets no more through, the last that it did. Half-open it waits
    * for one answer; a node that hangs up instead of giving it would keep it waiting for ever.
    */
-  #failing({ calls }: Up): Call {
+  #failing(calls: Up["calls"] | null): Call {
     const { breaker, clock } = this.#modules;
     const now = clock.now();
     const token = breaker.tryAcquire(now);
-    const asked = token < 0 ? [...calls].findLast((call) => call.token > 0) : undefined;
+    const asked = token < 0 ? [...(calls ?? [])].findLast((call) => call.token > 0) : undefined;
     if (asked === undefined) return { token, at: now };
-    calls.delete(asked);
+    calls?.delete(asked);
     return asked;
   }
 
   /** Ends whatever the present phase holds. The caller sets the next phase. */
-  #leave(to: FeedState, error: SprintError): void {
+  #leave(reason: SprintError): void {
     const phase = this.#phase;
     // From here on the old link is not current: what closing it stirs up is not heard.
     this.#phase = { state: "idle" };
     if (phase.state === "down" || phase.state === "cordoned") phase.cancel();
     if (phase.state !== "connecting" && phase.state !== "up") return;
-    if (phase.state === "connecting") {
-      phase.cancel();
-      if (to !== "down") this.#tell(phase.call, IGNORED);
-    }
+    if (phase.state === "connecting") phase.cancel();
     const closed = phase.link.close();
     this.#closing.add(closed);
     void closed.finally(() => this.#closing.delete(closed));
     if (phase.state !== "up") return;
     phase.cancelWatch();
-    phase.abort.abort(error);
-    this.#modules.sink.down(this, error.message);
+    phase.abort.abort(reason);
+    this.#modules.sink.down(this, reason.message);
   }
 
   // --- while it is up ---

@@ -200,6 +200,8 @@ describe("breaker", () => {
     assert.equal(dials.length, 2);
     clock.advance(30_000);
     assert.equal(dials.length, 3);
+    clock.advance(60_000);
+    assert.equal(breaker.state(), "half_open", "nor is a slow handshake held against it");
     last().events.up();
     assert.equal(breaker.state(), "half_open", "a handshake alone proves little");
     await feed.headersAfter(["x"], never);
