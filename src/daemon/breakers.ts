@@ -2,7 +2,8 @@
  * Every breaker of the daemon: one pool, the policy of its tier, what operators changed, and what happened to each. Upstreams open theirs
  * here, and so will caches, stores and webhooks.
  *
- * A policy is the tier's, then what the breaker's owner needs (`own`), then what an operator set; a reload changes the first and keeps the rest.
+ * A policy is the tier's, then what the breaker's owner needs (`own`), then what an operator set; a reload changes the first and keeps the rest. What
+ * operators ordered is kept over a restart.
  */
 import type { ChangeBody } from "../shared/api.ts";
 import type { Clock, Random } from "../shared/clock.ts";
@@ -16,6 +17,7 @@ import {
   breakerOf,
   checkPolicy,
 } from "./breaker/index.ts";
+import { type Held, NO_ORDER, type Orders } from "./orders.ts";
 import type { BreakerView, ServerModules } from "./server/index.ts";
 
 export interface BreakersOptions {
@@ -31,6 +33,7 @@ export interface BreakersModules {
   readonly onTransition: (transition: BreakerTransition) => void;
   /** In the turn after, and after its last transition. */
   readonly onEvict: (name: string) => void;
+  readonly orders: Orders;
 }
 
 export interface Breakers extends Pick<
@@ -39,7 +42,7 @@ export interface Breakers extends Pick<
 > {
   readonly pool: BreakerPool;
   /** What `own` says over the tier's policy. The same name gives the same breaker. */
-  open(name: string, own?: OwnPolicy): Breaker;
+  open(name: string, owner?: Partial<Owner>): Breaker;
   /** Its owner is gone: it is forgotten with all that is named below it (`NAME:…`), as soon as none of its calls is out. */
   release(name: string): void;
   /** Gives each breaker the new policy of the tier. Whole or not at all: throws SPRINT_BREAKER_OPTIONS where an operator's change contradicts it. */
@@ -55,15 +58,21 @@ export interface Breakers extends Pick<
 /** What the owner of a breaker needs otherwise than the tier's policy has it. */
 export type OwnPolicy = (tier: BreakerPolicy) => Partial<BreakerPolicy>;
 
+export interface Owner {
+  readonly own: OwnPolicy;
+  /** What an operator's orders are kept under, where the name is another one after a restart. */
+  readonly lasting: string;
+}
+
 /** Transitions that are remembered, of each breaker. */
 const HISTORY = 256;
 
 export function createBreakers(options: BreakersOptions, modules: BreakersModules): Breakers {
-  const { clock, random } = modules;
+  const { clock, random, orders } = modules;
   const { tier } = options;
   let tierPolicy = options.policy;
   /** By name, of those that have an owner. */
-  const owned = new Map<string, OwnPolicy>();
+  const owned = new Map<string, Owner>();
   const set = new Map<string, Partial<BreakerPolicy>>();
   const history = new Map<string, BreakerTransition[]>();
   /** As `adapted` last told them. */
@@ -92,7 +101,7 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
   );
 
   const policyFor = (name: string, settings = set.get(name)): BreakerPolicy =>
-    checkPolicy({ ...tierPolicy, ...owned.get(name)?.(tierPolicy), ...settings });
+    checkPolicy({ ...tierPolicy, ...owned.get(name)?.own(tierPolicy), ...settings });
   const retuned = (name: string): BreakerPolicy => {
     try {
       return policyFor(name);
@@ -113,15 +122,46 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
     return handle === null ? null : act(handle);
   };
 
+  /** Gives a breaker that is new in this run what was ordered in the last. */
+  const reinstate = (name: string, lasting: string): void => {
+    const { settings, forceOpen, forceClose } = orders.of(lasting);
+    try {
+      policyFor(name, settings);
+      set.set(name, settings);
+    } catch {
+      // The configuration contradicts it by now; who changed that meant it.
+    }
+    const forMs = ({ until }: Held): { forMs?: number } => (until === null ? {} : { forMs: until - clock.wall() });
+    const handle = pool.open(name, policyFor(name), clock.now());
+    if (forceClose !== null) pool.forceClose(handle, { ...forceClose, ...forMs(forceClose) }, clock.now());
+    if (forceOpen !== null) pool.forceOpen(handle, { ...forceOpen, ...forMs(forceOpen) }, clock.now());
+  };
+  /** Writes down what is ordered for it now. */
+  const keep = (name: string, handle: number): void => {
+    const { forceOpen, forceClose } = pool.snapshot(handle, clock.now());
+    const held = (by: typeof forceOpen): Held | null =>
+      by && { owner: by.owner, reason: by.reason, until: by.forMs === undefined ? null : clock.wall() + by.forMs };
+    const order = {
+      forceOpen: held(forceOpen),
+      forceClose: held(forceClose),
+      cordon: null,
+      settings: set.get(name) ?? {},
+    };
+    orders.put(owned.get(name)?.lasting ?? name, order);
+  };
+
   return {
     pool,
-    open(name, own = () => ({})) {
-      owned.set(name, own);
+    open(name, { own = () => ({}), lasting = name } = {}) {
+      const isNew = !owned.has(name);
+      owned.set(name, { own, lasting });
+      if (isNew) reinstate(name, lasting);
       return breakerOf(name, () => policyFor(name), { pool, now: () => clock.now() });
     },
     release(name) {
       for (const key of pool.keys()) {
         if (key !== name && !key.startsWith(`${name}:`)) continue;
+        orders.put(owned.get(key)?.lasting ?? key, NO_ORDER);
         owned.delete(key);
         at(key, (handle) => pool.reset(handle, clock.now()));
         pool.evict(key);
@@ -158,11 +198,13 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
       at(name, (handle) => {
         if (to === "open") pool.forceOpen(handle, by, clock.now());
         else pool.forceClose(handle, by, clock.now());
+        keep(name, handle);
         return viewOf(handle);
       }),
     resetBreaker: (name) =>
       at(name, (handle) => {
         pool.reset(handle, clock.now());
+        keep(name, handle);
         return viewOf(handle);
       }),
     configureBreaker: (name, changes) =>
@@ -172,6 +214,7 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
         const settings: Partial<BreakerPolicy> = Object.fromEntries(wished);
         const after = pool.configure(handle, policyFor(name, settings));
         set.set(name, settings);
+        keep(name, handle);
         return { breaker: viewOf(handle), changes: changed(before, after) };
       }),
   };

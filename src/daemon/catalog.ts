@@ -1,7 +1,8 @@
 /** What the daemon knows, as the API and the live view ask for it. Reads only; changes nothing but an upstream's cordon. */
 import type { Chain } from "../shared/chain.ts";
 import { SprintError } from "../shared/errors.ts";
-import type { ChainLine } from "./chainline.ts";
+import { type ChainLine, cordonOf } from "./chainline.ts";
+import { NO_ORDER, type Orders } from "./orders.ts";
 import type { TreeNode } from "./relay/index.ts";
 import type { BlockRecord, ServerModules } from "./server/index.ts";
 import type { Feed, FeedStatus } from "./upstream/index.ts";
@@ -15,7 +16,13 @@ export type Catalog = Pick<
   "chains" | "latest" | "blockByHash" | "blocksOf" | "upstreams" | "cordon" | "uncordon" | "race" | "rpc"
 > & { upstreamViews(): DaemonView["upstreams"] };
 
-export function createCatalog(lines: readonly ChainLine[]): Catalog {
+export interface CatalogModules {
+  readonly orders: Orders;
+  /** Unix ms. */
+  readonly wall: () => number;
+}
+
+export function createCatalog(lines: readonly ChainLine[], { orders, wall }: CatalogModules): Catalog {
   const lineOf = (chain: Chain): ChainLine => {
     const line = lines.find((candidate) => candidate.chain === chain);
     if (line === undefined)
@@ -63,12 +70,16 @@ export function createCatalog(lines: readonly ChainLine[]): Catalog {
     upstreams: () => lines.flatMap((line) => line.feeds().map((feed) => statusOf(line, feed))),
     cordon(name, reason, forMs) {
       const feed = feedNamed(name);
+      const until = Number.isFinite(forMs) ? wall() + forMs : null;
+      const cordon = { owner: "operator", reason, until };
       feed?.cordon(reason, forMs);
+      if (feed !== undefined) orders.put(cordonOf(feed.status().url), { ...NO_ORDER, cordon });
       return feed !== undefined;
     },
     uncordon(name) {
       const feed = feedNamed(name);
       feed?.uncordon();
+      if (feed !== undefined) orders.put(cordonOf(feed.status().url), NO_ORDER);
       return feed !== undefined;
     },
     rpc: (chain, body, signal) => lineOf(chain).rpc.handle(body, signal),

@@ -4,6 +4,7 @@ import type { Chain } from "../shared/chain.ts";
 import type { Clock, Random } from "../shared/clock.ts";
 import { SprintError } from "../shared/errors.ts";
 import type { Breakers, OwnPolicy } from "./breakers.ts";
+import type { Orders } from "./orders.ts";
 import {
   type ChainCodec,
   type Checkpoint,
@@ -48,6 +49,7 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   readonly clock: Clock;
   readonly random: Random;
   readonly breakers: Pick<Breakers, "open" | "release">;
+  readonly orders: Orders;
   readonly publish: (draft: StreamDraft) => void;
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush: () => void;
@@ -125,9 +127,10 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
   const open = (url: string): Configured => {
     // A name is given once in a run: what is recorded under it stays true.
     const name = `${SHORT_NAME[chain]}-${++named}`;
-    const breaker = modules.breakers.open(`upstream:${chain}:${name}`, FEED_POLICY);
-    const onGap = (gap: SequenceGap): void => modules.onGap(name, gap);
     const address = parseUpstreamUrl(url);
+    const owner = { own: FEED_POLICY, lasting: `breaker ${address.display}` };
+    const breaker = modules.breakers.open(`upstream:${chain}:${name}`, owner);
+    const onGap = (gap: SequenceGap): void => modules.onGap(name, gap);
     const feed = openFeed(address, name, params, {
       sink,
       breaker,
@@ -146,6 +149,8 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
       address.rpc === null
         ? null
         : openRpcUpstream({ name, address: address.rpc, rpcPort: params.rpcPort }, { clock, heightNow });
+    const { cordon } = modules.orders.of(cordonOf(feed.status().url));
+    if (cordon !== null) feed.cordon(cordon.reason, (cordon.until ?? Number.POSITIVE_INFINITY) - clock.wall());
     if (isStarted) feed.start();
     return { feed, rpc, breaker: breaker.key };
   };
@@ -166,7 +171,12 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     {
       clock,
       random,
-      openBreaker: (breaker, own) => modules.breakers.open(breaker, own),
+      openBreaker(name, own) {
+        const upstream = [...configured.values()].find(({ breaker }) => name.startsWith(`${breaker}:`));
+        if (upstream === undefined) return modules.breakers.open(name, { own });
+        const methods = name.slice(upstream.breaker.length + 1);
+        return modules.breakers.open(name, { own, lasting: `breaker ${upstream.feed.status().url} ${methods}` });
+      },
       upstreams: () =>
         [...configured.values()].flatMap((each) =>
           each.rpc === null || each.feed.status().state === "cordoned" ? [] : each.rpc,
@@ -221,6 +231,11 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
       await Promise.all([...[...configured.values()].map(closeOf), peers?.close(), ...leaving]);
     },
   };
+}
+
+/** What an order to cordon an upstream is kept under. */
+export function cordonOf(url: string): string {
+  return `cordon ${url}`;
 }
 
 interface Configured {

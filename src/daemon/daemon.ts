@@ -15,6 +15,7 @@ import { type ChainConfig, type Config, dumpConfig, reloadable } from "./config/
 import { type Devnet, startDevnet } from "./devnet/index.ts";
 import { type Logger, createMetrics } from "./observe/index.ts";
 import { PROVER_DEFAULTS, Prover } from "./prove/index.ts";
+import { openOrders } from "./orders.ts";
 import { rehearse } from "./rehearsal.ts";
 import { EventLog, Hub, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
 import { type Addresses, type ControlToken, type Server, type ServerModules, createServer } from "./server/index.ts";
@@ -105,9 +106,13 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     };
 
     const servedTier = TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE";
+    const orders = openOrders(
+      { directory: config.dataDir },
+      { wall: () => clock.wall(), onFault: ({ code, message }) => log.error({ code }, message) },
+    );
     const breakers = createBreakers(
       { tier: servedTier, policy: config.breakers[servedTier] },
-      { clock, random, onTransition, onEvict: (name) => metrics.breakerGone(name) },
+      { clock, random, orders, onTransition, onEvict: (name) => metrics.breakerGone(name) },
     );
     const audit = openAudit(
       { directory: config.dataDir },
@@ -126,6 +131,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         publish,
         flush: () => hub.flush(),
         breakers,
+        orders,
         onBodyProved(chain, milliseconds) {
           progress++;
           metrics.bodyProved(chain, milliseconds);
@@ -135,7 +141,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     for (const line of lines) closers.push(() => line.close());
 
     const ingests = lines.map((line) => line.ingest);
-    const catalog = createCatalog(lines);
+    const catalog = createCatalog(lines, { orders, wall: () => clock.wall() });
     const serverModules: ServerModules = {
       ...telemetry.ofServer,
       ...catalog,

@@ -11,6 +11,7 @@ import { createBreakers } from "./breakers.ts";
 import { paramsFor } from "./chain/index.ts";
 import { createChainLine } from "./chainline.ts";
 import { DevnetNode } from "./devnet/index.ts";
+import { NO_ORDERS } from "./orders.ts";
 import type { Prover } from "./prove/index.ts";
 import { EventLog, Hub, type Subscriber } from "./relay/index.ts";
 
@@ -28,7 +29,7 @@ export async function rehearse(
   const codec = { params: paramsFor("bitcoin", "regtest") };
   const node = new DevnetNode({ chain: "bitcoin", historyBlocks: 1 }, { codec, clock, random });
   const log = new EventLog({}, { run: randomBytes(8) });
-  const unheard = { onTransition: () => {}, onEvict: () => {} };
+  const unheard = { onTransition: () => {}, onEvict: () => {}, orders: NO_ORDERS };
   const breakers = createBreakers({ tier: "FREE", policy: policyOf("FREE") }, { clock, random, ...unheard });
   const hub = new Hub({}, { clock, entropy: randomBytes(32), defer: queueMicrotask });
   hub.add(AUDIENCE, { hello: greeting(log.cursor()), backlog: [] });
@@ -52,6 +53,7 @@ export async function rehearse(
         random,
         prover,
         breakers,
+        orders: NO_ORDERS,
         flush: () => hub.flush(),
         publish(draft) {
           hub.publish(log.append(draft));

@@ -1,12 +1,16 @@
 /** The daemon's breakers: whose policy counts, what is remembered, who is forgotten. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { FAILURE, SUCCESS, policyOf } from "../../src/daemon/breaker/index.ts";
+import { NO_ORDERS, type Orders, openOrders } from "../../src/daemon/orders.ts";
 import { createBreakers } from "../../src/daemon/breakers.ts";
 import { seededRandom } from "../../src/shared/clock.ts";
 import { FakeClock } from "../fakes/clock.ts";
 
-function setUp() {
+function setUp(orders: Orders = NO_ORDERS) {
   const clock = new FakeClock();
   const told: string[] = [];
   const gone: string[] = [];
@@ -15,6 +19,7 @@ function setUp() {
     {
       clock,
       random: seededRandom(1),
+      orders,
       onTransition: ({ breaker, to, cause }) => void told.push(`${breaker} ${to} ${cause}`),
       onEvict(name) {
         told.push(`${name} gone`);
@@ -27,7 +32,7 @@ function setUp() {
 
 test("the tier's policy, then the owner's, then the operator's; a reload keeps the last two", () => {
   const { breakers } = setUp();
-  breakers.open("a", () => ({ latency: false }));
+  breakers.open("a", { own: () => ({ latency: false }) });
   breakers.open("b");
   const policy = (name: string): unknown[] => {
     const { failureThreshold, latency, slowCallMs } = breakers.breaker(name)?.policy ?? assert.fail(name);
@@ -121,4 +126,48 @@ test("who has an owner stays, however idle; without one it goes, with what was k
   breakers.release("owned");
   again.onResult(token, FAILURE, 5, clock.now(), "refused once more");
   assert.equal(breakers.breaker("owned"), null, "what comes late does not bring it back");
+});
+
+test("what operators ordered survives a restart, for the same node and as long as it holds", (t) => {
+  const directory = mkdtempSync(join(tmpdir(), "sprint-orders-"));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  let wall = 1_000_000;
+  const orders = (): Orders =>
+    openOrders({ directory }, { wall: () => wall, onFault: (error) => assert.fail(error.message) });
+  const state = ({ breakers }: ReturnType<typeof setUp>, name: string): unknown[] => {
+    const { report, policy } = breakers.breaker(name) ?? assert.fail(name);
+    const reason = "force" in report.status ? report.status.force.reason : null;
+    return [report.status.state, reason, policy.failureThreshold];
+  };
+
+  const first = setUp(orders());
+  wall = first.clock.wall();
+  for (const name of ["a", "b", "c", "d"]) first.breakers.open(name, { lasting: `p2p://${name}` });
+  first.breakers.force("a", "open", { owner: "ops", reason: "upgrade" });
+  first.breakers.configureBreaker("a", { failureThreshold: 4 });
+  first.breakers.force("b", "close", { owner: "ops", reason: "our proxy", forMs: 60_000 });
+  first.breakers.force("c", "open", { owner: "ops", reason: "other node" });
+  first.breakers.force("d", "open", { owner: "ops", reason: "over" });
+  first.breakers.resetBreaker("d");
+
+  const second = setUp(orders());
+  for (const name of ["a", "b", "d"]) second.breakers.open(name, { lasting: `p2p://${name}` });
+  second.breakers.open("c", { lasting: "p2p://another" });
+  assert.deepEqual(state(second, "a"), ["force_open", "upgrade", 4]);
+  assert.deepEqual(state(second, "b"), ["force_close", "our proxy", 10]);
+  assert.deepEqual(state(second, "c"), ["closed", null, 10]);
+  assert.deepEqual(state(second, "d"), ["closed", null, 10]);
+  second.breakers.resetBreaker("a");
+  second.breakers.configureBreaker("a", { failureThreshold: null });
+
+  wall += 60_000;
+  const third = setUp(orders());
+  for (const name of ["a", "b"]) third.breakers.open(name, { lasting: `p2p://${name}` });
+  assert.deepEqual(
+    [state(third, "a"), state(third, "b")],
+    [
+      ["closed", null, 10],
+      ["closed", null, 10],
+    ],
+  );
 });

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { type Catalog, chainViews, createCatalog } from "../../src/daemon/catalog.ts";
 import type { ChainLine } from "../../src/daemon/chainline.ts";
+import { NO_ORDERS } from "../../src/daemon/orders.ts";
 import { FakeFeed, Journey, type MinedBlock, bodyOf } from "./journey.ts";
 
 const NO_RPC: ChainLine["rpc"] = { handle: () => assert.fail("not asked here"), close: () => {} };
@@ -45,7 +46,15 @@ async function scene(t: TestContext): Promise<Scene> {
   await j.until(() => ingest.provedHeight === 5);
   const side = await j.mine(blocks[3] as MinedBlock);
   b.announce(j.announcement(side));
-  return { j, line, catalog: createCatalog([line]), a, b, blocks, side };
+  return {
+    j,
+    line,
+    catalog: createCatalog([line], { orders: NO_ORDERS, wall: () => j.clock.wall() }),
+    a,
+    b,
+    blocks,
+    side,
+  };
 }
 
 const heights = (records: ReturnType<Catalog["blocksOf"]>): readonly number[] | null =>
@@ -97,18 +106,21 @@ test("a chain that is not relayed, and one that is not synced yet", async (t) =>
   const j = new Journey();
   t.after(() => j.pipeline.close());
   const feed = new FakeFeed("a", "bitcoin", j.pipeline);
-  const fresh = createCatalog([
-    {
-      ...j,
-      rpc: NO_RPC,
-      network: "regtest",
-      feeds: () => [feed],
-      setUpstreams: () => {},
-      breakerMoved: () => {},
-      start: () => {},
-      close: async () => {},
-    },
-  ]);
+  const fresh = createCatalog(
+    [
+      {
+        ...j,
+        rpc: NO_RPC,
+        network: "regtest",
+        feeds: () => [feed],
+        setUpstreams: () => {},
+        breakerMoved: () => {},
+        start: () => {},
+        close: async () => {},
+      },
+    ],
+    { orders: NO_ORDERS, wall: () => 0 },
+  );
   assert.equal(fresh.latest("bitcoin"), null);
   assert.deepEqual(fresh.chains(), [
     { chain: "bitcoin", network: "regtest", tip: null, finalized: null, synced: false },

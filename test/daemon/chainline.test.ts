@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { policyOf } from "../../src/daemon/breaker/index.ts";
 import { type Breakers, createBreakers } from "../../src/daemon/breakers.ts";
+import { NO_ORDER, NO_ORDERS, type Orders } from "../../src/daemon/orders.ts";
 import { codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
 import { type ChainLine, type ChainLineModules, createChainLine } from "../../src/daemon/chainline.ts";
 import type { ChainConfig } from "../../src/daemon/config/index.ts";
@@ -30,7 +31,7 @@ interface Open {
   event(fits: (event: StreamDraft) => boolean): Promise<StreamDraft>;
 }
 
-function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest"): Open {
+function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest", orders: Orders = NO_ORDERS): Open {
   const events: StreamDraft[] = [];
   const faults: string[] = [];
   const states: string[] = [];
@@ -41,6 +42,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
     {
       clock: systemClock,
       random: seededRandom(2),
+      orders: NO_ORDERS,
       onTransition: ({ breaker }) => line.breakerMoved(breaker),
       onEvict: () => {},
     },
@@ -50,6 +52,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest")
     random: seededRandom(1),
     prover: { check: async (_chain, _network, raw, height) => codec.checkBody(raw, height) },
     breakers,
+    orders,
     flush: () => {},
     publish(draft) {
       events.push(draft);
@@ -153,6 +156,16 @@ test("an operator's force takes a connection down and keeps it down; let go, it 
       ["force_open", "force_open", "upgrade"],
     ],
   );
+});
+
+test("an upstream that an operator cordoned before the restart is not dialled until its time", (t) => {
+  const cordon = { owner: "ops", reason: "upgrade", until: null };
+  const url = "p2p://127.0.0.1:1";
+  const of = (target: string) => (target === `cordon ${url}` ? { ...NO_ORDER, cordon } : NO_ORDER);
+  const { line } = open(t, { upstreams: [url, "p2p://127.0.0.1:2"] }, "regtest", { of, put: () => {} });
+  line.start();
+  const [first, second] = line.feeds().map((feed) => feed.status());
+  assert.deepEqual([first?.state, first?.cordon?.reason, second?.state], ["cordoned", "upgrade", "connecting"]);
 });
 
 test("blocks go from a node's socket to the stream, under the name that the network is shown by", async (t) => {

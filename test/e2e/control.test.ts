@@ -257,4 +257,29 @@ upstreams = ${JSON.stringify(upstreams)}
     );
     assert.ok(!lines.join("").includes(OPERATOR));
   });
+
+  test("what was ordered survives a kill", async () => {
+    await write({ threshold: 9, upstreams: [nodes[0].url, nodes[2].url] });
+    await command("breakers", "force-open", NAME, "--reason", "half an upgrade", "--for", "1h");
+    await command("upstreams", "cordon", "ltc-3", "--reason", "noisy");
+    await sprint.kill();
+    const { dataDir } = sprint;
+    sprint = await startSprint({ args: ["--config", file], dataDir });
+    stops.push(
+      () => rm(dataDir, { recursive: true, force: true }),
+      () => sprint.stop(),
+    );
+    const { state, forced, policy } = await breaker();
+    assert.deepEqual([state, forced?.owner, forced?.reason], ["force_open", "cookie", "half an upgrade"]);
+    assert.equal(policy.failure_threshold, 7);
+    assert.equal((await upstream(sprint, "ltc-1")).connects, 0);
+    // It has another name now, and is the same node.
+    const cordoned = await upstream(sprint, "ltc-2");
+    assert.deepEqual([cordoned.state, cordoned.cordon?.reason], ["cordoned", "noisy"]);
+    await command("breakers", "reset", NAME);
+    await upstreamOnce(sprint, "ltc-1", (each) => each.state === "up");
+    const lines = (await readFile(join(sprint.dataDir, "audit.jsonl"), "utf8")).trimEnd().split("\n");
+    const actions = lines.map((line) => (JSON.parse(line) as AuditEntryBody).action);
+    assert.deepEqual(actions.slice(-3), ["breaker.force-open", "upstream.cordon", "breaker.reset"]);
+  });
 });

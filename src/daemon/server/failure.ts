@@ -5,48 +5,7 @@ import type { FastifyError } from "fastify";
 import type { ErrorBody } from "../../shared/api.ts";
 import { redactText, redactValue } from "../../shared/redact.ts";
 import { SprintError, isSprintError, type ErrorCode, type ErrorData } from "../../shared/errors.ts";
-
-/** HTTP status of the codes that this room's routes answer with; a code that is not here is a fault of ours. */
-const STATUS: Readonly<Record<string, number>> = {
-  SPRINT_API_BAD_INPUT: 400,
-  SPRINT_API_BAD_JSON: 400,
-  SPRINT_API_BAD_REQUEST: 400,
-  SPRINT_API_BAD_HANDSHAKE: 400,
-  SPRINT_RELAY_CURSOR: 400,
-  SPRINT_BREAKER_FORCE: 400,
-  SPRINT_BREAKER_OPTIONS: 400,
-  SPRINT_CONTROL_NO_TOKEN: 401,
-  SPRINT_CONTROL_WRONG_TOKEN: 401,
-  SPRINT_CONTROL_ROLE: 403,
-  SPRINT_API_NOT_FOUND: 404,
-  SPRINT_API_BLOCK_UNKNOWN: 404,
-  SPRINT_API_CHAIN_OFF: 404,
-  SPRINT_API_SUBSCRIPTION_UNKNOWN: 404,
-  SPRINT_CONTROL_UPSTREAM_UNKNOWN: 404,
-  SPRINT_CONTROL_BREAKER_UNKNOWN: 404,
-  SPRINT_API_TIMEOUT: 408,
-  SPRINT_CONFIG_NEEDS_RESTART: 409,
-  SPRINT_API_BODY_TOO_LARGE: 413,
-  SPRINT_API_MEDIA_TYPE: 415,
-  SPRINT_API_RATE_LIMIT: 429,
-  SPRINT_API_SUBSCRIPTIONS_FULL: 429,
-  SPRINT_API_CONNECTION_LIMIT: 429,
-  SPRINT_API_HEADERS_TOO_LARGE: 431,
-  SPRINT_PROXY_FAILED: 502,
-  SPRINT_PROXY_TOO_LARGE: 502,
-  SPRINT_API_DRAINING: 503,
-  SPRINT_PROXY_NO_UPSTREAM: 503,
-  SPRINT_PROXY_OPEN: 503,
-  SPRINT_PROXY_BUSY: 503,
-  SPRINT_PROXY_BEHIND: 503,
-  SPRINT_PROXY_CLOSED: 503,
-  SPRINT_PROXY_TIMEOUT: 504,
-};
-
-/** The configuration room has many codes, and each of them says what is wrong with what the operator wrote. */
-function statusOf(code: ErrorCode): number | undefined {
-  return STATUS[code] ?? (code.startsWith("SPRINT_CONFIG_") ? 400 : undefined);
-}
+import { statusOf } from "./codes.ts";
 
 export interface Failure {
   readonly status: number;
@@ -74,7 +33,7 @@ export function failureOf(error: unknown): Failure {
 function headersOf({ code, data }: SprintError): Record<string, string> {
   const seconds = data["retryAfterSeconds"];
   if (typeof seconds === "number") return { "retry-after": String(seconds) };
-  return STATUS[code] === 401 ? { "www-authenticate": "Bearer" } : {};
+  return statusOf(code) === 401 ? { "www-authenticate": "Bearer" } : {};
 }
 
 /** True for errors that are ours and belong in the log. */
