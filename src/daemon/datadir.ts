@@ -4,6 +4,7 @@
  *   lock           "PID STARTTIME" of the sprint that holds it
  *   .cookie        the control API's token, mode 0600, new at each start
  *   control.json   written once all listeners are open, removed at stop
+ *   audit.jsonl    who ordered what (`audit.ts`); orders.json: what of it still holds (`orders.ts`)
  */
 import { randomBytes } from "node:crypto";
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
