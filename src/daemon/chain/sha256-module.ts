@@ -5,6 +5,25 @@
  * Exports: `memory`; `messages(jobs, count)`, a job is three u32: offset, length, offset of the 32-byte result;
  * `pairs(from, to, count)`, `count` nodes of 64 bytes to as many of 32, `to` may be `from`.
  */
+import {
+  ADD,
+  branchIf,
+  type Code,
+  END,
+  EQZ,
+  flatten,
+  get,
+  i32,
+  loop,
+  LT_U,
+  section,
+  segment,
+  set,
+  sized,
+  tee,
+  unsigned,
+  when,
+} from "./wasm.ts";
 
 /** Message bytes, jobs and results start here; below lie the module's own tables and lanes. */
 export const HEAP = 8192;
@@ -24,28 +43,15 @@ const PRIMES = primes(64);
 const ROUND = PRIMES.map((prime) => fraction(Math.cbrt(prime)));
 const INITIAL = PRIMES.slice(0, 8).map((prime) => fraction(Math.sqrt(prime)));
 
-type Code = readonly (number | Code)[];
-
 // Instructions used, https://webassembly.github.io/spec/core/appendix/index-instructions.html
-const get = (local: number): Code => [0x20, unsigned(local)];
-const set = (local: number): Code => [0x21, unsigned(local)];
-const tee = (local: number): Code => [0x22, unsigned(local)];
-const i32 = (value: number): Code => [0x41, signed(value)];
 const load32 = (offset: number): Code => [0x28, 2, unsigned(offset)];
 const store32 = (offset: number): Code => [0x36, 2, unsigned(offset)];
 const store8 = (offset: number): Code => [0x3a, 0, unsigned(offset)];
-const loop = (...body: Code): Code => [0x03, 0x40, body, END];
-const when = (...body: Code): Code => [0x04, 0x40, body, END];
 const branch = (depth: number): Code => [0x0c, depth];
-const branchIf = (depth: number): Code => [0x0d, depth];
 const call = (index: number): Code => [0x10, index];
 const RETURN = 0x0f;
-const END = 0x0b;
 const SELECT = 0x1b;
-const EQZ = 0x45;
 const EQ = 0x46;
-const LT_U = 0x49;
-const ADD = 0x6a;
 const SUB = 0x6b;
 const MUL = 0x6c;
 const AND = 0x71;
@@ -357,39 +363,4 @@ function fourfold(words: readonly number[]): number[] {
   const bytes = Buffer.alloc(words.length * 16);
   words.forEach((word, i) => [0, 4, 8, 12].forEach((lane) => bytes.writeUInt32LE(word, i * 16 + lane)));
   return [...bytes];
-}
-
-const SECTION = { types: 1, functions: 3, memory: 5, exports: 7, code: 10, data: 11 } as const;
-
-function section(name: keyof typeof SECTION, entries: Code): Code {
-  return [SECTION[name], sized(flatten([unsigned(entries.length), entries]))];
-}
-
-function segment(offset: number, bytes: number[]): Code {
-  return [0, i32(offset), END, sized(bytes)];
-}
-
-function sized(bytes: number[]): Code {
-  return [unsigned(bytes.length), bytes];
-}
-
-/** LEB128 */
-function unsigned(value: number): Code {
-  const bytes: number[] = [];
-  for (; value > 0x7f; value >>>= 7) bytes.push((value & 0x7f) | 0x80);
-  return [...bytes, value];
-}
-
-function signed(value: number): Code {
-  const bytes: number[] = [];
-  for (; value < -64 || value > 63; value >>= 7) bytes.push((value & 0x7f) | 0x80);
-  return [...bytes, value & 0x7f];
-}
-
-function flatten(code: Code, into: number[] = []): number[] {
-  for (const part of code) {
-    if (typeof part === "number") into.push(part);
-    else flatten(part, into);
-  }
-  return into;
 }
