@@ -210,6 +210,19 @@ function asking(command: Command): Command {
 
 // --- commands that need no daemon
 
+interface JsonInspectOptions {
+  readonly chain: string;
+  readonly network: string;
+  readonly level: "header" | "full";
+  readonly files: readonly string[];
+}
+type JsonInspect = (options: JsonInspectOptions, modules: { readonly write?: () => void }) => Promise<number>;
+
+/** Chains whose blocks `inspect` reads as the JSON of a node's RPC. */
+const JSON_INSPECTORS: Readonly<Record<string, () => Promise<JsonInspect>>> = {
+  solana: async () => (await import("../inspectsvm.ts")).inspectSvm,
+};
+
 function addLocal(program: Command, io: Io, done: Done): void {
   const doctor = program
     .command("doctor")
@@ -220,8 +233,14 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .action(async (options) => done((await import("./doctor.ts")).doctor(options, io)));
 
   common(program.command("inspect <file...>"), "one JSON document a block, as without it")
-    .description("decode and validate blocks or headers; raw, hex or block-file bytes; - reads standard input")
-    .addOption(new Option("--chain <chain>", "the chain").choices(CHAINS).makeOptionMandatory())
+    .description(
+      "decode and validate blocks or headers; raw, hex or block-file bytes, or RPC's JSON; - reads standard input",
+    )
+    .addOption(
+      new Option("--chain <chain>", "the chain")
+        .choices([...CHAINS, ...Object.keys(JSON_INSPECTORS)])
+        .makeOptionMandatory(),
+    )
     .option("--network <name>", "the chain's network", "mainnet")
     .addOption(
       new Option("--level <level>", "header: work and context; full: the body as well")
@@ -235,10 +254,13 @@ function addLocal(program: Command, io: Io, done: Done): void {
         "sprint inspect --chain bitcoin block.raw",
         "litecoin-cli getblock HASH 0 | sprint inspect --chain litecoin -",
         "sprint inspect --chain bitcoin --headers --level header headers.bin",
+        "sprint inspect --chain solana getblock.json",
       ),
     )
     .action(async (files, options) => {
       const silent = options.quiet === true ? { write: () => {} } : {};
+      const json = await JSON_INSPECTORS[options.chain]?.();
+      if (json !== undefined) return done(json({ ...options, files }, silent));
       return done((await import("../inspect.ts")).inspect({ ...options, files }, silent));
     });
 
