@@ -3,7 +3,8 @@
  * vectors (FIPS 180-4). The cost of hashing a block of small transactions one by one is the call, not the hash.
  *
  * Exports: `memory`; `messages(jobs, count)`, a job is three u32: offset, length, offset of the 32-byte result;
- * `pairs(from, to, count)`, `count` nodes of 64 bytes to as many of 32, `to` may be `from`.
+ * `pairs(from, to, count)`, `count` nodes of 64 bytes to as many of 32, `to` may be `from`; `repeat(times)`, SHA-256 (once) of
+ * the 32 bytes in the first half of each lane of WORDS, over its own result, `times` times (at least once).
  */
 import {
   ADD,
@@ -31,7 +32,7 @@ export const HEAP = 8192;
 const ROUND_KEYS = 0; // 64 × 16 bytes, each word in all four lanes
 const PADDING_KEYS = 1024; // round keys plus the schedule of the block that pads a 64-byte message
 const STATE = 2048; // 8 × 16 bytes
-const WORDS = 2304; // 16 × 16 bytes: message words, one message a lane
+export const WORDS = 2304; // 16 × 16 bytes: message words, one message a lane
 const LANES = 3072; // 4 × 32 bytes: see LANE
 const TAILS = 4096; // 4 × 128 bytes: the padded end of each lane's message
 const NEXT_JOB = 3200;
@@ -83,6 +84,7 @@ const FUNCTION = {
   advance: 5,
   messages: 6,
   pairs: 7,
+  repeat: 8,
 } as const;
 
 /** The module's bytes. */
@@ -99,12 +101,13 @@ export function sha256Module(): Uint8Array<ArrayBuffer> {
     flatten([
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section("types", [0, 1, 2, 3, 4].map(type)),
-      section("functions", [4, 0, 0, 1, 2, 1, 2, 3]),
+      section("functions", [4, 0, 0, 1, 2, 1, 2, 3, 1]),
       section("memory", [[0x00, 1]]),
       section("exports", [
         [name("memory"), 2, 0],
         [name("messages"), 0, FUNCTION.messages],
         [name("pairs"), 0, FUNCTION.pairs],
+        [name("repeat"), 0, FUNCTION.repeat],
       ]),
       section("code", [
         body(0, 8, transpose()),
@@ -115,6 +118,7 @@ export function sha256Module(): Uint8Array<ArrayBuffer> {
         body(4, 0, advance()),
         body(2, 0, messages()),
         body(2, 0, pairs()),
+        body(0, 0, repeat()),
       ]),
       section("data", [segment(ROUND_KEYS, fourfold(ROUND)), segment(PADDING_KEYS, fourfold(paddingKeys()))]),
     ]),
@@ -311,26 +315,44 @@ function pairs(): Code {
   const node = (lane: number): Code => [
     [get(first), i32(lane), ADD, tee(index), get(count), i32(1), SUB, get(index), get(count), LT_U, SELECT],
   ];
-  const resetAll = INITIAL.map((word, i) => [i32(0), i32(word | 0), vector(17), vstore(STATE + i * 16)]);
   const lanes = [0, 1, 2, 3];
   return [
     [get(count), EQZ, when(RETURN)],
     loop(
       [lanes.map((lane) => [get(from), node(lane), i32(6), SHL, ADD]), call(FUNCTION.transpose)],
-      [resetAll, call(FUNCTION.compress), call(FUNCTION.compressPadding)],
+      [resetAll(), call(FUNCTION.compress), call(FUNCTION.compressPadding)],
       // the second hash is over the 32 bytes of the first, which are in place but for their padding
-      INITIAL.map((_, i) => [i32(0), i32(0), vload(STATE + i * 16), vstore(WORDS + i * 16)]),
-      [0x80000000 | 0, 0, 0, 0, 0, 0, 0, 256].map((word, i) => [
-        i32(0),
-        i32(word),
-        vector(17),
-        vstore(WORDS + (8 + i) * 16),
-      ]),
-      [resetAll, call(FUNCTION.compress)],
+      [resultToWords(), padWords(), resetAll(), call(FUNCTION.compress)],
       lanes.map((lane) => [i32(lane), get(to), node(lane), i32(5), SHL, ADD, call(FUNCTION.digest)]),
       [get(first), i32(4), ADD, tee(first), get(count), LT_U, branchIf(0)],
     ),
   ];
+}
+
+/** (times) */
+function repeat(): Code {
+  return [
+    padWords(),
+    loop([resetAll(), call(FUNCTION.compress), resultToWords()], [get(0), i32(1), SUB, tee(0), branchIf(0)]),
+  ];
+}
+
+function resetAll(): Code {
+  return INITIAL.map((word, i) => [i32(0), i32(word | 0), vector(17), vstore(STATE + i * 16)]);
+}
+
+function resultToWords(): Code {
+  return INITIAL.map((_, i) => [i32(0), i32(0), vload(STATE + i * 16), vstore(WORDS + i * 16)]);
+}
+
+/** What follows 32 bytes in their block. */
+function padWords(): Code {
+  return [0x80000000 | 0, 0, 0, 0, 0, 0, 0, 256].map((word, i) => [
+    i32(0),
+    i32(word),
+    vector(17),
+    vstore(WORDS + (8 + i) * 16),
+  ]);
 }
 
 /** Round keys plus the message schedule of the block that pads a 64-byte message. */
