@@ -19,3 +19,13 @@ export type {
   Refusal,
   RetargetRule,
 } from "./types.ts";
+export {
+  checkSvmBlock,
+  checkSvmLink,
+  decodeSvmHeader,
+  type SvmBlockOptions,
+  type SvmFacts,
+  type SvmHeader,
+  type SvmVerdict,
+} from "./svm/block.ts";
+export { SVM_NETWORKS, type SvmParams, svmParams } from "./svm/params.ts";
