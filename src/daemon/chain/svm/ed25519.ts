@@ -1,8 +1,8 @@
 /**
  * Ed25519 as Solana verifies it (`verify_strict` of ed25519-dalek): OpenSSL's check, and neither the key nor R of small order.
- * OpenSSL takes such an R; such a key only in some versions, and where it does, anybody could sign for the system program's address,
- * 32 zero bytes, which is a point of order 4. OpenSSL compares R by its bytes, dalek by its point: they part only where R has a
- * second spelling, for which one would have to find the discrete logarithm of one of 19 points.
+ * OpenSSL refuses these by itself in some versions only; where it does not, anybody could sign for the system program's address, 32
+ * zero bytes, which is a point of order 4. OpenSSL compares R by its bytes, dalek by its point: they part only where R has a second
+ * spelling, for which one would have to find the discrete logarithm of one of 19 points.
  */
 import { createPublicKey, verify } from "node:crypto";
 

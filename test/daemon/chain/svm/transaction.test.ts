@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { createPublicKey, hash, sign, verify } from "node:crypto";
+import { hash, sign } from "node:crypto";
 import { describe, it } from "node:test";
 import { isSmallOrder, verifyEd25519 } from "../../../../src/daemon/chain/svm/ed25519.ts";
 import { encodeMessage } from "../../../../src/daemon/chain/svm/message.ts";
@@ -10,7 +10,7 @@ import {
   MAX_TRANSACTION_BYTES,
   verifySignatures,
 } from "../../../../src/daemon/chain/svm/transaction.ts";
-import { messageFields, signer, threeTransactions, transactionBytes } from "../../../fakes/solana.ts";
+import { messageFields, type Signer, signer, threeTransactions, transactionBytes } from "../../../fakes/solana.ts";
 
 const three = threeTransactions(5).map(decodeTransaction);
 const many = Array.from({ length: 10 }, (_, i) => threeTransactions(i))
@@ -164,20 +164,23 @@ describe("keys of small order", () => {
     }
   });
 
-  it("are no R either, though OpenSSL takes a signature whose nonce is 0", () => {
-    const { key, secret } = signer(6);
-    const seed = Buffer.from(secret.export({ format: "jwk" }).d ?? "", "base64url");
-    const scalar = hash("sha512", seed, "buffer").subarray(0, 32);
-    scalar[0] = (scalar[0] as number) & 248;
-    scalar[31] = ((scalar[31] as number) & 63) | 64;
+  it("are no R either: a nonce of 0 makes no signature, a nonce of another does", () => {
+    const [own, other] = [signer(6), signer(7)];
     const order = 2n ** 252n + 27742317777372353535851937790883648493n;
     const number = (bytes: Uint8Array): bigint => BigInt(`0x${Buffer.from(bytes).reverse().toString("hex")}`);
-    const neutral = bytesOf(1n, 0);
+    const scalarOf = ({ secret }: Signer): bigint => {
+      const seed = Buffer.from(secret.export({ format: "jwk" }).d ?? "", "base64url");
+      const scalar = hash("sha512", seed, "buffer").subarray(0, 32);
+      scalar[0] = (scalar[0] as number) & 248;
+      scalar[31] = ((scalar[31] as number) & 63) | 64;
+      return number(scalar);
+    };
     const message = Buffer.from("paid twice");
-    const challenge = number(hash("sha512", Buffer.concat([neutral, key, message]), "buffer"));
-    const signature = Buffer.concat([neutral, bytesOf((challenge * number(scalar)) % order, 0)]);
-    const openssl = createPublicKey({ key, format: "raw-public", asymmetricKeyType: "ed25519" });
-    assert.ok(verify(null, message, openssl, signature), "or this test shows nothing");
-    assert.ok(!verifyEd25519(signature, message, key));
+    const signed = (R: Uint8Array, nonce: bigint): Buffer => {
+      const challenge = number(hash("sha512", Buffer.concat([R, own.key, message]), "buffer"));
+      return Buffer.concat([R, bytesOf((nonce + challenge * scalarOf(own)) % order, 0)]);
+    };
+    assert.ok(verifyEd25519(signed(other.key, scalarOf(other)), message, own.key));
+    assert.ok(!verifyEd25519(signed(bytesOf(1n, 0), 0n), message, own.key));
   });
 });
