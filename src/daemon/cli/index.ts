@@ -3,6 +3,7 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { CHAINS } from "../../shared/chain.ts";
 import { EXIT, exitCodeOf, parseDuration, tellError } from "../../shared/cli.ts";
 import { TIERS } from "../../shared/tier.ts";
+import type { EvmChain } from "../chain/index.ts";
 import { VERSION } from "../version.ts";
 import { type CommonOptions, type Io, paintFor } from "./io.ts";
 
@@ -214,14 +215,29 @@ interface JsonInspectOptions {
   readonly chain: string;
   readonly network: string;
   readonly level: "header" | "full";
+  readonly headers: boolean;
+  readonly receipts?: string;
   readonly files: readonly string[];
 }
 type JsonInspect = (options: JsonInspectOptions, modules: { readonly write?: () => void }) => Promise<number>;
 
 /** Chains whose blocks `inspect` reads as the JSON of a node's RPC. */
 const JSON_INSPECTORS: Readonly<Record<string, () => Promise<JsonInspect>>> = {
+  ethereum: evm("ethereum"),
+  polygon: evm("polygon"),
+  arbitrum: evm("arbitrum"),
+  optimism: evm("optimism"),
+  base: evm("base"),
+  bsc: evm("bsc"),
   solana: async () => (await import("../inspectsvm.ts")).inspectSvm,
 };
+
+function evm(chain: EvmChain): () => Promise<JsonInspect> {
+  return async () => {
+    const { inspectEvm } = await import("../inspectevm.ts");
+    return (options, modules) => inspectEvm({ ...options, chain }, modules);
+  };
+}
 
 function addLocal(program: Command, io: Io, done: Done): void {
   const doctor = program
@@ -248,12 +264,14 @@ function addLocal(program: Command, io: Io, done: Done): void {
         .default("full"),
     )
     .option("--headers", "the files hold runs of headers instead of blocks", false)
+    .option("--receipts <file>", "receipts of the one block, for Ethereum and its like")
     .addHelpText(
       "after",
       example(
         "sprint inspect --chain bitcoin block.raw",
         "litecoin-cli getblock HASH 0 | sprint inspect --chain litecoin -",
         "sprint inspect --chain bitcoin --headers --level header headers.bin",
+        "sprint inspect --chain ethereum block.json --receipts receipts.json",
         "sprint inspect --chain solana getblock.json",
       ),
     )

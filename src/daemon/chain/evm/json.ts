@@ -25,6 +25,11 @@ export function parseJson(text: string | Uint8Array): unknown {
   } catch (error) {
     throw problem("SPRINT_EVM_JSON_SYNTAX", "JSON", "a JSON document", (error as Error).message);
   }
+  return openResponse(value);
+}
+
+/** The result of a JSON-RPC response; anything else is a result itself. Throws SPRINT_EVM_JSON_RESPONSE for one that is an error. */
+export function openResponse(value: unknown): unknown {
   if (!isObject(value) || !("jsonrpc" in value)) return value;
   if (isObject(value["error"])) {
     throw problem("SPRINT_EVM_JSON_RESPONSE", "response", "a result", show(value["error"]["message"]));

@@ -1,8 +1,9 @@
 /**
- * Assembles a WebAssembly module that takes Keccak-256 as Ethereum uses it: Keccak-f[1600] with 64-bit lanes in locals, which
+ * Assembles a WebAssembly module that takes Keccak as Ethereum uses it: Keccak-f[1600] with 64-bit lanes in locals, which
  * JavaScript has no numbers for (FIPS 202, section 3; padding 0x01 instead of SHA-3's 0x06).
  *
- * Exports: `memory`; `keccak(from, blocks)`: absorbs `blocks` padded blocks of 136 bytes at `from`, writes 32 bytes at RESULT.
+ * Exports: `memory`; `keccak256(from, blocks)`: absorbs `blocks` padded blocks of 136 bytes at `from`, writes 32 bytes at RESULT;
+ * `keccak512(from, blocks)`: the same with blocks of 72 bytes and a result of 64.
  */
 import {
   ADD,
@@ -26,7 +27,8 @@ import {
 export const RESULT = 0;
 /** Message bytes start here. */
 export const HEAP = 512;
-export const RATE_BYTES = 136;
+/** Bytes of a padded block, by bits of the result. */
+export const RATE_BYTES = { 256: 136, 512: 72 } as const;
 
 const ROUND_CONSTANTS = 64;
 const ROUNDS = 24;
@@ -53,27 +55,32 @@ const FIVE = [0, 1, 2, 3, 4] as const;
 export function keccakModule(): Uint8Array<ArrayBuffer> {
   const I32 = 0x7f;
   const I64 = 0x7e;
-  const body = flatten([2, 1, I32, 55, I64, keccak(), END]);
+  const body = (bits: 256 | 512): Code => {
+    const bytes = flatten([2, 1, I32, 55, I64, keccak(bits), END]);
+    return [unsigned(bytes.length), bytes];
+  };
   const name = (text: string): Code => sized([...Buffer.from(text)]);
   return Uint8Array.from(
     flatten([
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section("types", [[0x60, sized([I32, I32]), 0]]),
-      section("functions", [0]),
+      section("functions", [0, 0]),
       section("memory", [[0x00, 1]]),
       section("exports", [
         [name("memory"), 2, 0],
-        [name("keccak"), 0, 0],
+        [name("keccak256"), 0, 0],
+        [name("keccak512"), 0, 1],
       ]),
-      section("code", [[unsigned(body.length), body]]),
+      section("code", [body(256), body(512)]),
       section("data", [segment(ROUND_CONSTANTS, roundConstants())]),
     ]),
   );
 }
 
 /** Locals begin as zeros, which is the empty sponge. */
-function keccak(): Code {
-  const absorb = Array.from({ length: RATE_BYTES / 8 }, (_, i) => [
+function keccak(bits: 256 | 512): Code {
+  const rate = RATE_BYTES[bits];
+  const absorb = Array.from({ length: rate / 8 }, (_, i) => [
     [get(lane(i, Math.floor(i / 5))), get(FROM), load(i * 8), XOR, set(lane(i, Math.floor(i / 5)))],
   ]);
   return [
@@ -81,10 +88,10 @@ function keccak(): Code {
       absorb,
       [i32(0), set(ROUND)],
       loop(round(), [get(ROUND), i32(8), ADD, tee(ROUND), i32(ROUNDS * 8), LT_U, branchIf(0)]),
-      [get(FROM), i32(RATE_BYTES), ADD, set(FROM)],
+      [get(FROM), i32(rate), ADD, set(FROM)],
       [get(BLOCKS), i32(1), SUB, tee(BLOCKS), branchIf(0)],
     ),
-    [0, 1, 2, 3].map((x) => [i32(0), get(lane(x, 0)), store(RESULT + x * 8)]),
+    Array.from({ length: bits / 64 }, (_, i) => [i32(0), get(lane(i, Math.floor(i / 5))), store(RESULT + i * 8)]),
   ];
 }
 

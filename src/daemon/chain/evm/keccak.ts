@@ -1,4 +1,4 @@
-/** Keccak-256, the hash of everything in this family. */
+/** Keccak-256, the hash of everything in this family, and Keccak-512, of its proof of work. */
 import { HEAP, keccakModule, RATE_BYTES, RESULT } from "./keccak-module.ts";
 
 const PAGE_BYTES = 65_536;
@@ -13,7 +13,8 @@ declare const WebAssembly: {
 
 interface Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
-  keccak(from: number, blocks: number): void;
+  keccak256(from: number, blocks: number): void;
+  keccak512(from: number, blocks: number): void;
 }
 
 class Hasher {
@@ -29,9 +30,10 @@ class Hasher {
     return this.#bytes.length;
   }
 
-  hash(message: Uint8Array): Buffer {
-    const blocks = Math.floor(message.length / RATE_BYTES) + 1;
-    const end = HEAP + blocks * RATE_BYTES;
+  hash(message: Uint8Array, bits: 256 | 512, result: Uint8Array): void {
+    const rate = RATE_BYTES[bits];
+    const blocks = Math.floor(message.length / rate) + 1;
+    const end = HEAP + blocks * rate;
     if (end > this.#bytes.length) {
       this.#exports.memory.grow(Math.ceil((end - this.#bytes.length) / PAGE_BYTES));
       this.#bytes = new Uint8Array(this.#exports.memory.buffer);
@@ -41,21 +43,30 @@ class Hasher {
     bytes.fill(0, HEAP + message.length, end);
     bytes[HEAP + message.length] = 0x01;
     bytes[end - 1] = (bytes[end - 1] as number) | 0x80;
-    this.#exports.keccak(HEAP, blocks);
-    const result = Buffer.allocUnsafe(32);
-    result.set(bytes.subarray(RESULT, RESULT + 32));
-    return result;
+    if (bits === 256) this.#exports.keccak256(HEAP, blocks);
+    else this.#exports.keccak512(HEAP, blocks);
+    result.set(bytes.subarray(RESULT, RESULT + bits / 8));
   }
 }
 
 let module: object | undefined;
 let hasher: Hasher | undefined;
 
-/** Keccak-256 of `message`, 32 bytes. */
-export function keccak256(message: Uint8Array): Buffer {
+function hash(message: Uint8Array, bits: 256 | 512, result: Uint8Array): void {
   module ??= new WebAssembly.Module(keccakModule());
   hasher ??= new Hasher(module);
-  const result = hasher.hash(message);
+  hasher.hash(message, bits, result);
   if (hasher.sizeBytes > KEPT_BYTES) hasher = undefined;
+}
+
+/** Keccak-256 of `message`, 32 bytes. */
+export function keccak256(message: Uint8Array): Buffer {
+  const result = Buffer.allocUnsafe(32);
+  hash(message, 256, result);
   return result;
+}
+
+/** Keccak-512 of `message` into 64 bytes, which may be the message itself. */
+export function keccak512(message: Uint8Array, result: Uint8Array): void {
+  hash(message, 512, result);
 }
