@@ -75,9 +75,12 @@ function kindOf(value: unknown): string {
   return Array.isArray(value) ? "an array" : `a ${typeof value}`;
 }
 
-const SHOWN = 100;
+const SHOWN_CHARACTERS = 100;
 
-function shortened(value: unknown): string {
-  const text = String(value);
-  return text.length <= SHOWN ? `"${text}"` : `"${text.slice(0, SHOWN)}…", ${text.length} characters`;
+/** A value of the input for a message: never more than some of it. */
+export function shortened(value: unknown): string {
+  if (typeof value === "number") return String(value);
+  if (typeof value !== "string") return kindOf(value);
+  if (value.length <= SHOWN_CHARACTERS) return `"${value}"`;
+  return `"${value.slice(0, SHOWN_CHARACTERS)}…", ${value.length} characters`;
 }

@@ -11,6 +11,7 @@ import {
   listOf,
   objectOf,
   shape,
+  shortened,
   textOf,
 } from "./json.ts";
 import { type AddressLookup, encodeMessage, type Instruction, KEY_BYTES } from "./message.ts";
@@ -29,7 +30,7 @@ const MAX_ENTRIES = MAX_TRANSACTION_BYTES;
 export function transactionFromJson(item: unknown): GivenTransaction {
   const { transaction, version } = objectOf(item, "transaction");
   if (version !== undefined && version !== "legacy" && version !== 0) {
-    throw failure("SPRINT_SVM_VERSION", "version of a transaction", '"legacy" or 0', JSON.stringify(version));
+    throw failure("SPRINT_SVM_VERSION", "version of a transaction", '"legacy" or 0', shortened(version));
   }
   const decoded = readTransaction(transaction, version);
   const actual = decoded.message?.version;
@@ -60,7 +61,7 @@ function readTransaction(value: unknown, version: "legacy" | 0 | undefined): Giv
 function readBytes(value: unknown, encoding: string): Uint8Array {
   if (encoding === "base64") return boundedBase64Of(value, "transaction", MAX_TRANSACTION_BYTES);
   if (encoding === "base58") return boundedBase58Of(value, "transaction", MAX_TRANSACTION_BYTES);
-  throw failure("SPRINT_SVM_ENCODING", "encoding of a transaction", "base64, base58 or json", encoding.slice(0, 40));
+  throw failure("SPRINT_SVM_ENCODING", "encoding of a transaction", "base64, base58 or json", shortened(encoding));
 }
 
 /** Of a message in json form its keys are strings; jsonParsed has objects there, and no header. */
