@@ -12,6 +12,7 @@ import {
   decodeSvmHeader,
   type SvmFacts,
   type SvmHeader,
+  type SvmParams,
   svmParams,
 } from "./chain/index.ts";
 import { type InspectModules, unzip, writeLines } from "./inspect.ts";
@@ -22,6 +23,8 @@ export interface InspectSvmOptions {
   readonly network: string;
   /** `header`: a block's place in the chain. `full`: transactions, signatures and entries as well. */
   readonly level: Validation;
+  /** Refused: there are none on Solana. */
+  readonly headers?: boolean;
   /** `-` is standard input. */
   readonly files: readonly string[];
 }
@@ -47,10 +50,26 @@ const MAX_BLOCKS = 4_096;
 /** Blocks remembered as parents of those to come. */
 const MAX_PARENTS = 8_192;
 
-/** Writes a line for each block; resolves to the exit code: 0 all hold, 1 one does not. Throws SPRINT_CLI_NETWORK. */
+/** Writes a line for each block; resolves to the exit code: 0 all hold, 1 one does not. Throws SPRINT_CLI_NETWORK, _HEADERS. */
 export async function inspectSvm(options: InspectSvmOptions, modules: Partial<InspectModules> = {}): Promise<number> {
-  const inspector = new SvmInspector(options);
+  if (options.headers === true) {
+    throw new SprintError(
+      "SPRINT_CLI_HEADERS",
+      "--headers: expected none with solana, whose blocks have no headers",
+      {},
+    );
+  }
+  const inspector = new SvmInspector(options.level, paramsOf(options.network));
   return writeLines(options.files, MAX_FILE_BYTES, (read) => inspector.file(read), modules);
+}
+
+function paramsOf(network: string): SvmParams {
+  try {
+    return svmParams(network);
+  } catch (error) {
+    if (!isSprintError(error)) throw error;
+    throw new SprintError("SPRINT_CLI_NETWORK", `--network: ${error.message}`, error.data);
+  }
 }
 
 interface Fault {
@@ -60,13 +79,13 @@ interface Fault {
 
 class SvmInspector {
   readonly #level: Validation;
-  readonly #params: ReturnType<typeof svmParams>;
+  readonly #params: SvmParams;
   /** By hash, oldest first. */
   readonly #parents = new Map<string, SvmHeader>();
 
-  constructor({ network, level }: InspectSvmOptions) {
+  constructor(level: Validation, params: SvmParams) {
     this.#level = level;
-    this.#params = svmParams(network);
+    this.#params = params;
   }
 
   async *file(read: () => Promise<Uint8Array>): AsyncGenerator<SvmInspection> {
@@ -157,6 +176,8 @@ function parse(bytes: Uint8Array): unknown {
 function resultOf(json: unknown): unknown {
   if (typeof json !== "object" || json === null || !("jsonrpc" in json)) return json;
   if ("result" in json) return json.result;
-  const error = "error" in json ? JSON.stringify(json.error).slice(0, 200) : "neither";
-  throw new SprintError("SPRINT_SVM_RPC_ERROR", `response: expected a result, got ${error}`, { actual: error });
+  const told = "error" in json ? json.error : null;
+  const text = typeof told === "object" && told !== null && "message" in told ? told.message : null;
+  const actual = typeof text === "string" ? `the error "${text.slice(0, 200)}"` : "neither that nor an error's message";
+  throw new SprintError("SPRINT_SVM_RPC_ERROR", `response: expected a result, got ${actual}`, { actual });
 }

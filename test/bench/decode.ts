@@ -9,6 +9,7 @@ import { checkBody } from "../../src/daemon/chain/body.ts";
 import { paramsFor } from "../../src/daemon/chain/index.ts";
 import { batchHasher } from "../../src/daemon/chain/sha256.ts";
 import { hasData, readData } from "../fakes/data.ts";
+import { solana } from "./decode-solana.ts";
 import { type BenchDocument, type BenchOptions, check, machine, median } from "./document.ts";
 
 const BLOCKS = [
@@ -77,14 +78,17 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchDocum
   const ourTotals = perRound((sample) => sample.ours);
   const theirTotals = perRound((sample) => sample.theirs);
   const ratios = ourTotals.map((ms, i) => (theirTotals[i] ?? Number.NaN) / ms);
+  progress("Solana");
+  const svm = solana(quick ? 3 : 9);
   return {
     bench: "decode",
     machine: machine(),
     versions: { node: process.version, "bitcoinjs-lib": version("bitcoinjs-lib") },
     rounds,
-    rows: [...rows, row("all", totalBytes, median(ourTotals), median(theirTotals)), ...hashRows(quick)],
+    rows: [...rows, row("all", totalBytes, median(ourTotals), median(theirTotals)), ...hashRows(quick), ...svm.rows],
     checks: [
       check("parse and fully validate, beside bitcoinjs-lib (median of rounds)", median(ratios), ">=", TARGET_RATIO),
+      ...svm.checks,
     ],
   };
 }

@@ -108,7 +108,9 @@ describe("inspect, Solana", () => {
       "[]",
       json(Array(4097).fill(null)),
       json({ jsonrpc: "2.0", id: 1, error: { code: -32007, message: "Slot 5 was skipped" } }),
+      `{"jsonrpc":"2.0","id":1,"error":${"[".repeat(200_000)}${"]".repeat(200_000)}}`,
       json({ jsonrpc: "2.0", id: 1, result: null }),
+      gzipSync(Buffer.alloc(64 * 1024 * 1024 + 1)),
       gzipSync(json(first)).subarray(0, 40),
       json({ ...first, parentSlot: 2 ** 53 }),
       json(first),
@@ -122,7 +124,9 @@ describe("inspect, Solana", () => {
       "SPRINT_SVM_LIMIT",
       "SPRINT_SVM_LIMIT",
       "SPRINT_SVM_RPC_ERROR",
+      "SPRINT_SVM_RPC_ERROR",
       "SPRINT_SVM_NULL_BLOCK",
+      "SPRINT_INSPECT_GZIP",
       "SPRINT_INSPECT_GZIP",
       "SPRINT_SVM_NUMBER",
       null,
@@ -133,6 +137,7 @@ describe("inspect, Solana", () => {
 
   it("names the networks there are when it is given another", async () => {
     await assert.rejects(run([json(first)], { network: "regtest" }), { code: "SPRINT_CLI_NETWORK", message: /devnet/ });
+    await assert.rejects(run([json(first)], { headers: true }), { code: "SPRINT_CLI_HEADERS" });
   });
 });
 

@@ -1,5 +1,5 @@
 /** The networks of the Solana family. */
-import { SprintError } from "../../../shared/errors.ts";
+import { failure } from "./failure.ts";
 
 export interface SvmParams {
   readonly chain: "solana";
@@ -27,11 +27,12 @@ export const SVM_NETWORKS: readonly SvmParams[] = (
   evenTicks: genesisHash !== null,
 }));
 
-/** Throws SPRINT_CLI_NETWORK for a network that is in no row. */
+/** Throws SPRINT_CHAIN_UNKNOWN_NETWORK for a network that is in no row. */
 export function svmParams(network: string): SvmParams {
   const params = SVM_NETWORKS.find((row) => row.network === network);
   if (params !== undefined) return params;
   const known = SVM_NETWORKS.map((row) => row.network);
-  const message = `--network: expected one of ${known.join(", ")} for solana, got ${network}`;
-  throw new SprintError("SPRINT_CLI_NETWORK", message, { expected: known, actual: network });
+  throw failure("SPRINT_CHAIN_UNKNOWN_NETWORK", "network of solana", `one of ${known.join(", ")}`, network, {
+    expected: known,
+  });
 }

@@ -172,7 +172,7 @@ describe("a chain of Solana", () => {
     assert.equal(genesis(without(first, "entries")), "SPRINT_SVM_GENESIS");
     assert.equal(genesis({ ...without(first, "entries"), previousBlockhash: "1".repeat(32) }), mainnet.genesisHash);
     assert.deepEqual(genesis({ ...first, previousBlockhash: "1".repeat(32) }), "SPRINT_SVM_ENTRY_HASH");
-    assert.throws(() => svmParams("betanet"), { code: "SPRINT_CLI_NETWORK", message: /localnet.*betanet/ });
+    assert.throws(() => svmParams("betanet"), { code: "SPRINT_CHAIN_UNKNOWN_NETWORK", message: /localnet.*betanet/ });
   });
 });
 
