@@ -28,7 +28,7 @@ export {
   type SvmHeader,
   type SvmVerdict,
 } from "./svm/block.ts";
-export { SVM_NETWORKS, type SvmParams, svmParams } from "./svm/params.ts";
+export { type SvmParams, svmParams } from "./svm/params.ts";
 export {
   checkEvmBlock,
   type EvmBlock,

@@ -12,7 +12,7 @@ export interface SvmParams {
 }
 
 /** Genesis hashes: `getGenesisHash` of the public networks, docs.anza.xyz/clusters/available. */
-export const SVM_NETWORKS: readonly SvmParams[] = (
+const SVM_NETWORKS: readonly SvmParams[] = (
   [
     ["mainnet", "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d"],
     ["testnet", "4uhcVJyU9pJkvQyS88uRDiswHXSCkY3zQawwpjk2NsNY"],
