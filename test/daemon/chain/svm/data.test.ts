@@ -43,6 +43,28 @@ describe("Solana data", { skip: !hasData && "no chain data" }, () => {
     }
   });
 
+  it("is the same in the archive and in the store's own form", () => {
+    const found = (file: string, parts: readonly Uint8Array[]): number => {
+      const bytes = readData(`solana/${file}`);
+      return parts.filter((part) => bytes.includes(part)).length;
+    };
+    for (const [slots, count] of [
+      ["00-09", 34],
+      ["10-19", 41],
+    ] as const) {
+      const blocks = read(`blocks/slots-${slots}.json`) as { transactions: { transaction: [string] }[] }[];
+      const raw = blocks.flatMap((each) => each.transactions.map((row) => Buffer.from(row.transaction[0], "base64")));
+      assert.equal(found(`car/epoch-0-slots-${slots}.car`, raw), count);
+    }
+    for (const [slot, name, count] of [
+      ["18144001", "18144001.json", 89],
+      ["64800004", "64800004.json.gz", 11],
+    ] as const) {
+      const signatures = transactionsOf(read(`blocks/${name}`)).map((each) => each.signatures[0] as Uint8Array);
+      assert.equal(found(`blocks/${slot}.confirmedblock.pb`, signatures), count);
+    }
+  });
+
   it("has transactions by themselves: of a subscription, of getTransaction", () => {
     const subscribed = transactionFromJson(read("transactions/from-blockSubscribe-v0.json")) as Transaction;
     assert.match(signatureOf(subscribed), /^5EDHe12KqokKkhDLY8n5/);
