@@ -29,9 +29,10 @@ import {
   openResponse,
   parseJson,
   readRlp,
+  type Refusal,
 } from "./chain/index.ts";
 import { type InspectModules, readInput, unzip, writeLines } from "./inspect.ts";
-import { type Clock, systemClock } from "../shared/clock.ts";
+import { systemClock } from "../shared/clock.ts";
 import { type ErrorCode, isSprintError, SprintError } from "../shared/errors.ts";
 import type { Validation } from "../shared/events.ts";
 
@@ -61,6 +62,11 @@ export interface EvmInspection {
   readonly skipped?: readonly string[];
 }
 
+export interface InspectEvmModules extends InspectModules {
+  /** Whether a header's proof of work holds; null where it does. Called only for blocks that have one. */
+  readonly checkWork: (header: EvmHeader) => Refusal | null;
+}
+
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 /** Blocks or headers of one file. */
 const MAX_BLOCKS = 100_000;
@@ -68,11 +74,14 @@ const MAX_BLOCKS = 100_000;
 const MAX_PARENTS = 8_192;
 
 /** Writes a line for each block; resolves to the exit code: 0 all hold, 1 one does not. Throws SPRINT_CLI_NETWORK. */
-export async function inspectEvm(options: InspectEvmOptions, modules: Partial<InspectModules> = {}): Promise<number> {
-  const { clock, ...rest } = { clock: systemClock, read: readInput, ...modules };
+export async function inspectEvm(
+  options: InspectEvmOptions,
+  modules: Partial<InspectEvmModules> = {},
+): Promise<number> {
+  const { clock, checkWork, ...rest } = { clock: systemClock, checkWork: workChecker(), read: readInput, ...modules };
   const { receipts, files } = options;
   const readReceipts = receipts === undefined ? null : () => rest.read(receipts, MAX_FILE_BYTES);
-  const inspector = new EvmInspector(options, paramsOf(options), clock, readReceipts);
+  const inspector = new EvmInspector(options, paramsOf(options), { clock, checkWork, readReceipts });
   return writeLines(files, MAX_FILE_BYTES, (read) => inspector.file(read), rest);
 }
 
@@ -90,29 +99,33 @@ interface Fault {
   readonly message: string;
 }
 
+/** Keeps the cache of the last epoch: it takes seconds to make. */
+function workChecker(): InspectEvmModules["checkWork"] {
+  let cache: EthashCache | null = null;
+  return (header) => {
+    if (cache === null || !cache.holds(header.number)) cache = new EthashCache(header.number);
+    return checkEthash(header, cache);
+  };
+}
+
+interface InspectorModules extends Pick<InspectEvmModules, "clock" | "checkWork"> {
+  readonly readReceipts: (() => Promise<Uint8Array>) | null;
+}
+
 /** A block or a header of a file, read when its turn comes. */
 type Item = () => EvmBlock | EvmHeader;
 
 class EvmInspector {
   readonly #options: InspectEvmOptions;
   readonly #params: EvmParams;
-  readonly #clock: Clock;
-  readonly #readReceipts: (() => Promise<Uint8Array>) | null;
+  readonly #modules: InspectorModules;
   /** By hash, oldest first. */
   readonly #parents = new Map<string, EvmHeader>();
-  /** Of the epoch of the last block that had one. */
-  #ethash: EthashCache | null = null;
 
-  constructor(
-    options: InspectEvmOptions,
-    params: EvmParams,
-    clock: Clock,
-    readReceipts: (() => Promise<Uint8Array>) | null,
-  ) {
+  constructor(options: InspectEvmOptions, params: EvmParams, modules: InspectorModules) {
     this.#options = options;
     this.#params = params;
-    this.#clock = clock;
-    this.#readReceipts = readReceipts;
+    this.#modules = modules;
   }
 
   async *file(read: () => Promise<Uint8Array>): AsyncGenerator<EvmInspection> {
@@ -160,12 +173,13 @@ class EvmInspector {
   }
 
   async #receiptsFor(count: number): Promise<readonly EvmReceipt[] | null> {
-    if (this.#readReceipts === null) return null;
+    const { readReceipts } = this.#modules;
+    if (readReceipts === null) return null;
     if (count !== 1 || this.#options.files.length !== 1) {
       const message = `--receipts: expected one block in one file, got ${count} in ${this.#options.files.length}`;
       throw new SprintError("SPRINT_INSPECT_RECEIPTS", message, { actual: count });
     }
-    const bytes = unhex(await unzip(await this.#readReceipts(), MAX_FILE_BYTES));
+    const bytes = unhex(await unzip(await readReceipts(), MAX_FILE_BYTES));
     return isJson(bytes) ? evmReceiptsFromJson(parseJson(bytes)) : evmReceiptsFromRlp(bytes);
   }
 
@@ -199,7 +213,7 @@ class EvmInspector {
   }
 
   #checkHeader(header: EvmHeader, before: EvmHeader | null, skipped: string[]): Fault | null {
-    const now = Math.floor(this.#clock.wall() / 1000);
+    const now = Math.floor(this.#modules.clock.wall() / 1000);
     const alone = checkEvmHeader(header, this.#params) ?? checkEvmFuture(header, now);
     if (alone !== null) return alone;
     const named = this.#parents.get(header.parentHash);
@@ -209,12 +223,7 @@ class EvmInspector {
       const refusal = checkEvmContext(header, parent, this.#params);
       if (refusal !== null) return refusal;
     } else if (header.number > 0) skipped.push("rules by the parent");
-    return isEthash(header, this.#params) ? checkEthash(header, this.#cacheOf(header.number)) : null;
-  }
-
-  #cacheOf(number: number): EthashCache {
-    if (this.#ethash === null || !this.#ethash.holds(number)) this.#ethash = new EthashCache(number);
-    return this.#ethash;
+    return isEthash(header, this.#params) ? this.#modules.checkWork(header) : null;
   }
 
   #remember(header: EvmHeader): void {
