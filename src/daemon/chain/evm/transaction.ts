@@ -4,7 +4,7 @@
  * Signatures are carried, not checked.
  */
 import { SprintError } from "../../../shared/errors.ts";
-import { dataOf, fieldOf, hexOf, type JsonObject, listOf, objectOf, quantityBytes } from "./json.ts";
+import { dataOf, fieldOf, hexOf, type JsonObject, listOf, objectOf, quantityBytes, quantityOf } from "./json.ts";
 import { keccak256 } from "./keccak.ts";
 import { bytesInteger, decodeRlp, encodeRlp, isRlpList, rlpPayload, type RlpItem } from "./rlp.ts";
 
@@ -154,6 +154,7 @@ export function transactionFromJson(value: unknown, what: string): EvmTransactio
   const fields = fieldsOf(type, what);
   const items = fields.map(([names, kind]) => fieldItem(object, names, kind, `${what} ${names[0]}`));
   const transaction = transactionOf(type, items, what);
+  checkRepeated(object, transaction, what);
   const named = hexOf(dataOf(object["hash"], `${what} hash`, 32));
   if (named !== transaction.hash) {
     throw badTransaction(
@@ -164,6 +165,22 @@ export function transactionFromJson(value: unknown, what: string): EvmTransactio
     );
   }
   return transaction;
+}
+
+/** Nodes say some things twice; a reader of the other field must not be told something else. */
+function checkRepeated(object: JsonObject, { type, chainId }: EvmTransaction, what: string): void {
+  const id = fieldOf(object, ["chainId"]);
+  if (type === LEGACY && chainId !== null && id !== undefined && quantityOf(id, `${what} chainId`) !== chainId) {
+    throw badTransaction("SPRINT_EVM_TX_CHAIN_ID", `${what} chainId`, `${chainId}, as v says`, String(id));
+  }
+  const [v, parity] = [fieldOf(object, ["v"]), fieldOf(object, ["yParity"])];
+  if (v !== undefined && parity !== undefined && quantityOf(v, `${what} v`) !== quantityOf(parity, `${what} yParity`)) {
+    throw badTransaction("SPRINT_EVM_TX_FIELDS", `${what} v`, `${String(parity)}, as yParity says`, String(v));
+  }
+  const [input, data] = [fieldOf(object, ["input"]), fieldOf(object, ["data"])];
+  if (input !== undefined && data !== undefined && !dataOf(input, what).equals(dataOf(data, what))) {
+    throw badTransaction("SPRINT_EVM_TX_FIELDS", `${what} data`, "the same as input", "other bytes");
+  }
 }
 
 /** One item of a block's list: a list of its own, or bytes that begin with the type. Throws SPRINT_EVM_RLP_*, SPRINT_EVM_TX_*. */

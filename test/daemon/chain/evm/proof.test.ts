@@ -128,13 +128,11 @@ describe("answers of eth_getProof", () => {
     const absent = {
       address: hex(stranger),
       accountProof: state.prove(keccak256(stranger)).map(hex),
-      ...{
-        nonce: "0x0",
-        balance: "0x0",
-        storageHash: EMPTY_TRIE_ROOT,
-        codeHash: `0x${"00".repeat(32)}`,
-        storageProof: [],
-      },
+      nonce: "0x0",
+      balance: "0x0",
+      storageHash: EMPTY_TRIE_ROOT,
+      codeHash: `0x${"00".repeat(32)}`,
+      storageProof: [],
     };
     const verdict = verifyAccountProof(root, absent);
     assert.ok(verdict.ok && !verdict.account.exists);
