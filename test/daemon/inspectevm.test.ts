@@ -192,6 +192,12 @@ describe("sprint inspect, Ethereum", () => {
     ],
     ["half of a document", JSON.stringify(first).slice(0, 300), "SPRINT_EVM_JSON_SYNTAX"],
     ["a string", '"0xabc"', "SPRINT_EVM_JSON_TYPE"],
+    ["lists inside each other", "[".repeat(500_000) + "]".repeat(500_000), "SPRINT_EVM_JSON_TYPE"],
+    [
+      "a list for a hash",
+      JSON.stringify(first).replace(/"hash":"[^"]*"/, `"hash":${"[".repeat(5000)}${"]".repeat(5000)}`),
+      "SPRINT_EVM_JSON_TYPE",
+    ],
     ["no bytes", "", "SPRINT_INSPECT_EMPTY"],
     ["an empty list", "[]", "SPRINT_INSPECT_EMPTY"],
     ["half of a byte of hex", `0x${sized(FIRST).toString("hex")}f`, "SPRINT_INSPECT_FORMAT"],

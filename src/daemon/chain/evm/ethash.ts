@@ -101,6 +101,7 @@ export function checkEthash(header: EvmHeader, cache: EthashCache): Refusal | nu
   const { mixHash, result } = cache.mix(sealed, Buffer.from(header.nonce.slice(2), "hex"));
   if (hexOf(mixHash) !== header.mixHash)
     return refuse("SPRINT_EVM_WORK_MIX", "mixHash", hexOf(mixHash), header.mixHash);
+  if (header.difficulty === 0n) return refuse("SPRINT_EVM_DIFFICULTY", "difficulty", "at least 1", 0);
   const target = (1n << 256n) / header.difficulty;
   if (BigInt(hexOf(result)) <= target) return null;
   return refuse("SPRINT_EVM_WORK", "proof of work", `at most 0x${target.toString(16)}`, hexOf(result));

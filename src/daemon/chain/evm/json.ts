@@ -127,8 +127,11 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Never the inside of a list or an object: that may be as deep as the text is long. */
 function show(value: unknown): string {
-  const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (isObject(value)) return "an object";
+  const text = String(value);
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 

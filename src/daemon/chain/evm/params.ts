@@ -151,12 +151,9 @@ const ARBITRUM: EvmRules = {
   time: "notBefore",
   gasLimitDivisor: null,
   baseFee: { kind: "own" },
-  transactionTypes: [0, 1, 2, ...NITRO_TYPES],
+  // from which version of ArbOS on a type is taken is in its state, not in the block
+  transactionTypes: [0, 1, 2, 4, ...NITRO_TYPES],
 };
-const ARBITRUM_FORKS: readonly EvmFork[] = [
-  { name: "ArbOS 40", from: { time: 1_750_000_000 }, rules: { transactionTypes: [0, 1, 2, 4, ...NITRO_TYPES] } },
-];
-
 const OP_STACK: EvmRules = {
   ...FRONTIER,
   fork: "Bedrock",
@@ -238,7 +235,7 @@ const PARAMS: Readonly<Record<EvmChain, EvmParams>> = {
     genesisHash: "0x7ee576b35482195fc49205cec9af72ce14f003b9ae69f6ba0faef4514be8b442",
     slots: null,
     genesisRules: ARBITRUM,
-    forks: ARBITRUM_FORKS,
+    forks: [],
   },
   optimism: {
     chain: "optimism",
