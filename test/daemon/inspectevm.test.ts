@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { decodeEvmHeader } from "../../src/daemon/chain/evm/header.ts";
 import { encodeRlp, integerBytes } from "../../src/daemon/chain/evm/rlp.ts";
@@ -7,6 +12,7 @@ import { EMPTY_TRIE_ROOT } from "../../src/daemon/chain/evm/trie.ts";
 import { type EvmInspection, inspectEvm, type InspectEvmOptions } from "../../src/daemon/inspectevm.ts";
 import { FakeClock } from "../fakes/clock.ts";
 
+const MAIN = fileURLToPath(new URL("../../src/daemon/main.ts", import.meta.url));
 const hex = (digits: string): Buffer => Buffer.from(digits, "hex");
 const NO_OMMERS = "1dcc4de8dec75d7aab85b567b6ccd41ad312451b948a7413f0a142fd40d49347";
 const EMPTY_ROOT = EMPTY_TRIE_ROOT.slice(2);
@@ -219,6 +225,28 @@ describe("sprint inspect, Ethereum", () => {
       assert.equal(result.code, 1);
     });
   }
+
+  it("is a command: receipts beside a block, one line on standard output, the verdict as exit code", async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), "sprint-inspect-"));
+    try {
+      const [file, beside] = [path.join(folder, "block.json"), path.join(folder, "receipts.json")];
+      await writeFile(file, JSON.stringify(json(GENESIS)));
+      await writeFile(beside, "[]");
+      const sprint = (...args: string[]): ReturnType<typeof spawnSync> =>
+        spawnSync(process.execPath, [MAIN, "inspect", ...args], { encoding: "utf8" });
+      const good = sprint("--chain", "ethereum", file, "--receipts", beside);
+      assert.equal(good.status, 0, String(good.stderr));
+      assert.equal((JSON.parse(String(good.stdout)) as EvmInspection).hash, GENESIS_HASH);
+      const other = sprint("--chain", "base", file);
+      assert.equal(other.status, 1);
+      assert.match(String(other.stdout), /SPRINT_EVM_GENESIS/);
+      const wrong = sprint("--chain", "litecoin", file, "--receipts", beside);
+      assert.equal(wrong.status, 2);
+      assert.match(String(wrong.stderr), /SPRINT_CLI_RECEIPTS/);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
 
   it("refuses a network that it has no parameters of", async () => {
     await assert.rejects(run([sized(FIRST)], { network: "sepolia" }), { code: "SPRINT_CLI_NETWORK" });

@@ -3,8 +3,8 @@ import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 
 import { CHAINS } from "../../shared/chain.ts";
 import { EXIT, exitCodeOf, parseDuration, tellError } from "../../shared/cli.ts";
 import { TIERS } from "../../shared/tier.ts";
-import type { EvmChain } from "../chain/index.ts";
 import { VERSION } from "../version.ts";
+import { inspectorOf, JSON_CHAINS } from "./inspectors.ts";
 import { type CommonOptions, type Io, paintFor } from "./io.ts";
 
 /** Resolves with the exit code; errors are told on standard error, never thrown. */
@@ -211,34 +211,6 @@ function asking(command: Command): Command {
 
 // --- commands that need no daemon
 
-interface JsonInspectOptions {
-  readonly chain: string;
-  readonly network: string;
-  readonly level: "header" | "full";
-  readonly headers: boolean;
-  readonly receipts?: string;
-  readonly files: readonly string[];
-}
-type JsonInspect = (options: JsonInspectOptions, modules: { readonly write?: () => void }) => Promise<number>;
-
-/** Chains whose blocks `inspect` reads as the JSON of a node's RPC. */
-const JSON_INSPECTORS: Readonly<Record<string, () => Promise<JsonInspect>>> = {
-  ethereum: evm("ethereum"),
-  polygon: evm("polygon"),
-  arbitrum: evm("arbitrum"),
-  optimism: evm("optimism"),
-  base: evm("base"),
-  bsc: evm("bsc"),
-  solana: async () => (await import("../inspectsvm.ts")).inspectSvm,
-};
-
-function evm(chain: EvmChain): () => Promise<JsonInspect> {
-  return async () => {
-    const { inspectEvm } = await import("../inspectevm.ts");
-    return (options, modules) => inspectEvm({ ...options, chain }, modules);
-  };
-}
-
 function addLocal(program: Command, io: Io, done: Done): void {
   const doctor = program
     .command("doctor")
@@ -252,11 +224,7 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .description(
       "decode and validate blocks or headers; raw, hex or block-file bytes, or RPC's JSON; - reads standard input",
     )
-    .addOption(
-      new Option("--chain <chain>", "the chain")
-        .choices([...CHAINS, ...Object.keys(JSON_INSPECTORS)])
-        .makeOptionMandatory(),
-    )
+    .addOption(new Option("--chain <chain>", "the chain").choices([...CHAINS, ...JSON_CHAINS]).makeOptionMandatory())
     .option("--network <name>", "the chain's network", "mainnet")
     .addOption(
       new Option("--level <level>", "header: work and context; full: the body as well")
@@ -277,9 +245,7 @@ function addLocal(program: Command, io: Io, done: Done): void {
     )
     .action(async (files, options) => {
       const silent = options.quiet === true ? { write: () => {} } : {};
-      const json = await JSON_INSPECTORS[options.chain]?.();
-      if (json !== undefined) return done(json({ ...options, files }, silent));
-      return done((await import("../inspect.ts")).inspect({ ...options, files }, silent));
+      return done((await inspectorOf(options))({ ...options, files }, silent));
     });
 
   common(program.command("version"))
