@@ -75,7 +75,7 @@ const REQUIRED = 15;
 export function decodeEvmHeader(raw: Uint8Array): EvmHeader {
   const items = decodeRlp(raw);
   if (items instanceof Uint8Array) throw badFields("a list", "bytes");
-  return headerOf(items, new Uint8Array(raw));
+  return headerOf(items, raw);
 }
 
 /**
@@ -144,7 +144,8 @@ function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
     parentBeaconBlockRoot: optional(19, hex),
     requestsHash: optional(20, hex),
     fields: items.length,
-    raw,
+    // a copy, so that a header that is kept does not hold the message that it came in
+    raw: new Uint8Array(raw),
   };
 }
 
