@@ -204,8 +204,8 @@ class EvmInspector {
       if (!verdict.ok) return { header, line: this.#line({ header, error: verdict.refusal }) };
       this.#remember(header);
       skipped.push(...verdict.facts.skipped);
-      const validation = block.transactions === null ? "header" : "full";
-      return { header, line: this.#line({ header, skipped, validation, txCount: verdict.facts.txCount }) };
+      const { level, txCount } = verdict.facts;
+      return { header, line: this.#line({ header, skipped, validation: level, txCount }) };
     } catch (error) {
       if (!isSprintError(error)) throw error;
       return { header, line: this.#line({ header, error }) };

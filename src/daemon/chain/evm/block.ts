@@ -24,7 +24,7 @@ export interface EvmBlock {
   readonly transactions: readonly EvmTransaction[] | null;
   /** In order; without Polygon's state-sync transaction, which no root is over. */
   readonly transactionHashes: readonly string[];
-  /** Polygon's transaction of state from Ethereum, made up by the node; before Madhugiri. */
+  /** Polygon's transaction of state from Ethereum, made up by the node; since Madhugiri it is one of the others. */
   readonly stateSync: string | null;
   /** `list` is null where JSON-RPC gave hashes of ommers and not their headers. */
   readonly ommers: { readonly count: number; readonly hash: string | null };
@@ -35,6 +35,8 @@ export interface EvmBlock {
 }
 
 export interface EvmFacts {
+  /** `header` where the root of transactions could not be rebuilt: then they are only said to be the block's. */
+  readonly level: "header" | "full";
   readonly txCount: number;
   readonly sizeBytes: number | null;
   readonly gasUsed: bigint;
@@ -145,7 +147,10 @@ export function checkEvmBlock(block: EvmBlock, receipts: readonly EvmReceipt[] |
     if (refusal !== null) return { ok: false, refusal };
     const logs = receipts?.reduce((sum, receipt) => sum + receipt.logs, 0) ?? null;
     const txCount = block.transactionHashes.length + (block.stateSync === null ? 0 : 1);
-    return { ok: true, facts: { txCount, sizeBytes: block.sizeBytes, gasUsed: block.header.gasUsed, logs, skipped } };
+    const whole = block.transactions?.every(({ raw }) => raw !== null) === true;
+    const { sizeBytes, header } = block;
+    const level = whole ? "full" : "header";
+    return { ok: true, facts: { level, txCount, sizeBytes, gasUsed: header.gasUsed, logs, skipped } };
   } catch (error) {
     if (!isSprintError(error)) throw error;
     return { ok: false, refusal: { code: error.code, message: error.message, data: error.data } };
@@ -162,9 +167,14 @@ function checkTransactions(block: EvmBlock, params: EvmParams, skipped: string[]
     skipped.push("transactions, as only their hashes are here");
     return null;
   }
-  const root = hexOf(orderedTrieRoot(transactions.map(({ raw }) => raw)));
-  if (root !== header.transactionsRoot) {
-    return refuse("SPRINT_EVM_TRANSACTIONS_ROOT", "transactionsRoot", header.transactionsRoot, root);
+  const leaves = transactions.map(({ raw }) => raw).filter((raw) => raw !== null);
+  if (leaves.length < transactions.length)
+    skipped.push("transactions root, as JSON leaves out a state-sync transaction's content");
+  else {
+    const root = hexOf(orderedTrieRoot(leaves));
+    if (root !== header.transactionsRoot) {
+      return refuse("SPRINT_EVM_TRANSACTIONS_ROOT", "transactionsRoot", header.transactionsRoot, root);
+    }
   }
   let blobs = 0;
   for (const [index, { type, chainId, gasLimit, ...transaction }] of transactions.entries()) {
@@ -254,15 +264,14 @@ function sizeOf(
   withdrawals: readonly Uint8Array[] | null,
   header: EvmHeader,
   transactions: readonly EvmTransaction[],
-): number {
-  const items = transactions.map(({ type, raw }) => (type === 0 ? raw : encodeRlp(raw)));
-  const parts = [
-    header.raw,
-    joinRlpList(items),
-    encodeRlp([]),
-    ...(withdrawals === null ? [] : [joinRlpList(withdrawals)]),
-  ];
-  return joinRlpList(parts).length;
+): number | null {
+  const items: Uint8Array[] = [];
+  for (const { type, raw } of transactions) {
+    if (raw === null) return null;
+    items.push(type === 0 ? raw : encodeRlp(raw));
+  }
+  const rest = withdrawals === null ? [] : [joinRlpList(withdrawals)];
+  return joinRlpList([header.raw, joinRlpList(items), encodeRlp([]), ...rest]).length;
 }
 
 function badBlock(what: string, expected: string, actual: string | number): SprintError {

@@ -105,6 +105,7 @@ const POLYGON_FORKS: readonly EvmFork[] = [
   { name: "Delhi", from: { block: 38_189_057 }, rules: { baseFee: { ...LONDON_FEE, denominator: 16n } } },
   { name: "Bhilai", from: { block: 73_440_256 }, rules: { transactionTypes: [0, 1, 2, 4] } },
   { name: "Bhilai", from: { block: 73_440_257 }, rules: { baseFee: { ...LONDON_FEE, denominator: 64n } } },
+  { name: "Madhugiri", from: { block: 80_084_800 }, rules: { transactionTypes: [0, 1, 2, 4, 0x7f] } },
   // from here on the gas target is each producer's own
   { name: "Dandeli", from: { block: 81_424_000 }, rules: { baseFee: { kind: "own" } } },
 ];

@@ -11,8 +11,8 @@ import { bytesInteger, decodeRlp, encodeRlp, isRlpList, rlpPayload, type RlpItem
 export interface EvmTransaction {
   readonly type: number;
   readonly hash: string;
-  /** What the trie holds. */
-  readonly raw: Uint8Array;
+  /** What the trie holds; null for Polygon's state-sync transaction from JSON, which leaves out what it is made of. */
+  readonly raw: Uint8Array | null;
   /** Null where a legacy signature does not say it (before EIP-155), and for deposits of the OP stack. */
   readonly chainId: bigint | null;
   readonly gasLimit: bigint;
@@ -59,6 +59,8 @@ const REQUEST_ID = field("hash", "requestId");
 const LEGACY = 0;
 const BLOB = 3;
 const DEPOSIT = 0x7e;
+/** Polygon since Madhugiri: not fields but a list of events, [id, contract, data, hash of the transaction on Ethereum] each. */
+const STATE_SYNC = 0x7f;
 
 /** By type. 0-4: EIP-2718, 2930, 1559, 4844, 7702; 0x64-0x6a: Nitro (go-ethereum fork of Offchain Labs, arb_types.go); 0x7e: OP stack. */
 const TYPES: ReadonlyMap<number, readonly Field[]> = new Map([
@@ -151,6 +153,7 @@ const OPTIONAL = new Set(["mint", "isSystemTx", "to", "retryTo", "accessList"]);
 export function transactionFromJson(value: unknown, what: string): EvmTransaction {
   const object = objectOf(value, what);
   const type = typeOf(object, what);
+  if (type === STATE_SYNC) return stateSync(hexOf(dataOf(object["hash"], `${what} hash`, 32)), null);
   const fields = fieldsOf(type, what);
   const items = fields.map(([names, kind]) => fieldItem(object, names, kind, `${what} ${names[0]}`));
   const transaction = transactionOf(type, items, what);
@@ -189,8 +192,14 @@ export function transactionFromRlp(encoded: Uint8Array, what: string): EvmTransa
   const raw = legacy ? encoded : rlpPayload(encoded);
   const type = legacy ? LEGACY : (raw[0] ?? LEGACY);
   if (!legacy && type === LEGACY) throw badTransaction("SPRINT_EVM_TX_TYPE", what, "a type of 1 to 0x7f", "0");
-  const fields = fieldsOf(type, what);
   const items = decodeRlp(legacy ? raw : raw.subarray(1));
+  if (type === STATE_SYNC) {
+    if (items instanceof Uint8Array || !items.every(isEvent)) {
+      throw badTransaction("SPRINT_EVM_TX_FIELDS", what, "a list of id, contract, data and hash", "something else");
+    }
+    return stateSync(hexOf(keccak256(raw)), raw);
+  }
+  const fields = fieldsOf(type, what);
   if (items instanceof Uint8Array || items.length !== fields.length) {
     const actual = items instanceof Uint8Array ? "bytes" : items.length;
     throw badTransaction("SPRINT_EVM_TX_FIELDS", what, `${fields.length} fields`, actual);
@@ -205,6 +214,19 @@ export function typeOf(object: JsonObject, what: string): number {
   if (given === undefined) return LEGACY;
   const bytes = quantityBytes(given, `${what} type`);
   return bytes.length > 1 ? 0x100 : (bytes[0] ?? LEGACY);
+}
+
+function stateSync(hash: string, raw: Uint8Array | null): EvmTransaction {
+  return { type: STATE_SYNC, hash, raw, chainId: null, gasLimit: 0n, blobs: 0 };
+}
+
+function isEvent(item: RlpItem): boolean {
+  if (item instanceof Uint8Array || item.length !== 4) return false;
+  const [id, contract, data, hash] = item;
+  const sized = (part: RlpItem | undefined, size: number): boolean =>
+    part instanceof Uint8Array && part.length === size;
+  const isId = id instanceof Uint8Array && id.length <= 8 && id[0] !== 0;
+  return isId && sized(contract, 20) && data instanceof Uint8Array && sized(hash, 32);
 }
 
 function fieldsOf(type: number, what: string): readonly Field[] {

@@ -262,6 +262,31 @@ describe("blocks of the chain data", { skip: !hasData && "no chain data" }, () =
     assert.match(verdict(ommers, read("ethereum/rpc/4370006.receipts.json")).join(), /^ommers/);
   });
 
+  it("is header only where a node may add a state-sync transaction that no root can be rebuilt over", () => {
+    const block = read("polygon/rpc/40000000.block.json");
+    const params = evmParamsFor("polygon", "mainnet");
+    const transactions = listOf(block, "transactions");
+    const place = { blockHash: String(field(block)["hash"]), blockNumber: String(field(block)["number"]) };
+    const added = {
+      ...place,
+      type: "0x7f",
+      transactionIndex: `0x${transactions.length.toString(16)}`,
+      hash: `0x${"11".repeat(32)}`,
+    };
+    transactions.push(added);
+    // before its time
+    assert.equal(judge("polygon", block, null), "SPRINT_EVM_TX_TYPE");
+    const early = {
+      ...params,
+      forks: [...params.forks, { name: "test", from: { block: 0 }, rules: { transactionTypes: [0, 2, 0x7f] } }],
+    };
+    const verdict = checkEvmBlock(evmBlockFromJson(block, early), null, early);
+    assert.ok(verdict.ok);
+    assert.equal(verdict.facts.level, "header");
+    assert.equal(verdict.facts.sizeBytes, null);
+    assert.match(verdict.facts.skipped.join(), /transactions root/);
+  });
+
   it("measures the block as its RLP is", () => {
     const bytes = readData("ethereum/rlp/22869878.block.rlp");
     const { block, end } = evmBlockFromRlp(bytes);

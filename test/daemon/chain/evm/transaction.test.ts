@@ -178,7 +178,7 @@ describe("transactions", () => {
     it(`${what}: from JSON and from RLP the same bytes`, () => {
       const raw = canonical(given);
       const read = transactionFromJson(named(given), "transaction");
-      assert.deepEqual(Buffer.from(read.raw), raw);
+      assert.deepEqual(Buffer.from(read.raw ?? []), raw);
       assert.deepEqual(transactionFromRlp(given.type === 0 ? raw : encodeRlp(raw), "transaction"), read);
       assert.equal(read.type, given.type);
     });
@@ -231,12 +231,34 @@ describe("transactions", () => {
     assert.doesNotThrow(() => transactionFromJson({ ...given, yParity: "0x1", data: "0xdead" }, "t"));
   });
 
+  it("of Polygon's state-sync are known from RLP, and by their name only from JSON", () => {
+    const raw = Buffer.concat([
+      Buffer.of(0x7f),
+      encodeRlp([
+        [bytes("05"), A, DATA, hash("1")],
+        [bytes("06"), B, NONE, hash("2")],
+      ]),
+    ]);
+    const read = transactionFromRlp(encodeRlp(raw), "transaction");
+    assert.deepEqual([read.type, read.hash, read.chainId], [0x7f, hex(keccak_256(raw)), null]);
+    const named = transactionFromJson({ type: "0x7f", hash: read.hash, input: "0x" }, "transaction");
+    assert.deepEqual(named, { ...read, raw: null });
+    for (const events of [
+      [[bytes("05"), A, DATA]],
+      [[bytes("0005"), A, DATA, hash("1")]],
+      [[bytes("05"), DATA, DATA, hash("1")]],
+    ]) {
+      const broken = encodeRlp(Buffer.concat([Buffer.of(0x7f), encodeRlp(events)]));
+      assert.throws(() => transactionFromRlp(broken, "transaction"), { code: "SPRINT_EVM_TX_FIELDS" });
+    }
+  });
+
   it("count their blobs, and are refused by types that nobody knows", () => {
     assert.equal(transactionFromJson(named(GIVEN["EIP-4844"] as Given), "t").blobs, 2);
-    for (const type of ["0x5", "0x7f", "0x100", "0xffffffffff"]) {
+    for (const type of ["0x5", "0x7d", "0x100", "0xffffffffff"]) {
       assert.throws(() => transactionFromJson({ type }, "t"), { code: "SPRINT_EVM_TX_TYPE" }, type);
     }
-    for (const raw of ["00c0", "05c0", "7fc0"]) {
+    for (const raw of ["00c0", "05c0", "7dc0"]) {
       assert.throws(() => transactionFromRlp(encodeRlp(bytes(raw)), "t"), { code: "SPRINT_EVM_TX_TYPE" }, raw);
     }
   });
