@@ -2,7 +2,8 @@
  * `sprint inspect`: decodes and validates blocks from files or standard input, one JSON line each.
  *
  * A file holds one raw block, hex (one block, or one a line), a node's block file (magic, length, block, …), or with `headers` a
- * run of headers, each with its AuxPoW where its version says so. Any of these may be gzip. JSON of a node's RPC is not read.
+ * run of headers, each with its AuxPoW where its version says so. Any of these may be gzip. Chains whose blocks come as the JSON
+ * of a node's RPC have a file of their own beside this one.
  */
 import { open } from "node:fs/promises";
 import { promisify } from "node:util";
@@ -64,12 +65,23 @@ const HEADER_BYTES = 80;
 
 /** Writes a line for each block; resolves to the exit code: 0 all hold, 1 one does not. Throws SPRINT_CLI_NETWORK. */
 export async function inspect(options: InspectOptions, modules: Partial<InspectModules> = {}): Promise<number> {
-  const { read, write, clock } = { read: readInput, write: writeLine, clock: systemClock, ...modules };
+  const { clock, ...rest } = { clock: systemClock, ...modules };
   const inspector = new Inspector(codecOf(options), options, clock);
+  return writeLines(options.files, MAX_FILE_BYTES, (read) => inspector.file(read), rest);
+}
+
+/** The loop of every family: writes what `linesOf` finds in each file; resolves to the exit code. */
+export async function writeLines(
+  files: readonly string[],
+  maxFileBytes: number,
+  linesOf: (read: () => Promise<Uint8Array>) => AsyncIterable<{ readonly ok: boolean }>,
+  modules: Partial<Pick<InspectModules, "read" | "write">> = {},
+): Promise<number> {
+  const { read, write } = { read: readInput, write: writeLine, ...modules };
   let failed = false;
   try {
-    for (const file of options.files) {
-      for await (const line of inspector.file(() => read(file, MAX_FILE_BYTES))) {
+    for (const file of files) {
+      for await (const line of linesOf(() => read(file, maxFileBytes))) {
         failed ||= !line.ok;
         await write(JSON.stringify(line));
       }
@@ -117,7 +129,7 @@ class Inspector {
 
   async *file(read: () => Promise<Uint8Array>): AsyncGenerator<Inspection> {
     try {
-      const bytes = unhex(await unzip(await read()));
+      const bytes = unhex(await unzip(await read(), MAX_FILE_BYTES));
       for (const part of bytes) yield* this.#options.headers ? this.#headers(part) : this.#blocks(part);
     } catch (error) {
       if (!isSprintError(error)) throw error;
@@ -238,16 +250,17 @@ function trusted(header: Uint8Array, { headerRules }: NetworkParams): Header {
   return decodeHeader(header, 0, { headerRules: { ...headerRules, auxpow: null } }).header;
 }
 
-async function unzip(bytes: Uint8Array): Promise<Uint8Array> {
+/** Bytes that are gzip come unpacked, others as they are. Throws SPRINT_INSPECT_GZIP. */
+export async function unzip(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
   if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   try {
-    return await promisify(gunzip)(bytes, { maxOutputLength: MAX_FILE_BYTES });
+    return await promisify(gunzip)(bytes, { maxOutputLength: maxBytes });
   } catch (error) {
     throw new SprintError(
       "SPRINT_INSPECT_GZIP",
-      `gzip: expected a whole file of at most ${MAX_FILE_BYTES} bytes, got ${messageOf(error)}`,
+      `gzip: expected a whole file of at most ${maxBytes} bytes, got ${messageOf(error)}`,
       {
-        expected: MAX_FILE_BYTES,
+        expected: maxBytes,
       },
     );
   }

@@ -1,6 +1,7 @@
 /**
  * Parse and fully validate the real Bitcoin blocks of the chain data, beside bitcoinjs-lib parsing and checking the same bytes
- * (`Block.fromBuffer` and `checkTxRoots`: merkle root and witness commitment only, a subset of what is proved here).
+ * (`Block.fromBuffer` and `checkTxRoots`: merkle root and witness commitment only, a subset of what is proved here). Then blocks of
+ * Ethereum and its like, and the hashes of both.
  */
 import { readFileSync } from "node:fs";
 import { hash } from "node:crypto";
@@ -9,6 +10,8 @@ import { checkBody } from "../../src/daemon/chain/body.ts";
 import { paramsFor } from "../../src/daemon/chain/index.ts";
 import { batchHasher } from "../../src/daemon/chain/sha256.ts";
 import { hasData, readData } from "../fakes/data.ts";
+import { solana } from "./decode-solana.ts";
+import { evmRows } from "./decode-evm.ts";
 import { type BenchDocument, type BenchOptions, check, machine, median } from "./document.ts";
 
 const BLOCKS = [
@@ -77,14 +80,25 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchDocum
   const ourTotals = perRound((sample) => sample.ours);
   const theirTotals = perRound((sample) => sample.theirs);
   const ratios = ourTotals.map((ms, i) => (theirTotals[i] ?? Number.NaN) / ms);
+  progress("Ethereum and its like");
+  const evm = evmRows(rounds, quick);
+  progress("Solana");
+  const svm = solana(quick ? 3 : 9);
   return {
     bench: "decode",
     machine: machine(),
     versions: { node: process.version, "bitcoinjs-lib": version("bitcoinjs-lib") },
     rounds,
-    rows: [...rows, row("all", totalBytes, median(ourTotals), median(theirTotals)), ...hashRows(quick)],
+    rows: [
+      ...rows,
+      row("all", totalBytes, median(ourTotals), median(theirTotals)),
+      ...hashRows(quick),
+      ...evm,
+      ...svm.rows,
+    ],
     checks: [
       check("parse and fully validate, beside bitcoinjs-lib (median of rounds)", median(ratios), ">=", TARGET_RATIO),
+      ...svm.checks,
     ],
   };
 }
@@ -96,6 +110,7 @@ function row(name: string, bytes: number, ours: number, theirs: number): BenchDo
     "sprint MB/s": bytes / ours / 1e3,
     "other MB/s": bytes / theirs / 1e3,
     ratio: theirs / ours,
+    "blocks/s": null,
   };
 }
 

@@ -1,11 +1,11 @@
 /**
- * Runs one fuzzer: `node test/fuzz/run.ts NAME [--seed N] [--iterations N]`, NAME header, auxpow, block or message.
+ * Runs one fuzzer: `node test/fuzz/run.ts NAME [--seed N] [--iterations N]`, NAME one of `NAMES`.
  * Prints one JSON document; exit 1 on a crash, 2 on wrong usage.
  */
 import { parseArgs } from "node:util";
 import type { FuzzResult } from "./mutate.ts";
 
-const NAMES = ["header", "auxpow", "block", "message"];
+const NAMES = ["header", "auxpow", "block", "message", "solana", "rlp", "trie", "evmjson"];
 
 function usage(problem: string): never {
   console.error(`${problem}\nusage: node test/fuzz/run.ts ${NAMES.join("|")} [--seed N] [--iterations N]`);

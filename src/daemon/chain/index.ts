@@ -19,3 +19,34 @@ export type {
   Refusal,
   RetargetRule,
 } from "./types.ts";
+export {
+  checkSvmBlock,
+  checkSvmLink,
+  decodeSvmHeader,
+  type SvmBlockOptions,
+  type SvmFacts,
+  type SvmHeader,
+  type SvmVerdict,
+} from "./svm/block.ts";
+export { type SvmParams, svmParams } from "./svm/params.ts";
+export {
+  checkEvmBlock,
+  type EvmBlock,
+  evmBlockFromJson,
+  evmBlockFromRlp,
+  type EvmFacts,
+  evmReceiptsFromJson,
+  evmReceiptsFromRlp,
+  type EvmVerdict,
+  isRlpBlock,
+} from "./evm/block.ts";
+export { bloomMayMatch, type LogFilter } from "./evm/bloom.ts";
+export { checkEthash, EthashCache, isEthash } from "./evm/ethash.ts";
+export { decodeEvmHeader, type EvmHeader, evmHeaderFromJson } from "./evm/header.ts";
+export { openResponse, parseJson } from "./evm/json.ts";
+export { evmParamsFor, evmRulesAt } from "./evm/params.ts";
+export { type AccountVerdict, type ProvedAccount, verifyAccountProof } from "./evm/proof.ts";
+export type { EvmReceipt } from "./evm/receipt.ts";
+export { readRlp } from "./evm/rlp.ts";
+export { checkEvmContext, checkEvmFuture, checkEvmHeader } from "./evm/rules.ts";
+export { EVM_CHAINS, type EvmChain, type EvmParams } from "./evm/types.ts";

@@ -3,8 +3,28 @@
  * vectors (FIPS 180-4). The cost of hashing a block of small transactions one by one is the call, not the hash.
  *
  * Exports: `memory`; `messages(jobs, count)`, a job is three u32: offset, length, offset of the 32-byte result;
- * `pairs(from, to, count)`, `count` nodes of 64 bytes to as many of 32, `to` may be `from`.
+ * `pairs(from, to, count)`, `count` nodes of 64 bytes to as many of 32, `to` may be `from`; `repeat(times)`, SHA-256 (once) of
+ * the 32 bytes in the first half of each lane of WORDS, over its own result, `times` times (at least once).
  */
+import {
+  ADD,
+  branchIf,
+  type Code,
+  END,
+  EQZ,
+  flatten,
+  get,
+  i32,
+  loop,
+  LT_U,
+  section,
+  segment,
+  set,
+  sized,
+  tee,
+  unsigned,
+  when,
+} from "./wasm.ts";
 
 /** Message bytes, jobs and results start here; below lie the module's own tables and lanes. */
 export const HEAP = 8192;
@@ -12,7 +32,7 @@ export const HEAP = 8192;
 const ROUND_KEYS = 0; // 64 × 16 bytes, each word in all four lanes
 const PADDING_KEYS = 1024; // round keys plus the schedule of the block that pads a 64-byte message
 const STATE = 2048; // 8 × 16 bytes
-const WORDS = 2304; // 16 × 16 bytes: message words, one message a lane
+export const WORDS = 2304; // 16 × 16 bytes: message words, one message a lane
 const LANES = 3072; // 4 × 32 bytes: see LANE
 const TAILS = 4096; // 4 × 128 bytes: the padded end of each lane's message
 const NEXT_JOB = 3200;
@@ -24,28 +44,15 @@ const PRIMES = primes(64);
 const ROUND = PRIMES.map((prime) => fraction(Math.cbrt(prime)));
 const INITIAL = PRIMES.slice(0, 8).map((prime) => fraction(Math.sqrt(prime)));
 
-type Code = readonly (number | Code)[];
-
 // Instructions used, https://webassembly.github.io/spec/core/appendix/index-instructions.html
-const get = (local: number): Code => [0x20, unsigned(local)];
-const set = (local: number): Code => [0x21, unsigned(local)];
-const tee = (local: number): Code => [0x22, unsigned(local)];
-const i32 = (value: number): Code => [0x41, signed(value)];
 const load32 = (offset: number): Code => [0x28, 2, unsigned(offset)];
 const store32 = (offset: number): Code => [0x36, 2, unsigned(offset)];
 const store8 = (offset: number): Code => [0x3a, 0, unsigned(offset)];
-const loop = (...body: Code): Code => [0x03, 0x40, body, END];
-const when = (...body: Code): Code => [0x04, 0x40, body, END];
 const branch = (depth: number): Code => [0x0c, depth];
-const branchIf = (depth: number): Code => [0x0d, depth];
 const call = (index: number): Code => [0x10, index];
 const RETURN = 0x0f;
-const END = 0x0b;
 const SELECT = 0x1b;
-const EQZ = 0x45;
 const EQ = 0x46;
-const LT_U = 0x49;
-const ADD = 0x6a;
 const SUB = 0x6b;
 const MUL = 0x6c;
 const AND = 0x71;
@@ -77,6 +84,7 @@ const FUNCTION = {
   advance: 5,
   messages: 6,
   pairs: 7,
+  repeat: 8,
 } as const;
 
 /** The module's bytes. */
@@ -93,12 +101,13 @@ export function sha256Module(): Uint8Array<ArrayBuffer> {
     flatten([
       [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
       section("types", [0, 1, 2, 3, 4].map(type)),
-      section("functions", [4, 0, 0, 1, 2, 1, 2, 3]),
+      section("functions", [4, 0, 0, 1, 2, 1, 2, 3, 1]),
       section("memory", [[0x00, 1]]),
       section("exports", [
         [name("memory"), 2, 0],
         [name("messages"), 0, FUNCTION.messages],
         [name("pairs"), 0, FUNCTION.pairs],
+        [name("repeat"), 0, FUNCTION.repeat],
       ]),
       section("code", [
         body(0, 8, transpose()),
@@ -109,6 +118,7 @@ export function sha256Module(): Uint8Array<ArrayBuffer> {
         body(4, 0, advance()),
         body(2, 0, messages()),
         body(2, 0, pairs()),
+        body(0, 0, repeat()),
       ]),
       section("data", [segment(ROUND_KEYS, fourfold(ROUND)), segment(PADDING_KEYS, fourfold(paddingKeys()))]),
     ]),
@@ -305,26 +315,44 @@ function pairs(): Code {
   const node = (lane: number): Code => [
     [get(first), i32(lane), ADD, tee(index), get(count), i32(1), SUB, get(index), get(count), LT_U, SELECT],
   ];
-  const resetAll = INITIAL.map((word, i) => [i32(0), i32(word | 0), vector(17), vstore(STATE + i * 16)]);
   const lanes = [0, 1, 2, 3];
   return [
     [get(count), EQZ, when(RETURN)],
     loop(
       [lanes.map((lane) => [get(from), node(lane), i32(6), SHL, ADD]), call(FUNCTION.transpose)],
-      [resetAll, call(FUNCTION.compress), call(FUNCTION.compressPadding)],
+      [resetAll(), call(FUNCTION.compress), call(FUNCTION.compressPadding)],
       // the second hash is over the 32 bytes of the first, which are in place but for their padding
-      INITIAL.map((_, i) => [i32(0), i32(0), vload(STATE + i * 16), vstore(WORDS + i * 16)]),
-      [0x80000000 | 0, 0, 0, 0, 0, 0, 0, 256].map((word, i) => [
-        i32(0),
-        i32(word),
-        vector(17),
-        vstore(WORDS + (8 + i) * 16),
-      ]),
-      [resetAll, call(FUNCTION.compress)],
+      [resultToWords(), padWords(), resetAll(), call(FUNCTION.compress)],
       lanes.map((lane) => [i32(lane), get(to), node(lane), i32(5), SHL, ADD, call(FUNCTION.digest)]),
       [get(first), i32(4), ADD, tee(first), get(count), LT_U, branchIf(0)],
     ),
   ];
+}
+
+/** (times) */
+function repeat(): Code {
+  return [
+    padWords(),
+    loop([resetAll(), call(FUNCTION.compress), resultToWords()], [get(0), i32(1), SUB, tee(0), branchIf(0)]),
+  ];
+}
+
+function resetAll(): Code {
+  return INITIAL.map((word, i) => [i32(0), i32(word | 0), vector(17), vstore(STATE + i * 16)]);
+}
+
+function resultToWords(): Code {
+  return INITIAL.map((_, i) => [i32(0), i32(0), vload(STATE + i * 16), vstore(WORDS + i * 16)]);
+}
+
+/** What follows 32 bytes in their block. */
+function padWords(): Code {
+  return [0x80000000 | 0, 0, 0, 0, 0, 0, 0, 256].map((word, i) => [
+    i32(0),
+    i32(word),
+    vector(17),
+    vstore(WORDS + (8 + i) * 16),
+  ]);
 }
 
 /** Round keys plus the message schedule of the block that pads a 64-byte message. */
@@ -357,39 +385,4 @@ function fourfold(words: readonly number[]): number[] {
   const bytes = Buffer.alloc(words.length * 16);
   words.forEach((word, i) => [0, 4, 8, 12].forEach((lane) => bytes.writeUInt32LE(word, i * 16 + lane)));
   return [...bytes];
-}
-
-const SECTION = { types: 1, functions: 3, memory: 5, exports: 7, code: 10, data: 11 } as const;
-
-function section(name: keyof typeof SECTION, entries: Code): Code {
-  return [SECTION[name], sized(flatten([unsigned(entries.length), entries]))];
-}
-
-function segment(offset: number, bytes: number[]): Code {
-  return [0, i32(offset), END, sized(bytes)];
-}
-
-function sized(bytes: number[]): Code {
-  return [unsigned(bytes.length), bytes];
-}
-
-/** LEB128 */
-function unsigned(value: number): Code {
-  const bytes: number[] = [];
-  for (; value > 0x7f; value >>>= 7) bytes.push((value & 0x7f) | 0x80);
-  return [...bytes, value];
-}
-
-function signed(value: number): Code {
-  const bytes: number[] = [];
-  for (; value < -64 || value > 63; value >>= 7) bytes.push((value & 0x7f) | 0x80);
-  return [...bytes, value & 0x7f];
-}
-
-function flatten(code: Code, into: number[] = []): number[] {
-  for (const part of code) {
-    if (typeof part === "number") into.push(part);
-    else flatten(part, into);
-  }
-  return into;
 }

@@ -3,7 +3,7 @@
  * memory, hashed where they lie, and the results stay there for the merkle tree.
  */
 import { hash } from "node:crypto";
-import { HEAP, sha256Module } from "./sha256-module.ts";
+import { HEAP, sha256Module, WORDS } from "./sha256-module.ts";
 
 /** From about this length on one call of OpenSSL, with the processor's SHA instructions, beats a lane of the module. */
 const LONG_MESSAGE_BYTES = 3072;
@@ -22,6 +22,7 @@ interface Sha256Exports {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
   messages(jobs: number, count: number): void;
   pairs(from: number, to: number, count: number): void;
+  repeat(times: number): void;
 }
 
 export class BatchHasher {
@@ -77,6 +78,28 @@ export class BatchHasher {
   /** SHA-256d of `count` nodes of 64 bytes each, results side by side; `to` may be `from`. */
   pairs(from: number, to: number, count: number): void {
     this.#exports.pairs(from, to, count);
+  }
+
+  /** Puts 32 bytes into one of the four lanes of `repeat`. They stay until another method than `laneHash` is called. */
+  setLane(lane: number, hash: Uint8Array): void {
+    const [from, to] = [this.#words(hash, 0), this.#words(this.bytes, WORDS + lane * 4)];
+    for (let word = 0; word < 8; word++) to.setUint32(word * 16, from.getUint32(word * 4), true);
+  }
+
+  /** SHA-256 of each lane's 32 bytes, over its own result, `times` times. */
+  repeat(times: number): void {
+    if (times > 0) this.#exports.repeat(times);
+  }
+
+  laneHash(lane: number): Uint8Array {
+    const hash = new Uint8Array(32);
+    const [from, to] = [this.#words(this.bytes, WORDS + lane * 4), this.#words(hash, 0)];
+    for (let word = 0; word < 8; word++) to.setUint32(word * 4, from.getUint32(word * 16, true));
+    return hash;
+  }
+
+  #words(bytes: Uint8Array, offset: number): DataView {
+    return new DataView(bytes.buffer, bytes.byteOffset + offset);
   }
 }
 

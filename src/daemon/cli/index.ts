@@ -4,6 +4,7 @@ import { CHAINS } from "../../shared/chain.ts";
 import { EXIT, exitCodeOf, parseDuration, tellError } from "../../shared/cli.ts";
 import { TIERS } from "../../shared/tier.ts";
 import { VERSION } from "../version.ts";
+import { inspectorOf, JSON_CHAINS } from "./inspectors.ts";
 import { type CommonOptions, type Io, paintFor } from "./io.ts";
 
 /** Resolves with the exit code; errors are told on standard error, never thrown. */
@@ -223,8 +224,10 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .action(async (options) => done((await import("./doctor.ts")).doctor(options, io)));
 
   common(program.command("inspect <file...>"), "one JSON document a block, as without it")
-    .description("decode and validate blocks or headers; raw, hex or block-file bytes; - reads standard input")
-    .addOption(new Option("--chain <chain>", "the chain").choices(CHAINS).makeOptionMandatory())
+    .description(
+      "decode and validate blocks or headers; raw, hex or block-file bytes, or RPC's JSON; - reads standard input",
+    )
+    .addOption(new Option("--chain <chain>", "the chain").choices([...CHAINS, ...JSON_CHAINS]).makeOptionMandatory())
     .option("--network <name>", "the chain's network", "mainnet")
     .addOption(
       new Option("--level <level>", "header: work and context; full: the body as well")
@@ -232,17 +235,20 @@ function addLocal(program: Command, io: Io, done: Done): void {
         .default("full"),
     )
     .option("--headers", "the files hold runs of headers instead of blocks", false)
+    .option("--receipts <file>", "receipts of the one block, for Ethereum and its like")
     .addHelpText(
       "after",
       example(
         "sprint inspect --chain bitcoin block.raw",
         "litecoin-cli getblock HASH 0 | sprint inspect --chain litecoin -",
         "sprint inspect --chain bitcoin --headers --level header headers.bin",
+        "sprint inspect --chain ethereum block.json --receipts receipts.json",
+        "sprint inspect --chain solana getblock.json",
       ),
     )
     .action(async (files, options) => {
       const silent = options.quiet === true ? { write: () => {} } : {};
-      return done((await import("../inspect.ts")).inspect({ ...options, files }, silent));
+      return done((await inspectorOf(options))({ ...options, files }, silent));
     });
 
   common(program.command("version"))

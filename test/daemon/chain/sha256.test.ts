@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { hash } from "node:crypto";
 import { it } from "node:test";
 import { BatchHasher } from "../../../src/daemon/chain/sha256.ts";
 import { seededRandom } from "../../../src/shared/clock.ts";
@@ -63,4 +64,25 @@ it("forgets messages of a block that was given up", () => {
   const { rawAt } = hasher.open(raw, 1);
   hasher.flush();
   assert.deepEqual(Buffer.from(hasher.bytes.subarray(rawAt, rawAt + 200)), raw);
+});
+
+it("hashes each lane over its own result as often as it is told", () => {
+  const starts = [4, 5, 6, 7].map((seed) => noise(32, seed));
+  starts.forEach((start, lane) => hasher.setLane(lane, start));
+  const once = (bytes: Uint8Array): Buffer => hash("sha256", bytes, "buffer");
+  hasher.repeat(0);
+  assert.deepEqual(Buffer.from(hasher.laneHash(0)), starts[0]);
+  hasher.repeat(1);
+  assert.deepEqual(Buffer.from(hasher.laneHash(3)), once(starts[3] as Buffer));
+  hasher.setLane(3, starts[0] as Buffer);
+  hasher.repeat(1000);
+  const expected = starts.map((start, lane) => {
+    let value = lane === 3 ? (starts[0] as Buffer) : once(start);
+    for (let i = 0; i < 1000; i++) value = once(value);
+    return value;
+  });
+  assert.deepEqual(
+    [0, 1, 2, 3].map((lane) => Buffer.from(hasher.laneHash(lane))),
+    expected,
+  );
 });

@@ -1,0 +1,180 @@
+/** Block headers of every fork: from RLP and from JSON-RPC to the same bytes, whose Keccak-256 is the block's name. */
+import { SprintError } from "../../../shared/errors.ts";
+import { dataOf, fieldOf, hexOf, type JsonObject, objectOf, quantityBytes, safeNumber } from "./json.ts";
+import { keccak256 } from "./keccak.ts";
+import { bytesInteger, decodeRlp, encodeRlp, type RlpItem } from "./rlp.ts";
+
+/** Hashes and data are hex with 0x, quantities are bigint unless they count blocks or seconds. */
+export interface EvmHeader {
+  readonly hash: string;
+  readonly parentHash: string;
+  readonly ommersHash: string;
+  readonly beneficiary: string;
+  readonly stateRoot: string;
+  readonly transactionsRoot: string;
+  readonly receiptsRoot: string;
+  readonly logsBloom: string;
+  readonly difficulty: bigint;
+  readonly number: number;
+  readonly gasLimit: bigint;
+  readonly gasUsed: bigint;
+  /** Unix seconds. */
+  readonly timestamp: number;
+  readonly extraData: string;
+  readonly mixHash: string;
+  readonly nonce: string;
+  /** London, EIP-1559 */
+  readonly baseFeePerGas: bigint | null;
+  /** Shanghai, EIP-4895 */
+  readonly withdrawalsRoot: string | null;
+  /** Cancun, EIP-4844 and EIP-4788 */
+  readonly blobGasUsed: bigint | null;
+  readonly excessBlobGas: bigint | null;
+  readonly parentBeaconBlockRoot: string | null;
+  /** Prague, EIP-7685 */
+  readonly requestsHash: string | null;
+  /** How many fields it has: 15 in Frontier, 21 in Prague. */
+  readonly fields: number;
+  /** The RLP that the hash is taken over. */
+  readonly raw: Uint8Array;
+}
+
+/** JSON-RPC's name, and bytes: a fixed length, or the most of an integer, or the most of data. */
+type Row = readonly [name: string, kind: "fixed" | "integer" | "data", bytes: number];
+
+/** A bound for memory; rules.ts has the chain's own. */
+const MAX_EXTRA_BYTES = 1024 * 1024;
+
+const ROWS: readonly Row[] = [
+  ["parentHash", "fixed", 32],
+  ["sha3Uncles", "fixed", 32],
+  ["miner", "fixed", 20],
+  ["stateRoot", "fixed", 32],
+  ["transactionsRoot", "fixed", 32],
+  ["receiptsRoot", "fixed", 32],
+  ["logsBloom", "fixed", 256],
+  ["difficulty", "integer", 32],
+  ["number", "integer", 8],
+  ["gasLimit", "integer", 8],
+  ["gasUsed", "integer", 8],
+  ["timestamp", "integer", 8],
+  ["extraData", "data", MAX_EXTRA_BYTES],
+  ["mixHash", "fixed", 32],
+  ["nonce", "fixed", 8],
+  ["baseFeePerGas", "integer", 32],
+  ["withdrawalsRoot", "fixed", 32],
+  ["blobGasUsed", "integer", 8],
+  ["excessBlobGas", "integer", 8],
+  ["parentBeaconBlockRoot", "fixed", 32],
+  ["requestsHash", "fixed", 32],
+];
+/** What Frontier has; each later field needs all before it. */
+const REQUIRED = 15;
+
+/** A header from its RLP, with nothing behind it. Throws SPRINT_EVM_RLP_*, SPRINT_EVM_HEADER_FIELDS or SPRINT_EVM_NUMBER_RANGE. */
+export function decodeEvmHeader(raw: Uint8Array): EvmHeader {
+  const items = decodeRlp(raw);
+  if (items instanceof Uint8Array) throw badFields("a list", "bytes");
+  return headerOf(items, raw);
+}
+
+/**
+ * A header from a block of JSON-RPC; fields that do not belong to it are not looked at.
+ * Throws SPRINT_EVM_JSON_*, SPRINT_EVM_HEADER_* or SPRINT_EVM_NUMBER_RANGE; SPRINT_EVM_HEADER_HASH where `hash` is another.
+ */
+export function evmHeaderFromJson(value: unknown): EvmHeader {
+  const block = objectOf(value, "block");
+  const items: Uint8Array[] = [];
+  for (const [index, row] of ROWS.entries()) {
+    const field = fieldOf(block, [row[0]]);
+    if (field === undefined && index >= REQUIRED) continue;
+    if (items.length < index) throw badFields(`${ROWS[items.length]?.[0]}, as ${row[0]} is there`, "no such field");
+    items.push(fieldBytes(row, field));
+  }
+  const header = headerOf(items, encodeRlp(items));
+  const named = hexOf(dataOf(block["hash"], "hash", 32));
+  if (named !== header.hash) throw badHash(named, header.hash);
+  checkArbitrum(block, header);
+  return header;
+}
+
+function fieldBytes([name, kind, size]: Row, field: unknown): Uint8Array {
+  if (kind === "fixed") return dataOf(field, name, size);
+  return kind === "integer" ? quantityBytes(field, name) : dataOf(field, name);
+}
+
+function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
+  if (items.length < REQUIRED || items.length > ROWS.length) {
+    throw badFields(`${REQUIRED} to ${ROWS.length} fields`, `${items.length}`);
+  }
+  const hex = (index: number): string => {
+    const [name, kind, size] = ROWS[index] as Row;
+    const item = items[index];
+    const fits = item instanceof Uint8Array && (kind === "fixed" ? item.length === size : item.length <= size);
+    if (!fits) throw badFields(`${name} of ${size} bytes`, item instanceof Uint8Array ? `${item.length}` : "a list");
+    return hexOf(item);
+  };
+  const integer = (index: number): bigint => {
+    const [name, , size] = ROWS[index] as Row;
+    return bytesInteger(items[index] as RlpItem, name, size);
+  };
+  const optional = <T>(index: number, read: (index: number) => T): T | null =>
+    index < items.length ? read(index) : null;
+  return {
+    hash: hexOf(keccak256(raw)),
+    parentHash: hex(0),
+    ommersHash: hex(1),
+    beneficiary: hex(2),
+    stateRoot: hex(3),
+    transactionsRoot: hex(4),
+    receiptsRoot: hex(5),
+    logsBloom: hex(6),
+    difficulty: integer(7),
+    number: safeNumber(integer(8), "number"),
+    gasLimit: integer(9),
+    gasUsed: integer(10),
+    timestamp: safeNumber(integer(11), "timestamp"),
+    extraData: hex(12),
+    mixHash: hex(13),
+    nonce: hex(14),
+    baseFeePerGas: optional(15, integer),
+    withdrawalsRoot: optional(16, hex),
+    blobGasUsed: optional(17, integer),
+    excessBlobGas: optional(18, integer),
+    parentBeaconBlockRoot: optional(19, hex),
+    requestsHash: optional(20, hex),
+    fields: items.length,
+    // a copy, so that a header that is kept does not hold the message that it came in
+    raw: new Uint8Array(raw),
+  };
+}
+
+/** Nitro nodes repeat what they hide in extraData and mixHash; what is repeated must be the same. */
+function checkArbitrum(block: JsonObject, header: EvmHeader): void {
+  const mixed = (from: number): bigint => BigInt(`0x${header.mixHash.slice(2 + from * 2, 18 + from * 2)}`);
+  const repeated: readonly (readonly [name: string, expected: () => Uint8Array])[] = [
+    ["sendRoot", () => Buffer.from(header.extraData.slice(2), "hex")],
+    ["sendCount", () => quantityBytes(`0x${mixed(0).toString(16)}`, "mixHash")],
+    ["l1BlockNumber", () => quantityBytes(`0x${mixed(8).toString(16)}`, "mixHash")],
+  ];
+  for (const [name, expected] of repeated) {
+    const field = fieldOf(block, [name]);
+    if (field === undefined) continue;
+    const actual = name === "sendRoot" ? dataOf(field, name, 32) : quantityBytes(field, name);
+    if (Buffer.compare(actual, expected()) !== 0) {
+      throw badFields(`${name} as extraData and mixHash say, ${hexOf(expected())}`, hexOf(actual));
+    }
+  }
+}
+
+function badFields(expected: string, actual: string): SprintError {
+  return new SprintError("SPRINT_EVM_HEADER_FIELDS", `header: expected ${expected}, got ${actual}`, {
+    expected,
+    actual,
+  });
+}
+
+function badHash(named: string, actual: string): SprintError {
+  const message = `hash: expected the Keccak-256 of the header's fields, ${actual}, got ${named}`;
+  return new SprintError("SPRINT_EVM_HEADER_HASH", message, { expected: actual, actual: named });
+}

@@ -1,0 +1,78 @@
+/** Parameters and rules of this family's networks. */
+
+export const EVM_CHAINS = ["ethereum", "polygon", "arbitrum", "optimism", "base", "bsc"] as const;
+export type EvmChain = (typeof EVM_CHAINS)[number];
+
+export interface EvmParams {
+  readonly chain: EvmChain;
+  readonly network: string;
+  readonly chainId: bigint;
+  readonly genesisHash: string;
+  /** Time of block 0, where slots count from; null where time has no grid. */
+  readonly slots: { readonly genesisTime: number; readonly seconds: number } | null;
+  /** Rules at genesis, then what each fork changes, in the order in which they came. */
+  readonly genesisRules: EvmRules;
+  readonly forks: readonly EvmFork[];
+}
+
+/** Active from a block number, or from a timestamp, on. */
+export interface EvmFork {
+  readonly name: string;
+  readonly from: { readonly block: number } | { readonly time: number };
+  readonly rules: Partial<EvmRules>;
+}
+
+/** What holds for one block. */
+export interface EvmRules {
+  readonly fork: string;
+  /** How many fields its header has. */
+  readonly headerFields: number;
+  readonly extraDataBytes: { readonly min: number; readonly max: number };
+  readonly difficulty: DifficultyRule;
+  /** Whether a block may name ommers. */
+  readonly ommers: boolean;
+  /** Whether the nonce is zero. */
+  readonly zeroNonce: boolean;
+  /** The time against the parent's: later; not before; later by exactly so many seconds. */
+  readonly time: "later" | "notBefore" | number;
+  /** The gas limit may change by less than a 1/n of the parent's; null where something else sets it. */
+  readonly gasLimitDivisor: bigint | null;
+  readonly baseFee: BaseFeeRule | null;
+  /** `list`: the root is over the withdrawals. `none`: there is none, and the root is that of an empty list. `storage`: OP's Isthmus. */
+  readonly withdrawals: "list" | "none" | "storage" | null;
+  readonly blobs: BlobRule | null;
+  /** Types of transactions that may be in a block. */
+  readonly transactionTypes: readonly number[];
+  /** EIP-7825 */
+  readonly maxTransactionGas: bigint | null;
+  /** EIP-7934, RLP */
+  readonly maxBlockBytes: number | null;
+}
+
+export type DifficultyRule =
+  /** Proof of work: follows from the parent, with the bomb delayed by so many blocks. The work itself is not proved. */
+  | { readonly kind: "work"; readonly formula: "frontier" | "homestead" | "byzantium"; readonly bombDelay: number }
+  | { readonly kind: "between"; readonly min: bigint; readonly max: bigint };
+
+export type BaseFeeRule =
+  /** EIP-1559 */
+  | { readonly kind: "eip1559"; readonly denominator: bigint; readonly elasticity: bigint }
+  /** The OP stack since Holocene: parameters in the parent's extraData, zeros for these. */
+  | { readonly kind: "holocene"; readonly denominator: bigint; readonly elasticity: bigint }
+  | { readonly kind: "zero" }
+  /** Set by the chain's own contracts. */
+  | { readonly kind: "own" };
+
+export type BlobRule =
+  /** EIP-4844 with the numbers of EIP-7691 and EIP-7892; `reserve`: EIP-7918. */
+  | {
+      readonly kind: "market";
+      readonly targetGas: bigint;
+      readonly maxGas: bigint;
+      readonly updateFraction: bigint;
+      readonly reserve: boolean;
+    }
+  /** The fields are there and zero. */
+  | { readonly kind: "zero" }
+  /** The OP stack since Jovian: blobGasUsed is the data footprint, excessBlobGas zero. */
+  | { readonly kind: "footprint" };
