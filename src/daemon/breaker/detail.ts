@@ -1,10 +1,10 @@
-/** What a breaker with traffic knows beyond its row. Made with the first result, dropped when the breaker was idle for a window. */
+/** What a breaker with traffic knows beyond its row. Made with the first result, dropped with the breaker. */
 import { AdaptiveThreshold } from "./evidence.ts";
 import { type HealthFactors, healthScore } from "./health.ts";
 import { LatencyBaseline } from "./latency.ts";
 import { Outages } from "./outages.ts";
 import { FEATURES, FailurePredictor } from "./predictor.ts";
-import { type Counts, SlidingWindow } from "./window.ts";
+import { type Counts, SlidingWindow, since } from "./window.ts";
 import { quantileOf } from "./histogram.ts";
 
 /** How much of the past the recent rates hold, per tick of 100 ms at least. */
@@ -67,27 +67,23 @@ export class Detail {
    * forced; `settled` is true once it has been closed for a while: what is left of the last outage looks like the begin of the next.
    */
   look(look: Look, judging: boolean, settled: boolean): void {
-    const before = this.#seen ?? {
-      ...look,
-      counts: { completed: 0, failures: 0, slow: 0, rejected: 0 },
-      bad: 0,
-      asked: 0,
-    };
+    const before = this.#seen ?? { ...look, counts: NOTHING, asked: 0 };
     this.#seen = look;
     this.window.advance(look.now, look.counts, (slot) => this.baseline.close(slot));
     this.latencies = this.window.current;
     this.baseline.look(this.window.current);
-    const completed = look.counts.completed - before.counts.completed;
-    const bad = look.counts.failures - before.counts.failures + look.counts.slow - before.counts.slow;
-    this.#learn(look, judging, bad, completed);
-    this.#blend(look, before, completed);
+    const completed = since(look.counts.completed, before.counts.completed);
+    const failures = since(look.counts.failures, before.counts.failures);
+    const slow = since(look.counts.slow, before.counts.slow);
+    this.#learn(look, judging, failures + slow, completed);
+    this.#blend(look, since(look.asked, before.asked), { completed, failures, slow });
     this.health = healthScore(this.#factors(look));
     if (settled && this.predictor !== null) this.predictor.look(this.#featuresOf(look));
   }
 
   /** Callers a second, of the last seconds; `asked` is cumulative. A young breaker weighs all its life alike. */
   rate(asked: number, elapsedMs: number, memoryMs: number): number {
-    const more = Math.max(0, asked - this.#askedSeen);
+    const more = since(asked, this.#askedSeen);
     this.#askedSeen = asked;
     if (elapsedMs <= 0) return this.#rate;
     this.#age += elapsedMs;
@@ -109,13 +105,12 @@ export class Detail {
     this.#peak = 0;
   }
 
-  #blend(look: Look, before: Look, completed: number): void {
+  #blend(look: Look, asked: number, { completed, failures, slow }: Omit<Counts, "rejected">): void {
     const share = 1 - Math.exp(-look.elapsedMs / RECENT_MS);
     if (completed > 0) {
-      this.#good += share * ((completed - (look.counts.failures - before.counts.failures)) / completed - this.#good);
-      this.#slow += share * ((look.counts.slow - before.counts.slow) / completed - this.#slow);
+      this.#good += share * ((completed - failures) / completed - this.#good);
+      this.#slow += share * (slow / completed - this.#slow);
     }
-    const asked = look.asked - before.asked;
     if (asked > 0) this.#throughput += share * (Math.min(1, completed / asked) - this.#throughput);
     this.#usualInFlight += (1 - Math.exp(-look.elapsedMs / USUAL_MS)) * (look.inFlight - this.#usualInFlight);
   }

@@ -215,7 +215,7 @@ export class Epochs {
     times[t + TICK_AT] = now + TICK_MS;
     const policy = this.modules.policyOf(row);
     const failures = (counts[i + FAILED] as number) >>> 0;
-    const completed = ((counts[i + SUCCEEDED] as number) >>> 0) + failures;
+    const completed = ((counts[i + SUCCEEDED] as number) + failures) >>> 0;
     const slow = (counts[i + SLOW] as number) >>> 0;
     const rejected = (counts[i + REJECTED] as number) >>> 0;
     let detail = this.details[row] ?? null;
@@ -256,17 +256,17 @@ export class Epochs {
     return sum;
   }
 
-  /** Calls that were let through, ever. */
+  /** Calls that were let through, ever; turns over at 2^32, as its parts do. */
   requests(row: number): number {
     const { counts, abandoned } = this.columns;
-    const sum = (at: number): number => (counts[row * COUNTS + at] as number) >>> 0;
-    return (
-      sum(SUCCEEDED) + sum(FAILED) + sum(IGNORED_CALLS) + sum(LATE) + this.inFlight(row) + (abandoned[row] as number)
-    );
+    const count = (at: number): number => counts[row * COUNTS + at] as number;
+    const done = count(SUCCEEDED) + count(FAILED) + count(IGNORED_CALLS) + count(LATE);
+    return (done + this.inFlight(row) + (abandoned[row] as number)) >>> 0;
   }
 
+  /** All who came, let through or not; turns over at 2^32. */
   asked(row: number): number {
-    return this.requests(row) + ((this.columns.counts[row * COUNTS + REJECTED] as number) >>> 0);
+    return (this.requests(row) + (this.columns.counts[row * COUNTS + REJECTED] as number)) >>> 0;
   }
 
   protected setSlowFrom(row: number): void {

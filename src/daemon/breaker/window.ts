@@ -13,12 +13,17 @@ const BUCKET_MS = WINDOW_MS / BUCKETS;
 const SLOTS = 10;
 export const SLOT_MS = WINDOW_MS / SLOTS;
 
-/** Cumulative counts, as the call path keeps them. `bad` is failure, slow or overdue. */
+/** Cumulative counts, as the call path keeps them: they turn over at 2^32. */
 export interface Counts {
   readonly completed: number;
   readonly failures: number;
   readonly slow: number;
   readonly rejected: number;
+}
+
+/** How far a cumulative count has come since it was `before`. A turn falls out of the difference. */
+export function since(now: number, before: number): number {
+  return (now - before) >>> 0;
 }
 
 export interface WindowStats {
@@ -62,10 +67,10 @@ export class SlidingWindow {
     this.#bucket = Math.max(this.#bucket, bucket);
     const at = modulo(this.#bucket, BUCKETS);
     const before = this.#seen;
-    add(this.#completed, at, counts.completed - before.completed);
-    add(this.#failures, at, counts.failures - before.failures);
-    add(this.#slow, at, counts.slow - before.slow);
-    add(this.#rejected, at, counts.rejected - before.rejected);
+    add(this.#completed, at, since(counts.completed, before.completed));
+    add(this.#failures, at, since(counts.failures, before.failures));
+    add(this.#slow, at, since(counts.slow, before.slow));
+    add(this.#rejected, at, since(counts.rejected, before.rejected));
     this.#seen = counts;
 
     const slot = Math.floor(now / SLOT_MS);
@@ -114,7 +119,7 @@ export class SlidingWindow {
 }
 
 function add(column: Uint32Array, at: number, more: number): void {
-  column[at] = (column[at] ?? 0) + Math.max(0, more);
+  column[at] = (column[at] ?? 0) + more;
 }
 
 function total(column: Uint32Array): number {

@@ -1,0 +1,64 @@
+/** Where numbers turn over, tables are full, and callers give nonsense: what happens after weeks, or never should. */
+import { strict as assert } from "node:assert";
+import { test } from "node:test";
+import { FakeClock } from "../../fakes/clock.ts";
+import { seededRandom } from "../../../src/shared/clock.ts";
+import { FAILURE, REJECT_PROBES, REJECT_UNKNOWN, SUCCESS } from "../../../src/daemon/breaker/codes.ts";
+import { FAILED, QUANTUM, STATE, SUCCEEDED } from "../../../src/daemon/breaker/columns.ts";
+import { Engine } from "../../../src/daemon/breaker/engine.ts";
+import { evidenceRule } from "../../../src/daemon/breaker/evidence.ts";
+import { OPEN } from "../../../src/daemon/breaker/machine.ts";
+import { type BreakerPolicy, policyOf } from "../../../src/daemon/breaker/policy.ts";
+import { BreakerPool, type PoolOptions } from "../../../src/daemon/breaker/pool.ts";
+import { Guard } from "../../../src/daemon/breaker/run.ts";
+
+/** One breaker without its pool, so that its counters can be set near their end. */
+function bare(policy: BreakerPolicy) {
+  const rule = evidenceRule(policy);
+  const engine: Engine = new Engine(1, {
+    random: seededRandom(1),
+    onTransition: (row, from, to, cause, now) => engine.enter(row, to, from, cause, now),
+    policyOf: () => policy,
+    ruleOf: () => rule,
+    expire: () => {},
+  });
+  const handle = 2 ** 17;
+  engine.begin(0, handle, 0, 0);
+  const call = (outcome: number, now: number): void => {
+    const token = engine.tryAcquire(handle, now);
+    if (token > 0) engine.onResult(handle, token, outcome, 1, now);
+  };
+  return { engine, counts: engine.columns.counts, call };
+}
+
+function pooled(options: Partial<PoolOptions> = {}) {
+  return new BreakerPool(options, { clock: { wall: () => 0 }, random: seededRandom(1) });
+}
+
+const BY = { owner: "ops", reason: "drill" };
+
+test("a breaker whose count of calls turns over still opens", () => {
+  for (const tier of ["BUSINESS", "ENTERPRISE"] as const) {
+    const { engine, counts, call } = bare(policyOf(tier));
+    let now = 0;
+    for (; now < 1_000; now += 1) call(SUCCESS, now);
+    counts[SUCCEEDED] = -500;
+    for (; now < 3_000; now += 1) call(SUCCESS, now);
+    assert.ok(Number.isFinite(engine.details[0]?.adaptive.scale), "what is normal is still a number");
+    for (let n = 0; n < 100 && counts[STATE] !== OPEN; n++, now++) call(FAILURE, now);
+    assert.equal(counts[STATE], OPEN);
+  }
+});
+
+test("the count of failures turns over, and health does not move", () => {
+  const { engine, counts, call } = bare(policyOf("ENTERPRISE"));
+  let now = 0;
+  counts[FAILED] = -1;
+  for (; now < 1_000; now += 1) call(SUCCESS, now);
+  call(FAILURE, now);
+  assert.equal(counts[FAILED], 0);
+  for (; now < 1_300; now += 1) call(SUCCESS, now);
+  const { health = 0, window } = engine.details[0] ?? assert.fail();
+  assert.ok(health > 0.9 && health <= 1, `${health}`);
+  assert.ok((window.stats().failureRate ?? 1) <= 1);
+});
