@@ -46,6 +46,8 @@ import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
 const ROW_MASK = (1 << ROW_BITS) - 1;
 /** Quanta that pass at most while nobody looked. */
 const UNSEEN_QUANTA = 2;
+/** Quanta, six days at least: half of it is longer than a call may be out. */
+const LONGEST_EPOCH = 2 ** 29;
 const MOST_SLOW = 0xff * ONE_SLOW;
 const RAMP = [0.5, 0.75];
 /** Good calls that end a stage of the ramp: 40 ms of traffic, at most so many. */
@@ -89,6 +91,10 @@ export class Engine extends Admission {
         counts[i + LINGERING] = (counts[i + LINGERING] as number) + overdue;
         if (overdue > 0 && this.#overdue(row, overdue, now)) break;
       }
+      // Told apart by their difference of 32 bits: an epoch that lasts begins again and again, or its calls would look like earlier ones.
+      const quantum = counts[i + QUANTUM] as number;
+      if (((quantum - (counts[i + EPOCH_START] as number)) | 0) > LONGEST_EPOCH)
+        counts[i + EPOCH_START] = (quantum - LONGEST_EPOCH / 2) | 0;
     }
     if (!wants) return 0;
     const refusal = this.#gated(row, now);

@@ -62,3 +62,15 @@ test("the count of failures turns over, and health does not move", () => {
   assert.ok(health > 0.9 && health <= 1, `${health}`);
   assert.ok((window.stats().failureRate ?? 1) <= 1);
 });
+
+test("an epoch of more than 2^31 quanta still judges its calls", () => {
+  const { counts, call } = bare(policyOf("FREE"));
+  let now = 0;
+  for (let turned = 0; turned < 3; turned++) {
+    // Half a turn of the running number, while time passes as it does.
+    counts[QUANTUM] = ((counts[QUANTUM] as number) + 2 ** 30 - 10) | 0;
+    for (let n = 0; n < 100; n++) call(SUCCESS, (now += 4_000));
+  }
+  for (let n = 0; n < 3; n++) call(FAILURE, now);
+  assert.equal(counts[STATE], OPEN);
+});
