@@ -199,8 +199,9 @@ export class Engine extends Admission {
     if (now >= (this.columns.times[row * TIMES + TICK_AT] as number)) this.tick(row, now);
   }
 
+  /** The caller has passed already: who is half-open holds a permit, and needs no other. */
   #full(handle: number, now: number): number {
-    if (now - this.#sweptAt >= 1_000 && this.sweep(now) > 0) return this.tryAcquire(handle, now);
+    if (now - this.#sweptAt >= 1_000 && this.sweep(now) > 0 && this.#room()) return this.admit(handle, now);
     const row = handle & ROW_MASK;
     (this.columns.counts[row * COUNTS + REJECTED] as number)++;
     if (this.columns.counts[row * COUNTS + STATE] === HALF_OPEN) (this.columns.probes[row] as number)--;

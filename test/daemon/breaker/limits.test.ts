@@ -74,3 +74,18 @@ test("an epoch of more than 2^31 quanta still judges its calls", () => {
   for (let n = 0; n < 3; n++) call(FAILURE, now);
   assert.equal(counts[STATE], OPEN);
 });
+
+test("a probe that finds all places taken, and then not, holds one permit", () => {
+  const pool = pooled();
+  const probed = pool.open("probed", policyOf("FREE"), 0);
+  const hog = pool.open("hog", policyOf("FREE", { slowCallMs: 10_000, abandonMs: 10_000 }), 0);
+  for (let n = 0; n < 3; n++) pool.onResult(probed, pool.tryAcquire(probed, 0), FAILURE, 1, 0);
+  for (let n = 0; n < 65_536; n++) assert.ok(pool.tryAcquire(hog, 0) > 0);
+  const now = 20_000;
+  const token = pool.tryAcquire(probed, now);
+  assert.ok(token > 0, "those that never came back make room");
+  assert.equal(pool.tryAcquire(probed, now), REJECT_PROBES);
+  assert.equal(pool.onResult(probed, token, SUCCESS, 1, now), true);
+  assert.equal(pool.report(probed, now).inFlight, 0);
+  assert.notEqual(pool.stateOf(probed), "half_open", "one good probe of a thin round closes it");
+});
