@@ -1,7 +1,7 @@
 /**
  * The numbers of all breakers of a pool: no object and no timer per breaker, under 200 bytes each, and nothing for the collector to walk.
  *
- * What each call touches lies together, one cache line of whole numbers and one of doubles per breaker; what is rare has columns of its own.
+ * What each call touches lies together, 64 bytes of whole numbers and 48 of doubles per breaker; what is rare has columns of its own.
  */
 
 /** Whole numbers of a row, `counts`. */
@@ -45,7 +45,7 @@ const WIDTH: Readonly<Record<string, number>> = { counts: COUNTS, times: TIMES }
 export class Columns {
   declare counts: Int32Array;
   declare times: Float64Array;
-  declare policy: Uint16Array;
+  declare policy: Uint32Array;
   declare ramp: Uint8Array;
   /** Of half-open: probes out, good ones and bad ones of this round. */
   probes: Uint16Array;
@@ -64,7 +64,7 @@ export class Columns {
   constructor(rows: number) {
     this.counts = new Int32Array(rows * COUNTS);
     this.times = new Float64Array(rows * TIMES);
-    this.policy = new Uint16Array(rows);
+    this.policy = new Uint32Array(rows);
     this.ramp = new Uint8Array(rows);
     this.probes = new Uint16Array(rows);
     this.successes = new Uint16Array(rows);
@@ -78,6 +78,7 @@ export class Columns {
     this.rate = new Float32Array(rows);
     this.health = new Float32Array(rows);
     this.admitted = new Float32Array(rows);
+    this.#vacate(0);
   }
 
   get rows(): number {
@@ -86,11 +87,18 @@ export class Columns {
 
   /** Longer columns in the same object: who holds it sees them. */
   grow(rows: number): void {
+    const before = this.rows;
     for (const [name, column] of this.#all()) {
       const longer = new (column.constructor as new (length: number) => Column)(rows * (WIDTH[name] ?? 1));
       longer.set(column);
       (this as unknown as Record<string, Column>)[name] = longer;
     }
+    this.#vacate(before);
+  }
+
+  /** Rows from this one on have no breaker: 0 would be a handle. */
+  #vacate(from: number): void {
+    for (let row = from; row < this.rows; row++) this.counts[row * COUNTS + TAG] = -1;
   }
 
   clear(row: number): void {

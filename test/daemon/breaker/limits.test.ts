@@ -89,3 +89,11 @@ test("a probe that finds all places taken, and then not, holds one permit", () =
   assert.equal(pool.report(probed, now).inFlight, 0);
   assert.notEqual(pool.stateOf(probed), "half_open", "one good probe of a thin round closes it");
 });
+
+test("a pool without breakers knows none", () => {
+  const pool = pooled();
+  for (const handle of [0, 1, -1, 2 ** 17, Number.NaN]) {
+    assert.equal(pool.tryAcquire(handle, 1), REJECT_UNKNOWN, String(handle));
+    assert.throws(() => pool.report(handle, 1), { code: "SPRINT_BREAKER_UNKNOWN" });
+  }
+});
