@@ -207,6 +207,7 @@ export class Epochs {
 
   /** What is learnt from the window: rate, baseline, normal rate of errors, health, prediction. */
   tick(row: number, now: number): void {
+    if (!Number.isFinite(now)) return;
     const c = this.columns;
     const { counts, times } = c;
     const i = row * COUNTS;

@@ -173,6 +173,7 @@ export class BreakerPool {
 
   /** The state at `now`, with the calls counted that have become overdue. Who is too busy to ask for admission still learns that nobody answers. */
   look(handle: number, now: number): BreakerCondition {
+    checkTime(now);
     const row = this.#rowOf(handle);
     this.#expire(row, now);
     this.#engine.look(row, now);
@@ -209,6 +210,7 @@ export class BreakerPool {
 
   /** Ends what force holds it now. False where none does. */
   release(handle: number, now: number): boolean {
+    checkTime(now);
     const row = this.#rowOf(handle);
     const state = this.#count(row, STATE);
     if (state !== FORCE_OPEN && state !== FORCE_CLOSE) return false;
@@ -219,6 +221,7 @@ export class BreakerPool {
 
   /** Closed, unforced, without evidence or backoff. */
   reset(handle: number, now: number): void {
+    checkTime(now);
     const row = this.#rowOf(handle);
     this.#forces.clear(row);
     this.#engine.columns.openMs[row] = 0;
@@ -243,6 +246,7 @@ export class BreakerPool {
 
   /** What there is to say at `now`. Changes nothing but what time has changed. */
   report(handle: number, now: number): BreakerReport {
+    checkTime(now);
     const row = this.#rowOf(handle);
     this.#expire(row, now);
     if (now >= this.#time(row, TICK_AT)) this.#engine.tick(row, now);
@@ -261,6 +265,7 @@ export class BreakerPool {
 
   /** What a restart should not forget, with remaining durations: monotonic time starts anew with the process. */
   snapshot(handle: number, now: number): SavedBreaker {
+    checkTime(now);
     const row = this.#rowOf(handle);
     this.#expire(row, now);
     const c = this.#engine.columns;

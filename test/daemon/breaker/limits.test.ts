@@ -94,6 +94,24 @@ test("a pool without breakers knows none", () => {
   const pool = pooled();
   for (const handle of [0, 1, -1, 2 ** 17, Number.NaN]) {
     assert.equal(pool.tryAcquire(handle, 1), REJECT_UNKNOWN, String(handle));
-    assert.throws(() => pool.report(handle, 1), { code: "SPRINT_BREAKER_UNKNOWN" });
+    assert.throws(() => pool.stateOf(handle), { code: "SPRINT_BREAKER_UNKNOWN" });
+  }
+});
+
+test("a time that is none is refused, or ignored where a call ends", () => {
+  for (const nonsense of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+    const pool = pooled();
+    const handle = pool.open("a", policyOf("FREE"), 0);
+    for (const act of [
+      () => pool.report(handle, nonsense),
+      () => pool.look(handle, nonsense),
+      () => pool.reset(handle, nonsense),
+      () => pool.release(handle, nonsense),
+      () => pool.snapshot(handle, nonsense),
+    ])
+      assert.throws(act, { code: "SPRINT_BREAKER_CLOCK" });
+    for (let n = 0; n < 3; n++) pool.onResult(handle, pool.tryAcquire(handle, 1), SUCCESS, 1, nonsense);
+    for (let now = 10; now < 1_000; now += 10) pool.onResult(handle, pool.tryAcquire(handle, now), SUCCESS, 1, now);
+    assert.equal(pool.report(handle, 1_000).failureRate, 0, `learnt on after ${nonsense}`);
   }
 });
