@@ -41,6 +41,8 @@ export class Detail {
   lastError: string | null = null;
   readonly outages = new Outages();
   health = 1;
+  /** The last look that found somebody had asked. */
+  usedAt: number;
   #seen: Look | null = null;
   #askedSeen = 0;
   #rate = 0;
@@ -57,6 +59,7 @@ export class Detail {
   readonly #features = new Float32Array(FEATURES);
 
   constructor(now: number, predictive: boolean) {
+    this.usedAt = now;
     this.window = new SlidingWindow(now, NOTHING);
     this.latencies = this.window.current;
     this.predictor = predictive ? new FailurePredictor() : null;
@@ -82,8 +85,9 @@ export class Detail {
   }
 
   /** Callers a second, of the last seconds; `asked` is cumulative. A young breaker weighs all its life alike. */
-  rate(asked: number, elapsedMs: number, memoryMs: number): number {
+  rate(asked: number, now: number, elapsedMs: number, memoryMs: number): number {
     const more = since(asked, this.#askedSeen);
+    if (more > 0) this.usedAt = now;
     this.#askedSeen = asked;
     if (elapsedMs <= 0) return this.#rate;
     this.#age += elapsedMs;

@@ -226,7 +226,7 @@ export class Epochs {
       this.details[row] = detail;
     }
     detail.lookAt = now + TICK_MS;
-    c.rate[row] = detail.rate(this.asked(row), elapsedMs, RATE_MS);
+    c.rate[row] = detail.rate(this.asked(row), now, elapsedMs, RATE_MS);
     const state = counts[i + STATE] as number;
     const share = Math.min(1, (times[t + BAD_EVIDENCE] as number) / (times[t + THRESHOLD] as number));
     detail.look(
@@ -248,6 +248,11 @@ export class Epochs {
     times[t + THRESHOLD] = this.thresholdOf(row, now);
     // What is slow may have become less: a quantum that began before must not last as long as it meant to.
     if (state !== OPEN) times[t + WAKE_AT] = Math.min(times[t + WAKE_AT] as number, now + this.quantumMs(row));
+  }
+
+  /** When it was made, or found to have been asked since the look before. */
+  usedAt(row: number): number {
+    return this.details[row]?.usedAt ?? (this.columns.times[row * TIMES + TICK_AT] as number);
   }
 
   inFlight(row: number): number {

@@ -145,7 +145,7 @@ export class BreakerPool {
     const abandoned = this.#engine.sweep(now);
     let evicted = 0;
     for (const [key, row] of this.#rows) {
-      const isIdle = now - this.#time(row, TICK_AT) >= this.#options.idleMs;
+      const isIdle = now - this.#engine.usedAt(row) >= this.#options.idleMs;
       if (isIdle && mayEvict(key) && this.evict(key)) evicted++;
     }
     return { evicted, abandoned };
@@ -249,7 +249,8 @@ export class BreakerPool {
     checkTime(now);
     const row = this.#rowOf(handle);
     this.#expire(row, now);
-    if (now >= this.#time(row, TICK_AT)) this.#engine.tick(row, now);
+    // Who never had a result has no window, and gets none for being looked at.
+    if (this.#engine.details[row] && now >= this.#time(row, TICK_AT)) this.#engine.tick(row, now);
     const policy = this.#engine.columns.policy[row] as number;
     return reportOf(
       this.#keys[row] as string,
@@ -398,9 +399,10 @@ export class BreakerPool {
     let oldest: string | null = null;
     let at = Number.POSITIVE_INFINITY;
     for (const [key, candidate] of this.#rows) {
-      if (this.#time(candidate, TICK_AT) >= at || !this.#idle(candidate)) continue;
+      const usedAt = this.#engine.usedAt(candidate);
+      if (usedAt >= at || !this.#idle(candidate)) continue;
       oldest = key;
-      at = this.#time(candidate, TICK_AT);
+      at = usedAt;
     }
     if (oldest !== null) this.evict(oldest);
     const freed = this.#spare.pop();

@@ -115,3 +115,17 @@ test("a time that is none is refused, or ignored where a call ends", () => {
     assert.equal(pool.report(handle, 1_000).failureRate, 0, `learnt on after ${nonsense}`);
   }
 });
+
+test("a look is no use: who is only reported on is evicted", () => {
+  const pool = pooled({ idleMs: 3_600_000 });
+  const handle = pool.open("used once", policyOf("ENTERPRISE"), 0);
+  pool.open("never used", policyOf("ENTERPRISE"), 0);
+  pool.onResult(handle, pool.tryAcquire(handle, 0), SUCCESS, 1, 0);
+  const reportAll = (now: number): void => {
+    for (const key of pool.keys()) pool.report(pool.handleOf(key) ?? 0, now);
+  };
+  for (let now = 30_000; now <= 3_570_000; now += 30_000) reportAll(now);
+  assert.equal(pool.tidy(3_570_000).evicted, 0);
+  reportAll(3_700_000);
+  assert.equal(pool.tidy(3_700_000).evicted, 2);
+});
