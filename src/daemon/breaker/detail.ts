@@ -36,7 +36,7 @@ export class Detail {
   quickBelowMs = Number.NEGATIVE_INFINITY;
   lookAt = Number.NEGATIVE_INFINITY;
   readonly adaptive = new AdaptiveThreshold();
-  readonly predictor: FailurePredictor | null;
+  predictor: FailurePredictor | null = null;
   baseline = new LatencyBaseline();
   lastError: string | null = null;
   readonly outages = new Outages();
@@ -62,7 +62,12 @@ export class Detail {
     this.usedAt = now;
     this.window = new SlidingWindow(now, NOTHING);
     this.latencies = this.window.current;
-    this.predictor = predictive ? new FailurePredictor() : null;
+    this.predicts(predictive);
+  }
+
+  /** What a predictor has learnt stays while it is on. */
+  predicts(on: boolean): void {
+    this.predictor = on ? (this.predictor ?? new FailurePredictor()) : null;
   }
 
   /**

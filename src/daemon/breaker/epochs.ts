@@ -95,6 +95,7 @@ export class Epochs {
   /** Takes on a new policy: thresholds from now on, counts and state as they are. */
   adopt(row: number): void {
     const { times } = this.columns;
+    this.details[row]?.predicts(this.modules.policyOf(row).predictive);
     this.setSlowFrom(row);
     times[row * TIMES + THRESHOLD] = this.thresholdOf(row, Number.POSITIVE_INFINITY);
   }

@@ -129,3 +129,14 @@ test("a look is no use: who is only reported on is evicted", () => {
   reportAll(3_700_000);
   assert.equal(pool.tidy(3_700_000).evicted, 2);
 });
+
+test("switches that are set on a breaker with traffic have an effect", () => {
+  const pool = pooled();
+  const handle = pool.open("a", policyOf("BUSINESS"), 0);
+  pool.onResult(handle, pool.tryAcquire(handle, 0), SUCCESS, 1, 0);
+  assert.equal(pool.report(handle, 0).predictor, null);
+  pool.configure(handle, { predictive: true });
+  assert.equal(pool.report(handle, 0).predictor?.on, true);
+  pool.configure(handle, { predictive: false });
+  assert.equal(pool.report(handle, 0).predictor, null);
+});
