@@ -122,12 +122,16 @@ export class Guard {
     return this.#handle;
   }
 
-  /** What `fn` gives, or rejects with a `BreakerRejection` before `fn` is called. */
+  /** What `fn` gives, or rejects with a `BreakerRejection` before `fn` is called; SPRINT_BREAKER_FULL where it was evicted and there is no room for it. */
   run<T>(fn: (signal: AbortSignal | undefined) => PromiseLike<T>, options?: RunOptions): Promise<T> {
     const at = this.#time();
     let token = this.#pool.tryAcquire(this.#handle, at);
     if (token < 0) {
-      token = token === REJECT_UNKNOWN ? this.#reopen(at) : token;
+      try {
+        token = token === REJECT_UNKNOWN ? this.#reopen(at) : token;
+      } catch (error) {
+        return Promise.reject(error);
+      }
       if (token < 0) return Promise.reject(this.#rejected(token));
     }
     const call = this.#spare ?? this.#call();
@@ -164,7 +168,7 @@ export class Guard {
       },
       failed: (error) => {
         const now = this.#time();
-        const judged = call.signal?.aborted === true ? IGNORED : this.#classify(error);
+        const judged = call.signal?.aborted === true ? IGNORED : this.#judged(error);
         this.#pool.onResult(this.#handle, call.token, judged, now - call.startedAt, now);
         call.signal = undefined;
         if (call.kept) {
@@ -176,6 +180,15 @@ export class Guard {
     };
     this.#kept++;
     return call;
+  }
+
+  /** A classifier that throws has no opinion. */
+  #judged(error: unknown): OutcomeCode {
+    try {
+      return this.#classify(error);
+    } catch {
+      return failureOutcome(error);
+    }
   }
 
   /** The time of this turn of the event loop, where somebody tells when it ends; after 64 uses it is read again, as a turn may be long. */
@@ -196,7 +209,7 @@ export class Guard {
     }
   }
 
-  /** Its breaker was evicted while nobody called. */
+  /** Its breaker was evicted while nobody called. Throws SPRINT_BREAKER_FULL where there is no room for it. */
   #reopen(now: number): number {
     this.#handle = this.#pool.open(this.key, this.#policy, now);
     return this.#pool.tryAcquire(this.#handle, now);

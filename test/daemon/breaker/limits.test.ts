@@ -140,3 +140,27 @@ test("switches that are set on a breaker with traffic have an effect", () => {
   pool.configure(handle, { predictive: false });
   assert.equal(pool.report(handle, 0).predictor, null);
 });
+
+test("a classifier that throws costs no token, and its caller gets the error of the call", async () => {
+  const clock = new FakeClock();
+  const pool = pooled();
+  const classify = (): never => {
+    throw new Error("classifier");
+  };
+  const guard = new Guard("a", policyOf("FREE"), { pool, clock, classify });
+  await assert.rejects(
+    guard.run(() => Promise.reject(new Error("refused"))),
+    /refused/,
+  );
+  const { inFlight, failures } = pool.report(guard.handle, clock.now());
+  assert.deepEqual([inFlight, failures], [0, 1]);
+});
+
+test("a guard that finds no room for its breaker rejects, and does not throw", async () => {
+  const clock = new FakeClock();
+  const pool = pooled({ capacity: 1 });
+  const guard = new Guard("a", policyOf("FREE"), { pool, clock });
+  pool.forceOpen(pool.open("b", policyOf("FREE"), clock.now()), BY, clock.now());
+  const answer = guard.run(async () => 1);
+  await assert.rejects(answer, { code: "SPRINT_BREAKER_FULL" });
+});
