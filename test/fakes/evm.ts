@@ -1,7 +1,7 @@
 /** Every block, header and receipt of the chain data of Ethereum and its like, and the way to examine one. */
 import { existsSync, readdirSync } from "node:fs";
 import type { EvmChain } from "../../src/daemon/chain/index.ts";
-import { type EvmInspection, inspectEvm } from "../../src/daemon/inspectevm.ts";
+import { type EvmInspection, inspectEvm } from "../../src/daemon/inspect/index.ts";
 import { dataPath, readData } from "./data.ts";
 import { readEra1 } from "./era1.ts";
 

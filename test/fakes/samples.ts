@@ -4,7 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
-import { inspect, type Inspection } from "../../src/daemon/inspect.ts";
+import { inspect, type Inspection } from "../../src/daemon/inspect/index.ts";
 import type { Chain } from "../../src/shared/chain.ts";
 import { systemClock } from "../../src/shared/clock.ts";
 import { dataPath, readData } from "./data.ts";

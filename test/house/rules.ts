@@ -20,6 +20,7 @@ export const FLOORS: Readonly<Record<string, number>> = {
   server: 3,
   proxy: 3,
   config: 3,
+  inspect: 3,
   /** The files that stand directly in src/daemon: composition root, pipeline, registries. */
   daemon: 4,
   cli: 5,

@@ -2,7 +2,7 @@
 import { hasData } from "../fakes/data.ts";
 import { evmSamples, examineEvm } from "../fakes/evm.ts";
 import { examine, samples } from "../fakes/samples.ts";
-import type { Inspection } from "../../src/daemon/inspect.ts";
+import type { Inspection } from "../../src/daemon/inspect/index.ts";
 
 if (!hasData) {
   console.error("no chain data: set SPRINT_CHAIN_DATA to its folder");

@@ -26,7 +26,7 @@ const EVM: Readonly<Record<string, () => Promise<Inspect>>> = {
 
 const JSON_INSPECTORS: Readonly<Record<string, () => Promise<Inspect>>> = {
   ...EVM,
-  solana: async () => (await import("../inspectsvm.ts")).inspectSvm,
+  solana: async () => (await import("../inspect/index.ts")).inspectSvm,
 };
 
 /** Chains whose blocks come as the JSON of a node's RPC; none of them is relayed yet. */
@@ -41,13 +41,13 @@ export async function inspectorOf({ chain, receipts }: Pick<InspectOptions, "cha
   }
   const json = JSON_INSPECTORS[chain];
   if (json !== undefined) return json();
-  const { inspect } = await import("../inspect.ts");
+  const { inspect } = await import("../inspect/index.ts");
   return (options, modules) => inspect({ ...options, chain: chain as Chain }, modules);
 }
 
 function evm(chain: EvmChain): () => Promise<Inspect> {
   return async () => {
-    const { inspectEvm } = await import("../inspectevm.ts");
+    const { inspectEvm } = await import("../inspect/index.ts");
     return (options, modules) => inspectEvm({ ...options, chain }, modules);
   };
 }

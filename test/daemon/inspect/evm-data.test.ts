@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { hasData } from "../fakes/data.ts";
-import { ERA1, evmSamples, examineEvm } from "../fakes/evm.ts";
+import { hasData } from "../../fakes/data.ts";
+import { ERA1, evmSamples, examineEvm } from "../../fakes/evm.ts";
 
 /** Blocks of the archive whose work is computed here; all of them are in the printed table (`test/tables/blocks.ts`). */
 const ARCHIVE_BLOCKS = 40;

@@ -3,16 +3,12 @@
  *
  * A file holds one raw block, hex (one block, or one a line), a node's block file (magic, length, block, …), or with `headers` a
  * run of headers, each with its AuxPoW where its version says so. Any of these may be gzip. Chains whose blocks come as the JSON
- * of a node's RPC have a file of their own beside this one.
+ * of a node's RPC have files of their own beside this one.
  */
-import { open } from "node:fs/promises";
-import { promisify } from "node:util";
-import { gunzip } from "node:zlib";
-import type { Chain } from "../shared/chain.ts";
-import { EXIT } from "../shared/cli.ts";
-import { type Clock, systemClock } from "../shared/clock.ts";
-import { type ErrorCode, isSprintError, messageOf, SprintError } from "../shared/errors.ts";
-import type { Validation } from "../shared/events.ts";
+import type { Chain } from "../../shared/chain.ts";
+import { type Clock, systemClock } from "../../shared/clock.ts";
+import { type ErrorCode, isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
+import type { Validation } from "../../shared/events.ts";
 import {
   type Ancestor,
   type ChainCodec,
@@ -22,7 +18,8 @@ import {
   type NetworkParams,
   networksOf,
   paramsFor,
-} from "./chain/index.ts";
+} from "../chain/index.ts";
+import { type InspectModules, unzip, writeLines } from "./files.ts";
 
 export interface InspectOptions {
   readonly chain: Chain;
@@ -33,14 +30,6 @@ export interface InspectOptions {
   readonly headers: boolean;
   /** `-` is standard input. */
   readonly files: readonly string[];
-}
-
-export interface InspectModules {
-  /** The bytes of a file, at most `maxBytes`. */
-  readonly read: (file: string, maxBytes: number) => Promise<Uint8Array>;
-  /** One line, without its end. */
-  readonly write: (line: string) => void | Promise<void>;
-  readonly clock: Clock;
 }
 
 /** One line of output (CONTRACT: sprint inspect). */
@@ -68,29 +57,6 @@ export async function inspect(options: InspectOptions, modules: Partial<InspectM
   const { clock, ...rest } = { clock: systemClock, ...modules };
   const inspector = new Inspector(codecOf(options), options, clock);
   return writeLines(options.files, MAX_FILE_BYTES, (read) => inspector.file(read), rest);
-}
-
-/** The loop of every family: writes what `linesOf` finds in each file; resolves to the exit code. */
-export async function writeLines(
-  files: readonly string[],
-  maxFileBytes: number,
-  linesOf: (read: () => Promise<Uint8Array>) => AsyncIterable<{ readonly ok: boolean }>,
-  modules: Partial<Pick<InspectModules, "read" | "write">> = {},
-): Promise<number> {
-  const { read, write } = { read: readInput, write: writeLine, ...modules };
-  let failed = false;
-  try {
-    for (const file of files) {
-      for await (const line of linesOf(() => read(file, maxFileBytes))) {
-        failed ||= !line.ok;
-        await write(JSON.stringify(line));
-      }
-    }
-  } catch (error) {
-    // the reader has seen enough (`sprint inspect … | head`)
-    if (!isBrokenPipe(error)) throw error;
-  }
-  return failed ? EXIT.FAILED : EXIT.DONE;
 }
 
 function codecOf({ chain, network }: InspectOptions): ChainCodec {
@@ -250,22 +216,6 @@ function trusted(header: Uint8Array, { headerRules }: NetworkParams): Header {
   return decodeHeader(header, 0, { headerRules: { ...headerRules, auxpow: null } }).header;
 }
 
-/** Bytes that are gzip come unpacked, others as they are. Throws SPRINT_INSPECT_GZIP. */
-export async function unzip(bytes: Uint8Array, maxBytes: number): Promise<Uint8Array> {
-  if (bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
-  try {
-    return await promisify(gunzip)(bytes, { maxOutputLength: maxBytes });
-  } catch (error) {
-    throw new SprintError(
-      "SPRINT_INSPECT_GZIP",
-      `gzip: expected a whole file of at most ${maxBytes} bytes, got ${messageOf(error)}`,
-      {
-        expected: maxBytes,
-      },
-    );
-  }
-}
-
 /** Hex becomes bytes, a part a line where each line could be a header at least; other bytes are one part as they are. */
 function unhex(bytes: Uint8Array): Uint8Array[] {
   if (bytes.length === 0)
@@ -334,45 +284,4 @@ function* unframe(bytes: Uint8Array, magic: Uint8Array): Generator<Uint8Array> {
     yield view.subarray(start, start + length);
     at = start + length;
   }
-}
-
-/** A file, or standard input for `-`, never more than `maxBytes` of it. Throws SPRINT_INSPECT_FILE. */
-export async function readInput(file: string, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  let length = 0;
-  try {
-    const source = file === "-" ? process.stdin : (await open(file)).createReadStream();
-    for await (const chunk of source) {
-      chunks.push(chunk as Buffer);
-      length += (chunk as Buffer).length;
-      if (length > maxBytes) break;
-    }
-  } catch (error) {
-    throw new SprintError("SPRINT_INSPECT_FILE", `${file}: expected a readable file, got ${messageOf(error)}`, {
-      file,
-    });
-  }
-  if (length > maxBytes) {
-    throw new SprintError("SPRINT_INSPECT_FILE", `${file}: expected at most ${maxBytes} bytes, got more; split it`, {
-      file,
-      expected: maxBytes,
-    });
-  }
-  return Buffer.concat(chunks);
-}
-
-/** Rejects with EPIPE where nobody reads any more; without a listener of its own the stream would end the process with a trace. */
-function writeLine(line: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    process.stdout.once("error", reject);
-    process.stdout.write(`${line}\n`, (error) => {
-      if (error) return reject(error);
-      process.stdout.off("error", reject);
-      resolve();
-    });
-  });
-}
-
-function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "EPIPE";
 }

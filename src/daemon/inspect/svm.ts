@@ -14,10 +14,10 @@ import {
   type SvmHeader,
   type SvmParams,
   svmParams,
-} from "./chain/index.ts";
-import { type InspectModules, unzip, writeLines } from "./inspect.ts";
-import { type ErrorCode, isSprintError, messageOf, SprintError } from "../shared/errors.ts";
-import type { Validation } from "../shared/events.ts";
+} from "../chain/index.ts";
+import { type InspectModules, unzip, writeLines } from "./files.ts";
+import { type ErrorCode, isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
+import type { Validation } from "../../shared/events.ts";
 
 export interface InspectSvmOptions {
   readonly network: string;

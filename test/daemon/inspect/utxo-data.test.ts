@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { hasData } from "../fakes/data.ts";
-import { examine, samples } from "../fakes/samples.ts";
+import { hasData } from "../../fakes/data.ts";
+import { examine, samples } from "../../fakes/samples.ts";
 
 /** Headers whose scrypt is computed here; all of them are in the printed table (`test/tables/blocks.ts`). */
 const SCRYPT_HEADERS = 300;

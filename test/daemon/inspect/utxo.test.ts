@@ -7,10 +7,10 @@ import path from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { paramsFor } from "../../src/daemon/chain/index.ts";
-import { inspect, type InspectOptions, type Inspection, readInput } from "../../src/daemon/inspect.ts";
-import { FakeClock } from "../fakes/clock.ts";
-import { type BlockParts, blockBytes, coinbase, sha256d, spend } from "../fakes/blocks.ts";
+import { paramsFor } from "../../../src/daemon/chain/index.ts";
+import { inspect, type InspectOptions, type Inspection, readInput } from "../../../src/daemon/inspect/index.ts";
+import { FakeClock } from "../../fakes/clock.ts";
+import { type BlockParts, blockBytes, coinbase, sha256d, spend } from "../../fakes/blocks.ts";
 
 const regtest = paramsFor("bitcoin", "regtest");
 const genesisTime = Buffer.from(regtest.genesisHeader).readUInt32LE(68);
@@ -200,7 +200,7 @@ describe("inspect", () => {
   });
 
   it("ends quietly when its reader does", async () => {
-    const main = fileURLToPath(new URL("../../src/daemon/main.ts", import.meta.url));
+    const main = fileURLToPath(new URL("../../../src/daemon/main.ts", import.meta.url));
     const options = ["inspect", "--chain", "bitcoin", "--network", "regtest", "-"];
     const child = spawn(process.execPath, [main, ...options], { stdio: "pipe" });
     const stderr: Buffer[] = [];

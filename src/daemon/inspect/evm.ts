@@ -30,11 +30,11 @@ import {
   parseJson,
   readRlp,
   type Refusal,
-} from "./chain/index.ts";
-import { type InspectModules, readInput, unzip, writeLines } from "./inspect.ts";
-import { systemClock } from "../shared/clock.ts";
-import { type ErrorCode, isSprintError, SprintError } from "../shared/errors.ts";
-import type { Validation } from "../shared/events.ts";
+} from "../chain/index.ts";
+import { type InspectModules, readInput, unzip, writeLines } from "./files.ts";
+import { systemClock } from "../../shared/clock.ts";
+import { type ErrorCode, isSprintError, SprintError } from "../../shared/errors.ts";
+import type { Validation } from "../../shared/events.ts";
 
 export interface InspectEvmOptions {
   readonly chain: EvmChain;

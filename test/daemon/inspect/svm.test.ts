@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { inspectSvm, type InspectSvmOptions, type SvmInspection } from "../../src/daemon/inspectsvm.ts";
-import { hasData, readData } from "../fakes/data.ts";
-import { type BlockJson, solanaBlock } from "../fakes/solana.ts";
+import { inspectSvm, type InspectSvmOptions, type SvmInspection } from "../../../src/daemon/inspect/index.ts";
+import { hasData, readData } from "../../fakes/data.ts";
+import { type BlockJson, solanaBlock } from "../../fakes/solana.ts";
 
 interface Result {
   readonly code: number;
