@@ -251,17 +251,20 @@ export class Engine extends Admission {
     this.transit(row, early ? "health" : cause, now);
   }
 
-  /** True where it changed the state. */
+  /** True where a new epoch began: what a listener made of it, too. */
   #overdue(row: number, calls: number, now: number): boolean {
     const { counts, overdue } = this.columns;
     overdue[row] = (overdue[row] as number) + calls;
-    const state = counts[row * COUNTS + STATE] as number;
-    if (state === HALF_OPEN) this.transit(row, "probe_overdue", now);
-    for (let call = 0; call < calls && counts[row * COUNTS + STATE] === CLOSED; call++) {
-      this.#note(row, now, true);
-      this.#weigh(row, now);
+    const i = row * COUNTS;
+    const epoch = counts[i + EPOCH_START] as number;
+    if (counts[i + STATE] === HALF_OPEN) this.transit(row, "probe_overdue", now);
+    else if (counts[i + STATE] === CLOSED) {
+      for (let call = 0; call < calls && counts[i + EPOCH_START] === epoch; call++) {
+        this.#note(row, now, true);
+        this.#weigh(row, now);
+      }
     }
-    return counts[row * COUNTS + STATE] !== state;
+    return counts[i + EPOCH_START] !== epoch;
   }
 
   // --- half-open

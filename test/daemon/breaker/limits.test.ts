@@ -164,3 +164,19 @@ test("a guard that finds no room for its breaker rejects, and does not throw", a
   const answer = guard.run(async () => 1);
   await assert.rejects(answer, { code: "SPRINT_BREAKER_FULL" });
 });
+
+test("what a listener resets stays reset: overdue calls of the epoch before are not held against the new one", () => {
+  const pool: BreakerPool = new BreakerPool(
+    {},
+    {
+      clock: { wall: () => 0 },
+      random: seededRandom(1),
+      onTransition: ({ handle, to, at }) => to === "open" && pool.reset(handle, at),
+    },
+  );
+  const handle = pool.open("a", policyOf("FREE", { slowCallMs: 100, slowFloorMs: 10 }), 0);
+  for (let n = 0; n < 20; n++) pool.tryAcquire(handle, 0);
+  for (let now = 10; now < 1_000; now += 10) pool.look(handle, now);
+  const { status } = pool.report(handle, 1_000);
+  assert.ok(status.state === "closed" && status.evidence === 0, JSON.stringify(status));
+});
