@@ -180,3 +180,33 @@ test("what a listener resets stays reset: overdue calls of the epoch before are 
   const { status } = pool.report(handle, 1_000);
   assert.ok(status.state === "closed" && status.evidence === 0, JSON.stringify(status));
 });
+
+test("while the clock stands or goes back calls are judged, counted and given back as ever; what time ends, waits", () => {
+  const random = seededRandom(8);
+  const pool = pooled();
+  const handle = pool.open("a", policyOf("ENTERPRISE", { slowCallMs: 200 }), 0);
+  const out: number[] = [];
+  let now = 0;
+  for (let n = 0; n < 50_000; n++) {
+    const dice = random();
+    now += dice < 0.02 ? -5_000 * random() : dice < 0.3 ? 0 : 60 * random();
+    const token = pool.tryAcquire(handle, now);
+    if (token > 0) out.push(token);
+    const mood = n % 5_000 < 1_000 ? 0.9 : 0.01;
+    while (out.length > 0 && random() < 0.6) {
+      const [back = 0] = out.splice(Math.floor(random() * out.length), 1);
+      assert.equal(pool.onResult(handle, back, random() < mood ? FAILURE : SUCCESS, 300 * random() ** 4, now), true);
+    }
+    if (random() > 0.05) continue;
+    const { status, inFlight, requests, successes, failures, late, health } = pool.report(handle, now);
+    assert.equal(inFlight, out.length);
+    assert.equal(requests, successes + failures + late + inFlight);
+    assert.ok(health >= 0 && health <= 1);
+    if (status.state === "half_open") assert.ok(status.probes >= 0 && (status.ramp !== null || status.probes <= 10));
+  }
+  const opened = now;
+  for (let n = 0; n < 200; n++) pool.onResult(handle, pool.tryAcquire(handle, opened), FAILURE, 1, opened);
+  assert.equal(pool.stateOf(handle), "open");
+  assert.ok(pool.tryAcquire(handle, opened - 60_000) < 0);
+  assert.ok(pool.tryAcquire(handle, pool.probeAt(handle) ?? 0) > 0);
+});
