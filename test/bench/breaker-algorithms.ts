@@ -9,7 +9,7 @@ import { BINS } from "../../src/daemon/breaker/histogram.ts";
 import { LatencyBaseline } from "../../src/daemon/breaker/latency.ts";
 import { BreakerPool } from "../../src/daemon/breaker/pool.ts";
 import { policyOf } from "../../src/daemon/breaker/policy.ts";
-import { probeAfterMs } from "../../src/daemon/breaker/recovery.ts";
+import { probeSpacingMs, recoveryProbability } from "../../src/daemon/breaker/recovery.ts";
 import { SlidingWindow } from "../../src/daemon/breaker/window.ts";
 import { seededRandom } from "../../src/shared/clock.ts";
 import { type BenchCheck, type BenchDocument, check } from "./document.ts";
@@ -26,17 +26,19 @@ export function algorithmRows(rows: Row[], checks: BenchCheck[]): void {
   const baseline = new LatencyBaseline();
   const factors = { success: 0.9, latency: 0.8, errors: 0.7, resources: 1, throughput: 1 };
   const kb = 1_024;
+  const ill = { sinceMs: 100, failures: 20, health: 0.1, periodMs: 400 };
+  const spacing = (): number => probeSpacingMs(10_000, 100, 20_000, 1);
   // Bytes: the typed arrays each of them keeps for a breaker.
   const algorithms: [name: string, limitMs: number, bytes: number, limitBytes: number, run: () => unknown][] = [
     ["backoff: the next open period", 0.1, 4, kb, () => nextOpenMs(policy, 250, 100, 400, random)],
-    ["recovery: when a probe is tried", 0.1, 4, kb, () => probeAfterMs(20, 0.1, 400)],
+    ["recovery: probability, spacing of probes", 0.1, 4, kb, () => [recoveryProbability(ill), spacing()]],
     ["window: rates and percentiles of 5 min", 0.5, 60 * 4 * 4 + BINS * 10 * 4, 10 * kb, () => window.stats()],
     ["adaptive: one point, median, scale", 1, 100 + 65, 50 * kb, () => adaptive.add(1, 16, true, 0.3, 100)],
     ["latency: median of a 30 s window, baseline", 0.2, 20 * 4, 5 * kb, () => [baseline.close(slot), baseline.value()]],
     ["health: score of five factors", 0.3, 6 * 8, 15 * kb, () => healthScore(factors)],
   ];
   for (const [name, limitMs, bytes, limitBytes, run] of algorithms) {
-    const ms = slowestOfMany(run);
+    const ms = medianOfMany(run);
     rows.push(
       { what: name, who: "sprint", median: ms * 1e6, unit: "ns" },
       { what: name, who: "sprint", median: bytes, unit: "bytes" },
@@ -50,7 +52,7 @@ export function algorithmRows(rows: Row[], checks: BenchCheck[]): void {
 }
 
 /** Median of 200 runs after 2,000, in ms. */
-function slowestOfMany(run: () => unknown): number {
+function medianOfMany(run: () => unknown): number {
   for (let i = 0; i < 2_000; i++) run();
   const times = Array.from({ length: 200 }, () => {
     const begin = process.hrtime.bigint();

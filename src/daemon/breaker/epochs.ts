@@ -34,7 +34,7 @@ import { LatencyBaseline, slowFromMs, slowInARow } from "./latency.ts";
 import { CLOSED, CONDITIONS, HALF_OPEN, OPEN, TRANSITIONS, type TransitionCause } from "./machine.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import { PREDICTOR_SHARE } from "./predictor.ts";
-import { probeAfterMs, probeSpacingMs } from "./recovery.ts";
+import { probeSpacingMs } from "./recovery.ts";
 
 /** Between two looks at the window, where there is traffic. */
 export const TICK_MS = 100;
@@ -184,9 +184,7 @@ export class Epochs {
     const spacing = detail
       ? probeSpacingMs(now - (c.onsetAt[row] as number), rate, detail.outages.usualMs, this.#badShare(row))
       : Number.POSITIVE_INFINITY;
-    const period = nextOpenMs(policy, previous, rate, spacing, this.modules.random);
-    const threshold = c.times[row * TIMES + THRESHOLD] as number;
-    c.openMs[row] = probeAfterMs(threshold, c.health[row] as number, period);
+    c.openMs[row] = nextOpenMs(policy, previous, rate, spacing, this.modules.random);
   }
 
   /** Of the calls that this opening stands on, how many were bad: all of them in a total outage. */

@@ -1,10 +1,11 @@
 /**
  * Algorithm 8, recovery probability, and the spacing of probes.
  *
- *     P(t) = (1 − ½·e^(−t/τ)) · 0.8^(F·e^(−t/τ)) · (0.8 + 0.2·health)          a probe is tried when P ≥ ½
+ *     P(t) = (1 − ½·e^(−t/τ)) · 0.8^(F·e^(−t/τ)) · (0.8 + 0.2·health)          a probe is tried at P ≥ ½
  *
- * t: time since the last failure; F: failures of this outage, at most 20; τ: a third of the open period that the backoff drew, so that the
- * two agree. Read literally, 0.8^failures without decay is 0.41 after four failures and stays there: no probe would ever be tried.
+ * t: time since it opened; F: the bad calls in a row that it asks for, at most 20; τ: a third of the open period that the backoff drew. So the two agree: P
+ * passes ½ after a quarter to four fifths of the period and is 0.62 at least at its end, when the probe goes. Read literally, 0.8^failures without
+ * decay is 0.41 after four failures and stays there: no probe would ever be tried.
  *
  * Spacing. A probe costs one bad call, a late discovery of the upstream's return costs the good calls until then. For an outage of age A the chance
  * that it ends in the next second is about 2/(A + M): old outages last, and M is how long they usually are here (`outages.ts`). So with `rate` callers a
@@ -17,13 +18,12 @@
  * away would have got their answer, and a probe may be the one that does.
  */
 const MOST_FAILURES = 20;
-const PROBE_FROM = 0.5;
 const LEAST_GAIN = 0.2;
 
-export interface RecoveryInput {
-  /** Since the last failure. */
+interface RecoveryInput {
+  /** Since it opened. */
   readonly sinceMs: number;
-  /** Failures of this outage. */
+  /** Bad calls in a row that open it. */
   readonly failures: number;
   readonly health: number;
   /** The open period that was drawn. */
@@ -33,19 +33,6 @@ export interface RecoveryInput {
 export function recoveryProbability({ sinceMs, failures, health, periodMs }: RecoveryInput): number {
   const left = Math.exp((-3 * Math.max(0, sinceMs)) / Math.max(1, periodMs));
   return (1 - 0.5 * left) * 0.8 ** (Math.min(MOST_FAILURES, failures) * left) * (0.8 + 0.2 * health);
-}
-
-/** Time after the last failure from which on a probe is tried: the drawn period, or later where P says so. P grows with time, so bisection finds it. */
-export function probeAfterMs(failures: number, health: number, periodMs: number): number {
-  const at = (sinceMs: number): number => recoveryProbability({ sinceMs, failures, health, periodMs });
-  if (at(periodMs) >= PROBE_FROM) return periodMs;
-  let [low, high] = [periodMs, 3 * periodMs];
-  for (let i = 0; i < 30; i++) {
-    const middle = (low + high) / 2;
-    if (at(middle) < PROBE_FROM) low = middle;
-    else high = middle;
-  }
-  return high;
 }
 
 /** Infinity where nobody asks: then the backoff alone decides. `badShare` of the calls that were let through. */

@@ -10,7 +10,7 @@ import { LatencyBaseline, consensus, slowFromMs, slowInARow } from "../../../src
 import { Outages } from "../../../src/daemon/breaker/outages.ts";
 import { policyOf } from "../../../src/daemon/breaker/policy.ts";
 import { FEATURES, FailurePredictor } from "../../../src/daemon/breaker/predictor.ts";
-import { probeAfterMs, probeSpacingMs, recoveryProbability } from "../../../src/daemon/breaker/recovery.ts";
+import { probeSpacingMs, recoveryProbability } from "../../../src/daemon/breaker/recovery.ts";
 import { SlidingWindow } from "../../../src/daemon/breaker/window.ts";
 
 test("backoff grows, stays under the tier's cap and never below the first period", () => {
@@ -178,7 +178,10 @@ test("health is near 0 in an outage in which all the rest is perfect", () => {
 test("recovery becomes likely however many failures there were, and probes space out with age and rarity", () => {
   const at = (sinceMs: number): number => recoveryProbability({ sinceMs, failures: 1_000, health: 0, periodMs: 1_000 });
   assert.ok(at(0) < 0.01 && at(500) < 0.5 && at(3_000) > 0.7);
-  assert.ok(probeAfterMs(1_000, 0, 1_000) >= 1_000 && probeAfterMs(1_000, 0, 1_000) < 3_000);
+  for (let failures = 0; failures <= 100; failures++) {
+    const atTheEnd = recoveryProbability({ sinceMs: 700, failures, health: 0, periodMs: 700 });
+    assert.ok(atTheEnd > 0.62, `every probe is tried at one half or more: ${atTheEnd}`);
+  }
   const spacing = (outageMs: number, rate: number, usualMs = 20_000, badShare = 1): number =>
     probeSpacingMs(outageMs, rate, usualMs, badShare);
   assert.ok(spacing(60_000, 100) > spacing(10_000, 100));
