@@ -48,6 +48,7 @@ export const CONTROL_ROUTES = {
   stop: "/control/v1/stop",
   stream: "/control/v1/stream",
   metrics: "/metrics",
+  openapi: "/openapi.json",
 } as const;
 
 export const ErrorBody = Type.Object({
@@ -132,7 +133,7 @@ export const HashParams = Type.Object({ hash: Hash }, strict);
 export const LatestQuery = Type.Object({ chain: Type.Optional(ChainName) }, strict);
 export const ChainBlocksQuery = Type.Object(
   {
-    limit: Type.Integer({ minimum: 1, maximum: 500, default: 20 }),
+    limit: Type.Integer({ minimum: 1, maximum: 500, default: 20, description: "blocks of a page" }),
     before: Type.Optional(
       Type.String({
         pattern: "^([0-9]{1,10}|[0-9a-f]{64})$",
@@ -203,7 +204,10 @@ export type SubscriptionBody = Static<typeof SubscriptionBody>;
 export const SubscriptionsBody = Type.Object({ subscriptions: Type.Array(SubscriptionBody) });
 export type SubscriptionsBody = Static<typeof SubscriptionsBody>;
 
-export const SubscriptionParams = Type.Object({ id: Type.String({ pattern: "^[0-9a-z_-]{1,40}$" }) }, strict);
+export const SubscriptionParams = Type.Object(
+  { id: Type.String({ pattern: "^[0-9a-z_-]{1,40}$", description: "id of a stored subscription" }) },
+  strict,
+);
 
 const commaList = (names: readonly string[], what: string) =>
   Type.String({
@@ -310,7 +314,10 @@ export type TopologyBody = Static<typeof TopologyBody>;
 export const ROLES = ["viewer", "operator", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 
-export const ReloadQuery = Type.Object({ dry_run: Type.Boolean({ default: false }) }, strict);
+export const ReloadQuery = Type.Object(
+  { dry_run: Type.Boolean({ default: false, description: "true: tell the changes, apply none" }) },
+  strict,
+);
 
 export const ReloadBody = Type.Object({
   applied: Type.Boolean({ description: "false: nothing changed, or it was a dry run" }),
@@ -329,16 +336,22 @@ export const AuditEntryBody = Type.Object({
 });
 export type AuditEntryBody = Static<typeof AuditEntryBody>;
 
-export const AuditQuery = Type.Object({ last: Type.Integer({ minimum: 1, maximum: 1_000, default: 50 }) }, strict);
+export const AuditQuery = Type.Object(
+  { last: Type.Integer({ minimum: 1, maximum: 1_000, default: 50, description: "so many entries" }) },
+  strict,
+);
 
 export const AuditBody = Type.Object({ entries: Type.Array(AuditEntryBody, { description: "newest first" }) });
 export type AuditBody = Static<typeof AuditBody>;
 
-export const NameParams = Type.Object({ name: Type.String({ minLength: 1, maxLength: 200 }) }, strict);
+export const NameParams = Type.Object(
+  { name: Type.String({ minLength: 1, maxLength: 200, description: "of the breaker or upstream, as listed" }) },
+  strict,
+);
 
 export const CordonBody = Type.Object(
   {
-    reason: Type.String({ minLength: 1, maxLength: 200, default: "operator" }),
+    reason: Type.String({ minLength: 1, maxLength: 200, default: "operator", description: "why, for others to read" }),
     for_ms: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 40, description: "until uncordon where absent" })),
   },
   strict,
@@ -346,7 +359,10 @@ export const CordonBody = Type.Object(
 export type CordonBody = Static<typeof CordonBody>;
 
 export const RaceQuery = Type.Object(
-  { chain: ChainName, last: Type.Integer({ minimum: 1, maximum: 1_000, default: 20 }) },
+  {
+    chain: ChainName,
+    last: Type.Integer({ minimum: 1, maximum: 1_000, default: 20, description: "so many blocks" }),
+  },
   strict,
 );
 export type RaceQuery = Static<typeof RaceQuery>;

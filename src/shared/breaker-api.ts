@@ -116,7 +116,10 @@ export const TransitionBody = Type.Object({
 });
 export type TransitionBody = Static<typeof TransitionBody>;
 
-export const HistoryQuery = Type.Object({ last: Type.Integer({ minimum: 1, maximum: 256, default: 50 }) }, strict);
+export const HistoryQuery = Type.Object(
+  { last: Type.Integer({ minimum: 1, maximum: 256, default: 50, description: "so many transitions" }) },
+  strict,
+);
 
 export const HistoryBody = Type.Object({
   name: Type.String(),
@@ -126,7 +129,7 @@ export type HistoryBody = Static<typeof HistoryBody>;
 
 export const ForceBody = Type.Object(
   {
-    reason: Type.String({ minLength: 1, maxLength: 200, default: "operator" }),
+    reason: Type.String({ minLength: 1, maxLength: 200, default: "operator", description: "why, for others to read" }),
     for_ms: Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 40, description: "until reset where absent" })),
   },
   strict,

@@ -33,6 +33,7 @@ const ACCESS: Readonly<Record<string, Access>> = {
   [`GET ${CONTROL_ROUTES.race}`]: LOOK,
   [`GET ${CONTROL_ROUTES.stream}`]: LOOK,
   [`GET ${CONTROL_ROUTES.metrics}`]: LOOK,
+  [`GET ${CONTROL_ROUTES.openapi}`]: LOOK,
   [`POST ${CONTROL_ROUTES.cordon}`]: { role: "operator", action: "upstream.cordon" },
   [`POST ${CONTROL_ROUTES.uncordon}`]: { role: "operator", action: "upstream.uncordon" },
   [`POST ${CONTROL_ROUTES.forceOpen}`]: { role: "operator", action: "breaker.force-open" },

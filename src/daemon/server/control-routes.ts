@@ -90,6 +90,7 @@ function addDaemonRoutes(app: App, options: ControlRouteOptions, modules: Contro
       return reply.code(202).send({ accepted: true });
     },
   );
+  app.get(CONTROL_ROUTES.openapi, () => app.swagger());
   app.get(CONTROL_ROUTES.metrics, async (_request, reply) =>
     reply.type("text/plain; version=0.0.4; charset=utf-8").send(await server.metricsText()),
   );

@@ -5,17 +5,19 @@ import type { FastifyRequest } from "fastify";
 import { CONTROL_ROUTES } from "../../shared/api.ts";
 import { accessOf, type Actor, auditParams, checkRole, Tokens } from "./access.ts";
 import { addControlRoutes, type ControlRouteModules, type ControlRouteOptions } from "./control-routes.ts";
+import { controlDocument } from "./control-document.ts";
 import { failureOf, refuseSocket } from "./failure.ts";
 import { Gate } from "./gate.ts";
 import { createApp, listenOn, notFound, type App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
+import { documentRoutes } from "./openapi.ts";
 import type { ControlOptions, ControlToken, HttpLimits, SocketLimits } from "./options.ts";
 import { ControlStream } from "./stream.ts";
 import { timeOf } from "./views.ts";
 
 /** Companions keep a few sockets each; this is far above what an operator needs. Those above it are dropped. */
 const MAX_CONNECTIONS = 256;
-const ADVICE = "this is the control API, under /control/v1; blocks and events are on the tiers' ports";
+const ADVICE = "this is the control API, /openapi.json lists what does; blocks and events are on the tiers' ports";
 
 export interface ControlListenerOptions extends ControlOptions, ControlRouteOptions {
   readonly http: HttpLimits;
@@ -30,7 +32,10 @@ export interface ControlListener {
   close(): Promise<void>;
 }
 
-export function createControlListener(options: ControlListenerOptions, modules: ControlRouteModules): ControlListener {
+export async function createControlListener(
+  options: ControlListenerOptions,
+  modules: ControlRouteModules,
+): Promise<ControlListener> {
   const { server } = modules;
   const app = createApp(options.http, server.onFault);
   const { pendingSockets } = options.http;
@@ -43,6 +48,7 @@ export function createControlListener(options: ControlListenerOptions, modules: 
   app.setNotFoundHandler((request) => {
     throw notFound(request, ADVICE);
   });
+  await documentRoutes(app, controlDocument(options));
   addControlRoutes(app, options, modules);
 
   app.server.on("upgrade", (request: IncomingMessage, socket: Socket, head: Buffer) => {

@@ -1,5 +1,4 @@
 /** The REST routes of a tier's listener: a table to read from top to bottom. */
-import type { FastifySchema } from "fastify";
 import {
   BlockBody,
   BlocksBody,
@@ -57,7 +56,6 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       TIER_ROUTES.latest,
       {
         schema: {
-          summary: "Newest block of each chain, or of one",
           querystring: LatestQuery,
           response: answers(BlocksBody),
         },
@@ -69,23 +67,16 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
         return { blocks: records.map(blockBody) };
       },
     );
-    routes.get(
-      TIER_ROUTES.block,
-      { schema: { summary: "One block by its hash", params: HashParams, response: answers(BlockBody) } },
-      (request) => blockBody(requireBlock(server, request.params.hash)),
+    routes.get(TIER_ROUTES.block, { schema: { params: HashParams, response: answers(BlockBody) } }, (request) =>
+      blockBody(requireBlock(server, request.params.hash)),
     );
-    routes.get(
-      TIER_ROUTES.chains,
-      { schema: { summary: "The chains that are on", response: answers(ChainsBody) } },
-      () => ({
-        chains: chainBodies(server),
-      }),
-    );
+    routes.get(TIER_ROUTES.chains, { schema: { response: answers(ChainsBody) } }, () => ({
+      chains: chainBodies(server),
+    }));
     routes.get(
       TIER_ROUTES.chainStatus,
       {
         schema: {
-          summary: "Tip, finality and upstreams of a chain",
           params: ChainParams,
           response: answers(ChainBody),
         },
@@ -96,7 +87,6 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       TIER_ROUTES.chainBlocks,
       {
         schema: {
-          summary: "Best chain, newest first, as far back as it is kept",
           params: ChainParams,
           querystring: ChainBlocksQuery,
           response: answers(ChainBlocksBody),
@@ -121,8 +111,6 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       TIER_ROUTES.subscribe,
       {
         schema: {
-          summary: "Store a filter and get a WebSocket address for it",
-          description: "Kept in memory until 24 hours after its last connection ended; a restart forgets it.",
           body: SubscribeBody,
           response: answers(SubscriptionBody, 201),
         },
@@ -137,7 +125,6 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       TIER_ROUTES.subscription,
       {
         schema: {
-          summary: "Forget a stored filter; streams that are open go on",
           params: SubscriptionParams,
           response: nothing,
         },
@@ -147,20 +134,15 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
         return reply.code(204).send(null);
       },
     );
-    routes.get(
-      TIER_ROUTES.subscriptions,
-      { schema: { summary: "The filters stored from this client address", response: answers(SubscriptionsBody) } },
-      (request) => ({
-        subscriptions: subscriptions.listOf(request.ip).map((each) => subscriptionBody(each, eventsUrl(request.host))),
-      }),
-    );
+    routes.get(TIER_ROUTES.subscriptions, { schema: { response: answers(SubscriptionsBody) } }, (request) => ({
+      subscriptions: subscriptions.listOf(request.ip).map((each) => subscriptionBody(each, eventsUrl(request.host))),
+    }));
 
     routes.get(
       TIER_ROUTES.health,
       {
         config: EXEMPT,
         schema: {
-          summary: "Health of the daemon and its chains",
           response: { ...answers(HealthBody), 503: HealthBody },
         },
       },
@@ -173,34 +155,25 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
           .send({ status, uptime_seconds, chains });
       },
     );
-    routes.get(
-      TIER_ROUTES.version,
-      { schema: { summary: "Version and networks", response: answers(VersionBody) } },
-      () => ({
-        name: "bitcoin-sprint" as const,
-        version: options.version,
-        network: options.network,
-        chains: Object.fromEntries(server.chains().map(({ chain, network }) => [chain, network])),
-        tier: options.tier,
-      }),
+    routes.get(TIER_ROUTES.version, { schema: { response: answers(VersionBody) } }, () => ({
+      name: "bitcoin-sprint" as const,
+      version: options.version,
+      network: options.network,
+      chains: Object.fromEntries(server.chains().map(({ chain, network }) => [chain, network])),
+      tier: options.tier,
+    }));
+    routes.get(TIER_ROUTES.metrics, async (_request, reply) =>
+      reply.type("text/plain; version=0.0.4; charset=utf-8").send(await server.metricsText()),
     );
-    routes.get(
-      TIER_ROUTES.metrics,
-      { schema: { summary: "Metrics as Prometheus text", produces: ["text/plain"] } },
-      async (_request, reply) =>
-        reply.type("text/plain; version=0.0.4; charset=utf-8").send(await server.metricsText()),
-    );
-    routes.get(
-      TIER_ROUTES.healthz,
-      { config: EXEMPT, schema: { summary: "The process answers", response: answers(ReadyBody) } },
-      () => ({ ready: true, reason: null }),
-    );
+    routes.get(TIER_ROUTES.healthz, { config: EXEMPT, schema: { response: answers(ReadyBody) } }, () => ({
+      ready: true,
+      reason: null,
+    }));
     routes.get(
       TIER_ROUTES.readyz,
       {
         config: EXEMPT,
         schema: {
-          summary: "At least one chain is relayed and no shutdown has begun",
           response: { ...answers(ReadyBody), 503: ReadyBody },
         },
       },
@@ -210,7 +183,7 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
         return reply.code(ready ? 200 : 503).send({ ready, reason: ready ? null : status });
       },
     );
-    routes.get(TIER_ROUTES.openapi, { schema: { hide: true } as FastifySchema }, () => routes.swagger());
+    routes.get(TIER_ROUTES.openapi, () => routes.swagger());
   });
 }
 

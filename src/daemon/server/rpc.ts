@@ -10,11 +10,6 @@ import type { ServerModules } from "./modules.ts";
 
 const MAX_BODY_BYTES = 256 * 1024;
 
-const DESCRIPTION = `One call, or a batch of at most 100. Methods that read the chain, and sendrawtransaction, are let through; others are
-answered with -32601. What a node answers, its error object included, comes back unchanged with status 200. Headers: \`x-sprint-upstream\` names who
-answered, \`x-sprint-tried\` what was tried in order, \`x-sprint-hedged\` and \`x-sprint-shared\` whether a second upstream was asked and whether the
-answer is shared with a call that was on the way; of a batch each tells of all its calls.`;
-
 export interface RpcRouteModules extends Pick<ServerModules, "rpc"> {
   /** Takes so many from what the client's address may call in this minute. */
   charge(request: FastifyRequest, calls: number): Promise<void>;
@@ -33,8 +28,6 @@ export function addRpcRoute(scope: App, modules: RpcRouteModules): void {
       validatorCompiler: (part) =>
         part.httpPart === "body" || check === undefined ? (value: unknown) => ({ value }) : check(part as never),
       schema: {
-        summary: "JSON-RPC through the upstreams of a chain",
-        description: DESCRIPTION,
         params: ChainParams,
         body: RpcRequestBody,
         response: { 200: RpcReplyBody, "4xx": ErrorBody, "5xx": ErrorBody },

@@ -57,7 +57,7 @@ export async function createServer(options: ServerOptions, modules: ServerModule
   const listeners = (): readonly ListenerBody[] => tiers.map((tier) => tier.status());
   const processes = (): readonly ProcessStatus[] => fanout.processes();
   const controlOptions = { ...options.control, version, network, startedAt, http, sockets: limits };
-  const control = createControlListener(controlOptions, { server: modules, listeners, processes, isDraining });
+  const control = await createControlListener(controlOptions, { server: modules, listeners, processes, isDraining });
 
   const close = async (): Promise<void> => {
     draining = true;

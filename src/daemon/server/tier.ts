@@ -2,7 +2,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import rateLimit from "@fastify/rate-limit";
-import swagger from "@fastify/swagger";
 import type { FastifyRequest } from "fastify";
 import { type ListenerBody, TIER_ROUTES } from "../../shared/api.ts";
 import { SprintError } from "../../shared/errors.ts";
@@ -12,6 +11,7 @@ import { failureOf, refuseSocket } from "./failure.ts";
 import { draining, EventsEndpoint } from "./events.ts";
 import { createApp, listenOn, notFound, type App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
+import { documentRoutes } from "./openapi.ts";
 import {
   apiCallsOf,
   connectionsOf,
@@ -23,6 +23,7 @@ import {
 import { addTierRoutes } from "./routes.ts";
 import type { EventSockets } from "./sockets.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { tierDocument } from "./tier-document.ts";
 
 export interface TierListenerOptions extends TierOptions {
   readonly version: string;
@@ -68,17 +69,7 @@ export async function createTierListener(
 
   refuseOverLimit(app, gate);
   const { allowHandshake, charge } = await limitCalls(app, () => callsPerMinute);
-  await app.register(swagger, {
-    openapi: {
-      openapi: "3.1.0",
-      info: {
-        title: "Bitcoin Sprint",
-        version: options.version,
-        description: `Listener of tier ${options.tier}. Events: WebSocket ${TIER_ROUTES.events}?chains=&types=&phase=&cursor=`,
-        license: { name: "Apache-2.0", identifier: "Apache-2.0" },
-      },
-    },
-  });
+  await documentRoutes(app, tierDocument(options));
   addTierRoutes(app, options, {
     server,
     subscriptions,

@@ -25,6 +25,7 @@ const CALLS: readonly (readonly [method: string, path: string, least: Role, body
   ["GET", CONTROL_ROUTES.audit, "viewer"],
   ["GET", `${CONTROL_ROUTES.race}?chain=bitcoin`, "viewer"],
   ["GET", CONTROL_ROUTES.metrics, "viewer"],
+  ["GET", CONTROL_ROUTES.openapi, "viewer"],
   ["POST", CONTROL_ROUTES.cordon, "operator", {}],
   ["POST", CONTROL_ROUTES.uncordon, "operator"],
   ["POST", CONTROL_ROUTES.forceOpen, "operator", {}],
