@@ -21,7 +21,7 @@ const FIRST_SPREAD = 3;
 const SPARED_CALLS = 3;
 
 /** Shortest sensible open period for `ratePerSecond` callers; 0 where that is not known yet. */
-export function floorMs(policy: BreakerPolicy, ratePerSecond: number): number {
+function floorMs(policy: BreakerPolicy, ratePerSecond: number): number {
   const spared = ratePerSecond > 0 ? (SPARED_CALLS * 1_000) / ratePerSecond : 0;
   return Math.min(policy.resetTimeoutMs, Math.max(policy.firstOpenMs, spared));
 }

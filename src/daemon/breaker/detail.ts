@@ -15,7 +15,7 @@ const USUAL_MS = 60_000;
 
 const NOTHING: Counts = { completed: 0, failures: 0, slow: 0, rejected: 0 };
 
-export interface Look {
+interface Look {
   readonly now: number;
   readonly elapsedMs: number;
   readonly counts: Counts;

@@ -1,6 +1,6 @@
 /**
- * The core: admission and result of every breaker of a pool, over columns of numbers. No timers: what time changes is computed when somebody asks.
- * No allocation on the way through; what is rare (a look at the window each 100 ms, a transition) is in methods of its own.
+ * What the call path of `admission.ts` leaves over: the census, bad calls and what they weigh, probes and the ramp, calls that never come back. No timers: what
+ * time changes is computed when somebody asks. No allocation; transitions and the look at the window each 100 ms are in `epochs.ts`.
  */
 import { Admission, ROW_BITS } from "./admission.ts";
 import { MOST_CALLS, MOST_TOKEN, TRIES, doubled } from "./calls.ts";
@@ -43,7 +43,7 @@ import { binOf } from "./histogram.ts";
 import { consensus } from "./latency.ts";
 import { CLOSED, FORCE_CLOSE, FORCE_OPEN, HALF_OPEN, OPEN } from "./machine.ts";
 
-const ROW_MASK = (1 << ROW_BITS) - 1;
+const ROW_MASK = 2 ** ROW_BITS - 1;
 /** Quanta that pass at most while nobody looked. */
 const UNSEEN_QUANTA = 2;
 /** Quanta, six days at least: half of it is longer than a call may be out. */

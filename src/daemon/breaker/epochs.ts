@@ -1,5 +1,5 @@
 /**
- * What a breaker is between two calls: its rows, its epochs and transitions, and what is learnt of it each 100 ms. The call path is in `engine.ts`.
+ * What a breaker is between two calls: its rows, its epochs and transitions, and what is learnt of it each 100 ms. The calls themselves are in `admission.ts` and `engine.ts`.
  */
 import type { Random } from "../../shared/clock.ts";
 import { decayed, nextOpenMs } from "./backoff.ts";

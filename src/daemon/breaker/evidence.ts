@@ -81,9 +81,9 @@ export function wilson(hits: number, calls: number, z = 1.96): Interval {
   return { low: Math.max(0, centre - half), high: Math.min(1, centre + half) };
 }
 
-export const HISTORY_POINTS = 100;
+const HISTORY_POINTS = 100;
 /** Calls that one point stands for. */
-export const CALLS_PER_POINT = 16;
+const CALLS_PER_POINT = 16;
 /** Calls that the quick half of "normal" remembers. */
 const RECENT_CALLS = 24;
 /** What a healthy history asks for, of the base, where callers are few (each call that teaches is one of theirs), and where they are many. */
@@ -104,10 +104,6 @@ export class AdaptiveThreshold {
   #calls = 0;
   #recent = 0;
   #scale = 1;
-
-  get points(): number {
-    return this.#length;
-  }
 
   /** 0.5-2, of the base threshold. */
   get scale(): number {
@@ -148,19 +144,6 @@ export class AdaptiveThreshold {
     return 0;
   }
 
-  /** Newer half against older half of the history: positive while it grows worse. */
-  trend(): number {
-    const half = this.#length >> 1;
-    if (half < 4) return 0;
-    let [newer, older] = [0, 0];
-    for (let back = 1; back <= 2 * half; back++) {
-      const value = this.#points[(this.#next - back + 2 * HISTORY_POINTS) % HISTORY_POINTS] ?? 0;
-      if (back <= half) newer += value;
-      else older += value;
-    }
-    return (newer - older) / (64 * half);
-  }
-
   #push(value: number): void {
     const counts = this.#counts;
     if (this.#length === HISTORY_POINTS) {
@@ -174,7 +157,7 @@ export class AdaptiveThreshold {
 }
 
 /** 0.5 to 0.6 where almost nothing is bad, 1 at half of the tolerated rate, 2 from the tolerated rate on. */
-export function scaleOf(normalRate: number, toleratedRate: number, ratePerSecond: number): number {
+function scaleOf(normalRate: number, toleratedRate: number, ratePerSecond: number): number {
   const share = toleratedRate === 0 ? 1 : normalRate / toleratedRate;
   const density = (ratePerSecond - FEW_PER_SECOND) / (MANY_PER_SECOND - FEW_PER_SECOND);
   const least = LEAST_SCALE + (LEAST_SCALE_DENSE - LEAST_SCALE) * Math.min(1, Math.max(0, density));

@@ -2,7 +2,7 @@
 import { SprintError } from "../../shared/errors.ts";
 import type { Force } from "./machine.ts";
 
-export type ForceSide = "open" | "close";
+type ForceSide = "open" | "close";
 
 export interface ForceBy {
   readonly owner: string;

@@ -23,7 +23,7 @@ export interface HealthFactors {
   readonly throughput: number;
 }
 
-export const HEALTH_WEIGHTS: Readonly<HealthFactors> = {
+const HEALTH_WEIGHTS: Readonly<HealthFactors> = {
   success: 0.3,
   latency: 0.25,
   errors: 0.2,

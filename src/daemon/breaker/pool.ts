@@ -56,6 +56,7 @@ export interface PoolModules {
   readonly onEvict?: (key: string) => void;
 }
 
+const ROW_MASK = 2 ** ROW_BITS - 1;
 const GROWTH = 512;
 const MOST_TAGS = 2 ** 14 - 1;
 
@@ -313,7 +314,7 @@ export class BreakerPool {
   }
 
   #rowOf(handle: number): number {
-    const row = handle & ((1 << ROW_BITS) - 1);
+    const row = handle & ROW_MASK;
     if (this.#count(row, TAG) === handle) return row;
     throw new SprintError(
       "SPRINT_BREAKER_UNKNOWN",
@@ -431,7 +432,7 @@ function checkTime(now: number): void {
 
 function checkPool(options: PoolOptions): PoolOptions {
   const { capacity, idleMs } = options;
-  const most = 2 ** ROW_BITS - 1;
+  const most = ROW_MASK;
   const ok = Number.isInteger(capacity) && capacity >= 1 && capacity <= most && idleMs > 0;
   if (ok) return options;
   throw new SprintError(

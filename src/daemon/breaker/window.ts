@@ -7,11 +7,11 @@
  */
 import { BINS, quantileOf } from "./histogram.ts";
 
-export const WINDOW_MS = 300_000;
+const WINDOW_MS = 300_000;
 const BUCKETS = 60;
 const BUCKET_MS = WINDOW_MS / BUCKETS;
 const SLOTS = 10;
-export const SLOT_MS = WINDOW_MS / SLOTS;
+const SLOT_MS = WINDOW_MS / SLOTS;
 
 /** Cumulative counts, as the call path keeps them: they turn over at 2^32. */
 export interface Counts {

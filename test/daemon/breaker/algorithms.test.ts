@@ -82,10 +82,8 @@ test("the threshold follows what is normal, and an incident is not normal", () =
   assert.ok(adaptive.scale > 1, `two dozen calls teach what is normal: ${adaptive.scale}`);
   for (let n = 0; n < 40; n++) adaptive.add(5, 16, true, 0.3, 100);
   assert.equal(adaptive.scale, 2);
-  assert.ok(adaptive.trend() > 0.1);
   for (let n = 0; n < 100; n++) adaptive.add(0, 16, true, 0.3, 5);
   assert.ok(adaptive.scale < 0.501);
-  assert.equal(adaptive.points, 100);
 });
 
 test("who has just failed is suspected, for a while, and not by chance", () => {
