@@ -16,7 +16,7 @@
  *
  *     | H            | p₀     | w    |  one false open in N = 10⁶ calls
  *     | 3 FREE       | 0.6 %  | 0.20 |
- *     | 10 BUSINESS  | 15 %   | 0.55 |
+ *     | 10 BUSINESS  | 15 %   | 0.54 |
  *     | 20 ENTERPRISE| 30 %   | 0.81 |
  *
  * Adaptation: H is multiplied by 0.5 to 2 with the rate of bad calls that is normal for this upstream: the median of a history of 100 points
