@@ -116,8 +116,10 @@ function addUpstreamRoutes(app: App, server: ServerModules): void {
   });
   app.get(CONTROL_ROUTES.race, { schema: { querystring: RaceQuery, response: answers(RaceBody) } }, (request) => {
     const { chain, last } = request.query;
-    if (server.chains().some((each) => each.chain === chain)) return raceBody(server.race(chain, last));
-    throw new SprintError("SPRINT_API_CHAIN_OFF", `${chain} is not relayed by this daemon`, { chain });
+    const on = server.chains().map((each) => each.chain);
+    if (on.includes(chain)) return raceBody(server.race(chain, last));
+    const message = `${chain} is not relayed by this daemon; it relays ${on.join(", ") || "no chain"}`;
+    throw new SprintError("SPRINT_API_CHAIN_OFF", message, { chain, on });
   });
 }
 

@@ -207,6 +207,13 @@ export const BREAKER: BreakerBody = {
   policy: POLICY,
 };
 
+export const ORDER = { reason: "node upgrade", for_ms: 600_000 };
+
+const FORCED = { owner: "night shift", reason: ORDER.reason, until: "2026-03-01T12:10:00.250Z" };
+export const FORCED_OPEN: BreakerBody = { ...BREAKER, state: "force_open", next_attempt_at: null, forced: FORCED };
+export const FORCED_CLOSED: BreakerBody = { ...BREAKER, state: "force_close", next_attempt_at: null, forced: FORCED };
+export const CLOSED: BreakerBody = { ...BREAKER, state: "closed", next_attempt_at: null };
+
 export const TRANSITION: TransitionBody = {
   seq: 7,
   breaker: NAME,
@@ -228,8 +235,6 @@ export const TRANSITION: TransitionBody = {
     probe_in_ms: 1_000,
   },
 };
-
-export const ORDER = { reason: "node upgrade", for_ms: 600_000 };
 
 export const RELOAD: ReloadBody = {
   applied: true,

@@ -147,6 +147,7 @@ client address, 1,000 of a listener.`,
 
 const AT = { chain: "bitcoin", network: "mainnet", cursor: CURSOR } as const;
 const REF = { hash: BLOCK.hash, height: BLOCK.height };
+const LOST = { hash: "0000000000000000f1c24c1d2a66c0f8a7a2b5be3b1d9d3ad7a3a1c09d54e6b2", height: BLOCK.height };
 const PARENT = { hash: BLOCK.parent_hash, height: BLOCK.height - 1 };
 
 interface Told<T> extends Message {
@@ -185,7 +186,7 @@ const MESSAGES: { readonly [T in EventType]: Told<T> } = {
     example: {
       type: "reorg",
       ...AT,
-      data: { depth: 1, common_ancestor: PARENT, reverted: [REF], applied: [REF, REF] },
+      data: { depth: 1, common_ancestor: PARENT, reverted: [LOST], applied: [REF] },
     },
   },
   finalized: {

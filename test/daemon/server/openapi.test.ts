@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { Compile } from "typebox/schema";
 import { CONTROL_ROUTES, TIER_ROUTES } from "../../../src/shared/api.ts";
@@ -9,6 +10,8 @@ import { controlDocument } from "../../../src/daemon/server/control-document.ts"
 import { createApp } from "../../../src/daemon/server/http.ts";
 import { documentRoutes } from "../../../src/daemon/server/openapi.ts";
 import { HTTP_LIMITS } from "../../../src/daemon/server/options.ts";
+import { deadLinks } from "../../house/rules.ts";
+import { apiPage } from "../../tables/api-page.ts";
 import { ask } from "./ask.ts";
 import { type Document, documentsOf, type Operation, operationsOf, resolved } from "./documents.ts";
 import { startFake, VIEWER } from "./daemon.ts";
@@ -182,4 +185,21 @@ test("a route whose error is not among its own is found out", async () => {
   app.get(path, () => ({}));
   await assert.rejects(async () => app.ready(), /no 418/);
   await app.close();
+});
+
+test("docs/api.md is what the documents say (`node test/tables/api.ts` writes it)", () => {
+  const page = readFileSync(new URL("../../../docs/api.md", import.meta.url), "utf8");
+  assert.equal(page, apiPage({ tier, control }));
+  assert.ok(page.split("\n").length < 500);
+  const isThere = (path: string): boolean => existsSync(new URL(`../../../docs/${path}`, import.meta.url));
+  assert.deepEqual(deadLinks(page, isThere), []);
+  const headings = readFileSync(new URL("../../../README.md", import.meta.url), "utf8").match(/^##+ .*/gm) ?? [];
+  const anchors = headings.map((text) =>
+    text
+      .replace(/^#+ /, "")
+      .toLowerCase()
+      .replace(/[^\w\s-]/g, "")
+      .replaceAll(" ", "-"),
+  );
+  for (const [, anchor = ""] of page.matchAll(/README\.md#([\w-]+)/g)) assert.ok(anchors.includes(anchor), anchor);
 });
