@@ -83,7 +83,7 @@ export const SUBSCRIPTION: SubscriptionBody = {
   connections: 0,
 };
 
-export const METRICS = "# TYPE sprint_relay_events_total counter\nsprint_relay_events_total 42\n";
+export const METRICS = "# TYPE sprint_server_deliveries_total counter\nsprint_server_deliveries_total 42\n";
 
 // --- Control API
 

@@ -51,7 +51,7 @@ const OPERATIONS: Operations = {
     summary: "JSON-RPC through the upstreams of a chain",
     description: `One call, or a batch of at most 100, of 256 KiB in all; any content type. Methods that read the chain, and sendrawtransaction, are let through; others
 are answered with error -32601, whose message lists those that are. What a node answers, its error object included, comes back unchanged with status 200. A single
-call that no upstream can answer is 502, 503 or 504; in a batch it is error -32000, whose \`data.code\` is the same code. Each call of a batch counts against the
+call that no upstream can answer is 502, 503 or 504; in a batch it is error -32000, whose \`data.code\` is the same code. What is no JSON-RPC gets status 400 with its error -32700 or -32600. Each call of a batch counts against the
 tier's calls per minute.`,
     says: { 200: "what a node answered; of a batch an array, in the order of the calls" },
     alsoOn: { 400: "what came is no JSON-RPC: its error -32700 or -32600" },
