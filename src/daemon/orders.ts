@@ -81,7 +81,7 @@ export function openOrders(options: { readonly directory: string }, modules: Ord
 }
 
 function stillHeld(order: Order, now: number): Order {
-  const held = (each: Held | null): Held | null => (each?.until != null && each.until <= now ? null : each);
+  const held = (each: Held | null): Held | null => (each !== null && (each.until ?? Infinity) <= now ? null : each);
   return {
     forceOpen: held(order.forceOpen),
     forceClose: held(order.forceClose),

@@ -7,7 +7,7 @@
  */
 import type { Chain } from "../../shared/chain.ts";
 import { type Clock, systemClock } from "../../shared/clock.ts";
-import { type ErrorCode, isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
+import { type ErrorCode, isSprintError, SprintError } from "../../shared/errors.ts";
 import type { Validation } from "../../shared/events.ts";
 import {
   type Ancestor,
