@@ -32,6 +32,7 @@ import type { EvidenceRule } from "./evidence.ts";
 import { EARLY_SHARE, UNHEALTHY } from "./health.ts";
 import { LatencyBaseline, slowFromMs, slowInARow } from "./latency.ts";
 import { CLOSED, CONDITIONS, HALF_OPEN, OPEN, TRANSITIONS, type TransitionCause } from "./machine.ts";
+import type { SavedOutages } from "./outages.ts";
 import type { BreakerPolicy } from "./policy.ts";
 import { PREDICTOR_SHARE } from "./predictor.ts";
 import { probeSpacingMs } from "./recovery.ts";
@@ -105,6 +106,13 @@ export class Epochs {
     this.details[row] = null;
   }
 
+  /** What was known of its outages before a restart. */
+  recall(row: number, outages: SavedOutages, now: number): void {
+    this.tick(row, now);
+    this.details[row]?.outages.restore(outages, now);
+    this.columns.times[row * TIMES + THRESHOLD] = this.thresholdOf(row, now);
+  }
+
   // --- transitions
 
   /** Takes the way that the table has for `cause`, if it has one. */
@@ -116,7 +124,7 @@ export class Epochs {
     const to = CONDITIONS.indexOf(name);
     const judgedBy = c.times[row * TIMES + THRESHOLD] as number;
     if (this.details[row]) this.tick(row, now);
-    if (from === CLOSED && to === OPEN) {
+    if (from === CLOSED && to === OPEN && cause !== "restored_open") {
       const detail = this.details[row];
       detail?.predictor?.opened();
       detail?.outages.began(((c.counts[row * COUNTS + RECENT] as number) & SURELY_BAD) === SURELY_BAD);

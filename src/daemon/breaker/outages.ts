@@ -16,6 +16,15 @@ const HALVING_MS = 60_000;
 const LEAST_SHARE = 0.5;
 const LEAST_SHARE_AFTER_BAD = 0.15;
 
+/** As plain JSON, with a duration instead of a moment. */
+export interface SavedOutages {
+  readonly usualMs: number;
+  /** Since the last one; null before the first. What was chance makes it longer. */
+  readonly healthyMs: number | null;
+  /** Of the one that goes on: it is none by chance. */
+  readonly sure: boolean;
+}
+
 export class Outages {
   #usualMs = USUAL_MS;
   #sure = false;
@@ -41,6 +50,20 @@ export class Outages {
       this.#usualMs = Math.sqrt(this.#usualMs * Math.max(BRIEFEST_MS, lengthMs));
       this.#endedAt = now;
     } else this.#endedAt -= HALVING_MS;
+  }
+
+  /** Null where nothing is known. */
+  saved(now: number): SavedOutages | null {
+    const known = this.#sure || this.#endedAt > Number.NEGATIVE_INFINITY;
+    if (!known) return null;
+    const healthyMs = this.#endedAt === Number.NEGATIVE_INFINITY ? null : Math.max(0, now - this.#endedAt);
+    return { usualMs: this.#usualMs, healthyMs, sure: this.#sure };
+  }
+
+  restore({ usualMs, healthyMs, sure }: SavedOutages, now: number): void {
+    this.#usualMs = usualMs;
+    this.#endedAt = healthyMs === null ? Number.NEGATIVE_INFINITY : now - healthyMs;
+    this.#sure = sure;
   }
 
   /** 0-1, of the evidence. */

@@ -280,6 +280,7 @@ export class BreakerPool {
       backoffMs: c.openMs[row] as number,
       outageMs: state === CLOSED ? 0 : Math.max(0, now - (c.onsetAt[row] as number)),
       openings: c.openings[row] as number,
+      outages: this.#engine.details[row]?.outages.saved(now) ?? null,
       forceOpen: this.#forces.remaining(row, "open", now),
       forceClose: this.#forces.remaining(row, "close", now),
     };
@@ -298,6 +299,7 @@ export class BreakerPool {
     c.openings[row] = Math.min(0xffff, state.openings);
     c.openMs[row] = state.backoffMs;
     if (state.state === "open") c.times[row * TIMES + WAKE_AT] = now + Math.min(state.probeInMs, policy.resetTimeoutMs);
+    if (state.outages !== null) this.#engine.recall(row, state.outages, now);
     if (state.forceClose !== null) this.forceClose(handle, { ...state.forceClose }, now);
     if (state.forceOpen !== null) this.forceOpen(handle, { ...state.forceOpen }, now);
     return handle;

@@ -1,6 +1,7 @@
 /** What outlives a restart: plain JSON with remaining durations, never with moments of a clock that is gone. */
 import { SprintError } from "../../shared/errors.ts";
 import type { ForceBy } from "./force.ts";
+import type { SavedOutages } from "./outages.ts";
 
 export interface SavedBreaker {
   readonly version: 1;
@@ -11,6 +12,8 @@ export interface SavedBreaker {
   readonly backoffMs: number;
   readonly outageMs: number;
   readonly openings: number;
+  /** How long they were, and the suspicion that the last one left; null before the first. */
+  readonly outages: SavedOutages | null;
   readonly forceOpen: ForceBy | null;
   readonly forceClose: ForceBy | null;
 }
@@ -26,6 +29,15 @@ export function checkSaved(state: SavedBreaker): void {
     if (!(typeof actual === "number" && actual >= 0 && Number.isFinite(actual)))
       throw wrong(field, "0 or more", actual);
   }
+  if (!isOutages(state.outages)) throw wrong("outages", "null, or usualMs, healthyMs and sure", state.outages);
+}
+
+function isOutages(outages: SavedOutages | null): boolean {
+  if (outages === null) return true;
+  if (typeof outages !== "object") return false;
+  const isDuration = (ms: unknown): boolean => typeof ms === "number" && ms >= 0 && Number.isFinite(ms);
+  const { usualMs, healthyMs, sure } = outages;
+  return isDuration(usualMs) && (healthyMs === null || isDuration(healthyMs)) && typeof sure === "boolean";
 }
 
 function wrong(field: string, expected: string, actual: unknown): SprintError {

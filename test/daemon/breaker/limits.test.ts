@@ -210,3 +210,35 @@ test("while the clock stands or goes back calls are judged, counted and given ba
   assert.ok(pool.tryAcquire(handle, opened - 60_000) < 0);
   assert.ok(pool.tryAcquire(handle, pool.probeAt(handle) ?? 0) > 0);
 });
+
+test("who failed before a restart is suspected after it, and how long its outages are is known", () => {
+  const pool = pooled();
+  const policy = policyOf("ENTERPRISE");
+  const handle = pool.open("a", policy, 0);
+  let now = 0;
+  const ask = (outcome: typeof SUCCESS | typeof FAILURE): void => {
+    now += 10;
+    const token = pool.tryAcquire(handle, now);
+    if (token > 0) pool.onResult(handle, token, outcome, 1, now);
+  };
+  for (let n = 0; n < 1_000; n++) ask(SUCCESS);
+  for (let n = 0; n < 300; n++) ask(FAILURE);
+  const during = pool.snapshot(handle, now);
+  assert.equal(during.outages?.sure, true);
+  while (pool.stateOf(handle) !== "closed") ask(SUCCESS);
+  const saved = JSON.parse(JSON.stringify(pool.snapshot(handle, now + 30_000)));
+  assert.ok(saved.outages.usualMs > 5_000 && saved.outages.usualMs < 10_000, "√(20 s · 3 s)");
+  const after = pooled();
+  const again = after.restore(saved, policy, 5_000);
+  const { failureThreshold } = after.report(again, 5_000);
+  assert.ok(Math.abs(failureThreshold - 20 * (1 - 0.5 * 2 ** -0.5)) < 0.2, `${failureThreshold}`);
+  assert.ok(Math.abs((after.snapshot(again, 5_000).outages?.usualMs ?? 0) - saved.outages.usualMs) < 1e-6);
+  const amid = after.restore({ ...during, key: "b" }, policy, 5_000);
+  let later = 5_000;
+  for (; after.stateOf(amid) !== "closed"; later += 10)
+    after.onResult(amid, after.tryAcquire(amid, later), SUCCESS, 1, later);
+  assert.ok(after.report(amid, later).failureThreshold <= 11, "an outage that a restart fell into");
+  for (const outages of [{ ...saved.outages, usualMs: -1 }, { ...saved.outages, healthyMs: "1" }, 7])
+    assert.throws(() => after.restore({ ...saved, outages }, policy, 0), { code: "SPRINT_BREAKER_STATE" });
+  assert.equal(after.snapshot(after.restore({ ...saved, key: "c", outages: null }, policy, 0), 0).outages, null);
+});
