@@ -22,7 +22,7 @@ import { REJECT_UNKNOWN, type OutcomeCode } from "./codes.ts";
 import { ROW_BITS } from "./admission.ts";
 import { Engine } from "./engine.ts";
 import { type EvidenceRule, evidenceRule } from "./evidence.ts";
-import { Forces } from "./force.ts";
+import { type ForceBy, Forces } from "./force.ts";
 import {
   CLOSED,
   CONDITIONS,
@@ -195,14 +195,14 @@ export class BreakerPool {
   // --- operators
 
   /** Nothing passes until it is released, `forMs` is over, or `reset`. Beats `forceClose`. */
-  forceOpen(handle: number, by: { owner: string; reason: string; forMs?: number }, now: number): void {
+  forceOpen(handle: number, by: ForceBy, now: number): void {
     const row = this.#rowOf(handle);
     this.#forces.hold(row, "open", by, now);
     if (this.#count(row, STATE) !== FORCE_OPEN) this.#engine.transit(row, "force_open", now);
   }
 
   /** Everything passes until it is released, `forMs` is over, or `reset`. */
-  forceClose(handle: number, by: { owner: string; reason: string; forMs?: number }, now: number): void {
+  forceClose(handle: number, by: ForceBy, now: number): void {
     const row = this.#rowOf(handle);
     this.#forces.hold(row, "close", by, now);
     const state = this.#count(row, STATE);

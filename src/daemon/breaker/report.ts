@@ -10,6 +10,7 @@ import {
   SLOW_FROM,
   STATE,
   SUCCEEDED,
+  TAG,
   THRESHOLD,
   TIMES,
   WAKE_AT,
@@ -85,7 +86,7 @@ export function reportOf(
   const usual = Math.max(detail?.adaptive.normalRate() ?? 0, FEW_ERRORS);
   return {
     name,
-    handle: c.counts[row * COUNTS] as number,
+    handle: c.counts[row * COUNTS + TAG] as number,
     status,
     since: c.since[row] as number,
     health: c.health[row] as number,

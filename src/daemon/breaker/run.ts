@@ -27,7 +27,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
 }
 
-/** `code` says why: SPRINT_BREAKER_OPEN, _HALF_OPEN, _FORCED, _FULL. One object per breaker, reason and probe time; it has no stack. */
+/** `code` says why: SPRINT_BREAKER_OPEN, _HALF_OPEN, _FORCED, _FULL. One object per breaker, reason, state and probe time; it has no stack. */
 export class BreakerRejection extends SprintError {
   readonly breaker: string;
   readonly state: BreakerCondition;
@@ -217,12 +217,14 @@ export class Guard {
 
   #rejected(code: number): BreakerRejection {
     const retryAt = this.#pool.probeAt(this.#handle);
+    const state = this.#pool.stateOf(this.#handle);
     const last = this.#rejection;
-    if (last !== null && this.#rejectionCode === code && last.retryAt === retryAt) return last;
+    const same = last !== null && this.#rejectionCode === code && last.retryAt === retryAt && last.state === state;
+    if (same) return last;
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
     try {
-      const made = new BreakerRejection(code, this.key, this.#pool.stateOf(this.#handle), retryAt, this.#clock);
+      const made = new BreakerRejection(code, this.key, state, retryAt, this.#clock);
       this.#rejection = made;
       this.#rejectionCode = code;
       return made;

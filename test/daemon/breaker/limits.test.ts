@@ -242,3 +242,17 @@ test("who failed before a restart is suspected after it, and how long its outage
     assert.throws(() => after.restore({ ...saved, outages }, policy, 0), { code: "SPRINT_BREAKER_STATE" });
   assert.equal(after.snapshot(after.restore({ ...saved, key: "c", outages: null }, policy, 0), 0).outages, null);
 });
+
+test("who is turned away for want of room is told the state that the breaker is in now", async () => {
+  const clock = new FakeClock();
+  const pool = pooled();
+  const guard = new Guard("a", policyOf("FREE"), { pool, clock });
+  const hog = pool.open("hog", policyOf("FREE"), clock.now());
+  while (pool.tryAcquire(hog, clock.now()) > 0);
+  const states: string[] = [];
+  const told = (error: { state: string }): void => void states.push(error.state);
+  await guard.run(async () => 1).catch(told);
+  pool.forceClose(guard.handle, BY, clock.now());
+  await guard.run(async () => 1).catch(told);
+  assert.deepEqual(states, ["closed", "force_close"]);
+});
