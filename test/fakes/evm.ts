@@ -1,7 +1,7 @@
 /** Every block, header and receipt of the chain data of Ethereum and its like, and the way to examine one. */
 import { existsSync, readdirSync } from "node:fs";
 import type { EvmChain } from "../../src/daemon/chain/index.ts";
-import { type EvmInspection, inspectEvm } from "../../src/daemon/inspect/index.ts";
+import { type Inspection, inspectEvm } from "../../src/daemon/inspect/index.ts";
 import { dataPath, readData } from "./data.ts";
 import { readEra1 } from "./era1.ts";
 
@@ -25,15 +25,15 @@ export interface EvmSample {
 export async function examineEvm(
   { chain, headers, bytes, receipts }: EvmSample,
   { work }: { readonly work: boolean } = { work: true },
-): Promise<EvmInspection[]> {
-  const lines: EvmInspection[] = [];
+): Promise<Inspection[]> {
+  const lines: Inspection[] = [];
   const beside = receipts === null ? {} : { receipts: "receipts" };
   await inspectEvm(
     { chain, network: "mainnet", level: "full", headers, files: ["blocks"], ...beside },
     {
       read: async (file) => (file === "receipts" ? (receipts ?? new Uint8Array()) : bytes),
       ...(work ? {} : { checkWork: () => null }),
-      write: (line) => void lines.push(JSON.parse(line) as EvmInspection),
+      write: (line) => void lines.push(JSON.parse(line) as Inspection),
     },
   );
   return lines;

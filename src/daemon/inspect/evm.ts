@@ -31,9 +31,9 @@ import {
   readRlp,
   type Refusal,
 } from "../chain/index.ts";
-import { type InspectModules, readInput, unzip, writeLines } from "./files.ts";
+import { type Fault, type InspectModules, type Inspection, ofNetwork, readInput, unzip, writeLines } from "./files.ts";
 import { systemClock } from "../../shared/clock.ts";
-import { type ErrorCode, isSprintError, SprintError } from "../../shared/errors.ts";
+import { isSprintError, SprintError } from "../../shared/errors.ts";
 import type { Validation } from "../../shared/events.ts";
 
 export interface InspectEvmOptions {
@@ -47,19 +47,6 @@ export interface InspectEvmOptions {
   readonly files: readonly string[];
   /** The receipts of the one block that there is. */
   readonly receipts?: string;
-}
-
-/** One line of output (CONTRACT: sprint inspect). */
-export interface EvmInspection {
-  readonly chain: EvmChain;
-  readonly hash: string | null;
-  readonly height: number | null;
-  readonly tx_count: number | null;
-  readonly validation: Validation;
-  readonly ok: boolean;
-  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
-  /** What could not be proved; only where there is anything. */
-  readonly skipped?: readonly string[];
 }
 
 export interface InspectEvmModules extends InspectModules {
@@ -81,22 +68,12 @@ export async function inspectEvm(
   const { clock, checkWork, ...rest } = { clock: systemClock, checkWork: workChecker(), read: readInput, ...modules };
   const { receipts, files } = options;
   const readReceipts = receipts === undefined ? null : () => rest.read(receipts, MAX_FILE_BYTES);
-  const inspector = new EvmInspector(options, paramsOf(options), { clock, checkWork, readReceipts });
+  const inspector = new EvmInspector(
+    options,
+    ofNetwork(() => evmParamsFor(options.chain, options.network)),
+    { clock, checkWork, readReceipts },
+  );
   return writeLines(files, MAX_FILE_BYTES, (read) => inspector.file(read), rest);
-}
-
-function paramsOf({ chain, network }: InspectEvmOptions): EvmParams {
-  try {
-    return evmParamsFor(chain, network);
-  } catch (error) {
-    if (!isSprintError(error)) throw error;
-    throw new SprintError("SPRINT_CLI_NETWORK", `--network: ${error.message}`, error.data);
-  }
-}
-
-interface Fault {
-  readonly code: ErrorCode;
-  readonly message: string;
 }
 
 /** Keeps the cache of the last epoch: it takes seconds to make. */
@@ -128,7 +105,7 @@ class EvmInspector {
     this.#modules = modules;
   }
 
-  async *file(read: () => Promise<Uint8Array>): AsyncGenerator<EvmInspection> {
+  async *file(read: () => Promise<Uint8Array>): AsyncGenerator<Inspection> {
     try {
       const items = this.#items(unhex(await unzip(await read(), MAX_FILE_BYTES)));
       const receipts = await this.#receiptsFor(items.length);
@@ -187,7 +164,7 @@ class EvmInspector {
     item: Item,
     before: EvmHeader | null,
     receipts: readonly EvmReceipt[] | null,
-  ): { readonly line: EvmInspection; readonly header: EvmHeader | null } {
+  ): { readonly line: Inspection; readonly header: EvmHeader | null } {
     let header: EvmHeader | null = null;
     try {
       const read = item();
@@ -237,7 +214,7 @@ class EvmInspector {
     readonly validation?: Validation;
     readonly error?: Fault;
     readonly skipped?: readonly string[];
-  }): EvmInspection {
+  }): Inspection {
     const { header = null, error = null, skipped = [] } = found;
     return {
       chain: this.#options.chain,

@@ -4,7 +4,28 @@ import { promisify } from "node:util";
 import { gunzip } from "node:zlib";
 import { EXIT } from "../../shared/cli.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { SprintError, messageOf } from "../../shared/errors.ts";
+import { type ErrorCode, SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
+import type { Validation } from "../../shared/events.ts";
+
+/** One line of output (CONTRACT: sprint inspect). */
+export interface Inspection {
+  readonly chain: string;
+  readonly hash: string | null;
+  /** Of Solana the block height, not the slot. */
+  readonly height: number | null;
+  readonly tx_count: number | null;
+  readonly validation: Validation;
+  readonly ok: boolean;
+  readonly error: Fault | null;
+  /** What could not be proved, for want of height, ancestors or contents; only where there is anything. */
+  readonly skipped?: readonly string[];
+}
+
+/** A refusal or an error: what both have. */
+export interface Fault {
+  readonly code: ErrorCode;
+  readonly message: string;
+}
 
 export interface InspectModules {
   /** The bytes of a file, at most `maxBytes`. */
@@ -18,7 +39,7 @@ export interface InspectModules {
 export async function writeLines(
   files: readonly string[],
   maxFileBytes: number,
-  linesOf: (read: () => Promise<Uint8Array>) => AsyncIterable<{ readonly ok: boolean }>,
+  linesOf: (read: () => Promise<Uint8Array>) => AsyncIterable<Inspection>,
   modules: Partial<Pick<InspectModules, "read" | "write">> = {},
 ): Promise<number> {
   const { read, write } = { read: readInput, write: writeLine, ...modules };
@@ -92,4 +113,14 @@ function writeLine(line: string): Promise<void> {
 
 function isBrokenPipe(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "EPIPE";
+}
+
+/** What `paramsFor` gives. Throws SPRINT_CLI_NETWORK for a network that it does not know. */
+export function ofNetwork<T>(paramsFor: () => T): T {
+  try {
+    return paramsFor();
+  } catch (error) {
+    if (!isSprintError(error)) throw error;
+    throw new SprintError("SPRINT_CLI_NETWORK", `--network: ${error.message}`, error.data);
+  }
 }

@@ -15,8 +15,8 @@ import {
   type SvmParams,
   svmParams,
 } from "../chain/index.ts";
-import { type InspectModules, unzip, writeLines } from "./files.ts";
-import { type ErrorCode, isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
+import { type Fault, type InspectModules, type Inspection, ofNetwork, unzip, writeLines } from "./files.ts";
+import { isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
 import type { Validation } from "../../shared/events.ts";
 
 export interface InspectSvmOptions {
@@ -27,20 +27,6 @@ export interface InspectSvmOptions {
   readonly headers?: boolean;
   /** `-` is standard input. */
   readonly files: readonly string[];
-}
-
-/** One line of output (CONTRACT: sprint inspect). */
-export interface SvmInspection {
-  readonly chain: "solana";
-  readonly hash: string | null;
-  /** The block height, not the slot. */
-  readonly height: number | null;
-  readonly tx_count: number | null;
-  readonly validation: Validation;
-  readonly ok: boolean;
-  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
-  /** What could not be proved; only where there is anything. */
-  readonly skipped?: readonly string[];
 }
 
 /** A block's JSON has some 5 MB, with every detail some 30. */
@@ -59,22 +45,11 @@ export async function inspectSvm(options: InspectSvmOptions, modules: Partial<In
       {},
     );
   }
-  const inspector = new SvmInspector(options.level, paramsOf(options.network));
+  const inspector = new SvmInspector(
+    options.level,
+    ofNetwork(() => svmParams(options.network)),
+  );
   return writeLines(options.files, MAX_FILE_BYTES, (read) => inspector.file(read), modules);
-}
-
-function paramsOf(network: string): SvmParams {
-  try {
-    return svmParams(network);
-  } catch (error) {
-    if (!isSprintError(error)) throw error;
-    throw new SprintError("SPRINT_CLI_NETWORK", `--network: ${error.message}`, error.data);
-  }
-}
-
-interface Fault {
-  readonly code: ErrorCode;
-  readonly message: string;
 }
 
 class SvmInspector {
@@ -88,7 +63,7 @@ class SvmInspector {
     this.#params = params;
   }
 
-  async *file(read: () => Promise<Uint8Array>): AsyncGenerator<SvmInspection> {
+  async *file(read: () => Promise<Uint8Array>): AsyncGenerator<Inspection> {
     try {
       for (const block of blocksOf(await unzip(await read(), MAX_FILE_BYTES))) yield this.#block(block);
     } catch (error) {
@@ -97,7 +72,7 @@ class SvmInspector {
     }
   }
 
-  #block(json: unknown): SvmInspection {
+  #block(json: unknown): Inspection {
     try {
       const result = resultOf(json);
       const options = { params: this.#params };
@@ -123,7 +98,7 @@ class SvmInspector {
     return this.#parents.values().find((header) => header.slot === parentSlot) ?? null;
   }
 
-  #hold(header: SvmHeader, parent: SvmHeader | null, facts: SvmFacts | null): SvmInspection {
+  #hold(header: SvmHeader, parent: SvmHeader | null, facts: SvmFacts | null): Inspection {
     this.#parents.set(header.hash, header);
     if (this.#parents.size > MAX_PARENTS) this.#parents.delete(this.#parents.keys().next().value as string);
     const linked = header.parentHash !== null && (parent !== null || header.slot === 0);
@@ -136,7 +111,7 @@ class SvmInspector {
     readonly facts?: SvmFacts | null;
     readonly error?: Fault;
     readonly skipped?: readonly string[];
-  }): SvmInspection {
+  }): Inspection {
     const { header, facts = null, error = null, skipped = [] } = found;
     const whole = facts === null || (facts.txCount !== null && facts.opaque === 0);
     return {

@@ -16,10 +16,9 @@ import {
   decodeHeader,
   type Header,
   type NetworkParams,
-  networksOf,
   paramsFor,
 } from "../chain/index.ts";
-import { type InspectModules, unzip, writeLines } from "./files.ts";
+import { type Fault, type InspectModules, type Inspection, ofNetwork, unzip, writeLines } from "./files.ts";
 
 export interface InspectOptions {
   readonly chain: Chain;
@@ -32,19 +31,6 @@ export interface InspectOptions {
   readonly files: readonly string[];
 }
 
-/** One line of output (CONTRACT: sprint inspect). */
-export interface Inspection {
-  readonly chain: Chain;
-  readonly hash: string | null;
-  readonly height: number | null;
-  readonly tx_count: number | null;
-  readonly validation: Validation;
-  readonly ok: boolean;
-  readonly error: { readonly code: ErrorCode; readonly message: string } | null;
-  /** Rules left out for want of height or ancestors; only where there are any. */
-  readonly skipped?: readonly string[];
-}
-
 /** A node's block file has 128 MiB. */
 const MAX_FILE_BYTES = 256 * 1024 * 1024;
 /** Blocks remembered as ancestors: more than any retarget looks back. */
@@ -55,21 +41,8 @@ const HEADER_BYTES = 80;
 /** Writes a line for each block; resolves to the exit code: 0 all hold, 1 one does not. Throws SPRINT_CLI_NETWORK. */
 export async function inspect(options: InspectOptions, modules: Partial<InspectModules> = {}): Promise<number> {
   const { clock, ...rest } = { clock: systemClock, ...modules };
-  const inspector = new Inspector(codecOf(options), options, clock);
+  const inspector = new Inspector(codecFor(ofNetwork(() => paramsFor(options.chain, options.network))), options, clock);
   return writeLines(options.files, MAX_FILE_BYTES, (read) => inspector.file(read), rest);
-}
-
-function codecOf({ chain, network }: InspectOptions): ChainCodec {
-  const known = networksOf(chain).map((params) => params.network);
-  if (known.includes(network)) return codecFor(paramsFor(chain, network));
-  throw new SprintError(
-    "SPRINT_CLI_NETWORK",
-    `--network: expected one of ${known.join(", ")} for ${chain}, got ${network}`,
-    {
-      expected: known,
-      actual: network,
-    },
-  );
 }
 
 /** Its parent is forgotten when that is the oldest of too many. */
@@ -199,12 +172,6 @@ class Inspector {
       ...(error === null && skipped.length > 0 ? { skipped } : {}),
     };
   }
-}
-
-/** A refusal or an error: what both have. */
-interface Fault {
-  readonly code: ErrorCode;
-  readonly message: string;
 }
 
 function fault(code: ErrorCode, what: string, expected: string, actual: string): Fault {

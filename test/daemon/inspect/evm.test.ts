@@ -9,7 +9,7 @@ import { gzipSync } from "node:zlib";
 import { decodeEvmHeader } from "../../../src/daemon/chain/evm/header.ts";
 import { encodeRlp, integerBytes } from "../../../src/daemon/chain/evm/rlp.ts";
 import { EMPTY_TRIE_ROOT } from "../../../src/daemon/chain/evm/trie.ts";
-import { type EvmInspection, inspectEvm, type InspectEvmOptions } from "../../../src/daemon/inspect/index.ts";
+import { type Inspection, inspectEvm, type InspectEvmOptions } from "../../../src/daemon/inspect/index.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 
 const MAIN = fileURLToPath(new URL("../../../src/daemon/main.ts", import.meta.url));
@@ -74,9 +74,9 @@ const SECOND = header(2, decodeEvmHeader(FIRST).hash, 1_438_269_989, (1n << 34n)
 async function run(
   files: readonly (string | Uint8Array)[],
   options: Partial<InspectEvmOptions> & { readonly beside?: string | Uint8Array } = {},
-): Promise<{ readonly code: number; readonly lines: readonly EvmInspection[] }> {
+): Promise<{ readonly code: number; readonly lines: readonly Inspection[] }> {
   const { beside, ...rest } = options;
-  const lines: EvmInspection[] = [];
+  const lines: Inspection[] = [];
   const code = await inspectEvm(
     {
       chain: "ethereum",
@@ -89,7 +89,7 @@ async function run(
     },
     {
       read: async (name) => Buffer.from((name === "beside" ? beside : files[Number(name)]) ?? ""),
-      write: (line) => void lines.push(JSON.parse(line) as EvmInspection),
+      write: (line) => void lines.push(JSON.parse(line) as Inspection),
       clock: new FakeClock(1_000, 1_750_000_000_000),
       checkWork: () => null,
     },
@@ -97,7 +97,7 @@ async function run(
   return { code, lines };
 }
 
-const codes = (lines: readonly EvmInspection[]): (string | null)[] => lines.map((line) => line.error?.code ?? null);
+const codes = (lines: readonly Inspection[]): (string | null)[] => lines.map((line) => line.error?.code ?? null);
 
 describe("sprint inspect, Ethereum", () => {
   it("knows the genesis that everybody knows", () => {
@@ -236,7 +236,7 @@ describe("sprint inspect, Ethereum", () => {
         spawnSync(process.execPath, [MAIN, "inspect", ...args], { encoding: "utf8" });
       const good = sprint("--chain", "ethereum", file, "--receipts", beside);
       assert.equal(good.status, 0, String(good.stderr));
-      assert.equal((JSON.parse(String(good.stdout)) as EvmInspection).hash, GENESIS_HASH);
+      assert.equal((JSON.parse(String(good.stdout)) as Inspection).hash, GENESIS_HASH);
       const other = sprint("--chain", "base", file);
       assert.equal(other.status, 1);
       assert.match(String(other.stdout), /SPRINT_EVM_GENESIS/);

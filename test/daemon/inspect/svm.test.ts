@@ -1,22 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
-import { inspectSvm, type InspectSvmOptions, type SvmInspection } from "../../../src/daemon/inspect/index.ts";
+import { inspectSvm, type InspectSvmOptions, type Inspection } from "../../../src/daemon/inspect/index.ts";
 import { hasData, readData } from "../../fakes/data.ts";
 import { type BlockJson, solanaBlock } from "../../fakes/solana.ts";
 
 interface Result {
   readonly code: number;
-  readonly lines: readonly SvmInspection[];
+  readonly lines: readonly Inspection[];
 }
 
 async function run(files: readonly (Uint8Array | string)[], options: Partial<InspectSvmOptions> = {}): Promise<Result> {
-  const lines: SvmInspection[] = [];
+  const lines: Inspection[] = [];
   const code = await inspectSvm(
     { network: "localnet", level: "full", files: files.map((_, i) => String(i)), ...options },
     {
       read: async (name) => Buffer.from(files[Number(name)] ?? ""),
-      write: (line) => void lines.push(JSON.parse(line) as SvmInspection),
+      write: (line) => void lines.push(JSON.parse(line) as Inspection),
     },
   );
   return { code, lines };
