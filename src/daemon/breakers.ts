@@ -34,6 +34,8 @@ export interface BreakersModules {
   /** In the turn after, and after its last transition. */
   readonly onEvict: (name: string) => void;
   readonly orders: Orders;
+  /** What was ordered for it before the restart cannot be carried out any more. */
+  readonly onOrderLost: (name: string, error: unknown) => void;
 }
 
 export interface Breakers extends Pick<
@@ -125,16 +127,23 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
   /** Gives a breaker that is new in this run what was ordered in the last. */
   const reinstate = (name: string, lasting: string): void => {
     const { settings, forceOpen, forceClose } = orders.of(lasting);
-    try {
+    const attempt = (order: () => void): void => {
+      try {
+        order();
+      } catch (error) {
+        modules.onOrderLost(name, error);
+      }
+    };
+    // The configuration may contradict it by now.
+    attempt(() => {
       policyFor(name, settings);
       set.set(name, settings);
-    } catch {
-      // The configuration contradicts it by now; who changed that meant it.
-    }
-    const forMs = ({ until }: Held): { forMs?: number } => (until === null ? {} : { forMs: until - clock.wall() });
+    });
     const handle = pool.open(name, policyFor(name), clock.now());
-    if (forceClose !== null) pool.forceClose(handle, { ...forceClose, ...forMs(forceClose) }, clock.now());
-    if (forceOpen !== null) pool.forceOpen(handle, { ...forceOpen, ...forMs(forceOpen) }, clock.now());
+    const by = ({ owner, reason, until }: Held): Parameters<BreakerPool["forceOpen"]>[1] =>
+      until === null ? { owner, reason } : { owner, reason, forMs: Math.max(1, until - clock.wall()) };
+    if (forceClose !== null) attempt(() => pool.forceClose(handle, by(forceClose), clock.now()));
+    if (forceOpen !== null) attempt(() => pool.forceOpen(handle, by(forceOpen), clock.now()));
   };
   /** Writes down what is ordered for it now. */
   const keep = (name: string, handle: number): void => {

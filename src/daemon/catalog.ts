@@ -71,9 +71,8 @@ export function createCatalog(lines: readonly ChainLine[], { orders, wall }: Cat
     cordon(name, reason, forMs) {
       const feed = feedNamed(name);
       const until = Number.isFinite(forMs) ? wall() + forMs : null;
-      const cordon = { owner: "operator", reason, until };
       feed?.cordon(reason, forMs);
-      if (feed !== undefined) orders.put(cordonOf(feed.status().url), { ...NO_ORDER, cordon });
+      if (feed !== undefined) orders.put(cordonOf(feed.status().url), { ...NO_ORDER, cordon: { reason, until } });
       return feed !== undefined;
     },
     uncordon(name) {

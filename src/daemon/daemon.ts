@@ -112,7 +112,15 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     );
     const breakers = createBreakers(
       { tier: servedTier, policy: config.breakers[servedTier] },
-      { clock, random, orders, onTransition, onEvict: (name) => metrics.breakerGone(name) },
+      {
+        clock,
+        random,
+        orders,
+        onTransition,
+        onEvict: (name) => metrics.breakerGone(name),
+        onOrderLost: (breaker, error) =>
+          log.error({ breaker, err: error }, "an operator's order does not hold any more"),
+      },
     );
     const audit = openAudit(
       { directory: config.dataDir },

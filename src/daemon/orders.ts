@@ -13,21 +13,20 @@ import { SprintError, messageOf } from "../shared/errors.ts";
 /** As many as all upstreams of all chains have breakers. */
 const MOST_ORDERS = 2_000;
 
-const Held = Type.Object({
-  owner: Type.String(),
+const cordon = {
   reason: Type.String(),
   /** Unix ms; null: until it is taken back. */
   until: Type.Union([Type.Number(), Type.Null()]),
-});
+};
+const Cordon = Type.Object(cordon);
+const Held = Type.Object({ owner: Type.String(), ...cordon });
 export type Held = Static<typeof Held>;
-
-const heldOrNull = Type.Union([Held, Type.Null()]);
 const Order = Type.Object({
   /** Breakers. */
-  forceOpen: heldOrNull,
-  forceClose: heldOrNull,
+  forceOpen: Type.Union([Held, Type.Null()]),
+  forceClose: Type.Union([Held, Type.Null()]),
   /** Upstreams. */
-  cordon: heldOrNull,
+  cordon: Type.Union([Cordon, Type.Null()]),
   /** Fields of a breaker's policy. */
   settings: Type.Record(Type.String(), Type.Union([Type.Number(), Type.Boolean()])),
 });
@@ -81,7 +80,8 @@ export function openOrders(options: { readonly directory: string }, modules: Ord
 }
 
 function stillHeld(order: Order, now: number): Order {
-  const held = (each: Held | null): Held | null => (each !== null && (each.until ?? Infinity) <= now ? null : each);
+  const held = <T extends { readonly until: number | null }>(each: T | null): T | null =>
+    each !== null && (each.until ?? Infinity) <= now ? null : each;
   return {
     forceOpen: held(order.forceOpen),
     forceClose: held(order.forceClose),

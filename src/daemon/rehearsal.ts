@@ -29,7 +29,7 @@ export async function rehearse(
   const codec = { params: paramsFor("bitcoin", "regtest") };
   const node = new DevnetNode({ chain: "bitcoin", historyBlocks: 1 }, { codec, clock, random });
   const log = new EventLog({}, { run: randomBytes(8) });
-  const unheard = { onTransition: () => {}, onEvict: () => {}, orders: NO_ORDERS };
+  const unheard = { onTransition: () => {}, onEvict: () => {}, onOrderLost: () => {}, orders: NO_ORDERS };
   const breakers = createBreakers({ tier: "FREE", policy: policyOf("FREE") }, { clock, random, ...unheard });
   const hub = new Hub({}, { clock, entropy: randomBytes(32), defer: queueMicrotask });
   hub.add(AUDIENCE, { hello: greeting(log.cursor()), backlog: [] });

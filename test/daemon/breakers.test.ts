@@ -8,18 +8,21 @@ import { FAILURE, SUCCESS, policyOf } from "../../src/daemon/breaker/index.ts";
 import { NO_ORDERS, type Orders, openOrders } from "../../src/daemon/orders.ts";
 import { createBreakers } from "../../src/daemon/breakers.ts";
 import { seededRandom } from "../../src/shared/clock.ts";
+import type { SprintError } from "../../src/shared/errors.ts";
 import { FakeClock } from "../fakes/clock.ts";
 
 function setUp(orders: Orders = NO_ORDERS) {
   const clock = new FakeClock();
   const told: string[] = [];
   const gone: string[] = [];
+  const lost: string[] = [];
   const breakers = createBreakers(
     { tier: "BUSINESS", policy: policyOf("BUSINESS") },
     {
       clock,
       random: seededRandom(1),
       orders,
+      onOrderLost: (name, error) => void lost.push(`${name} ${(error as SprintError).code}`),
       onTransition: ({ breaker, to, cause }) => void told.push(`${breaker} ${to} ${cause}`),
       onEvict(name) {
         told.push(`${name} gone`);
@@ -27,7 +30,7 @@ function setUp(orders: Orders = NO_ORDERS) {
       },
     },
   );
-  return { clock, told, gone, breakers };
+  return { clock, told, gone, lost, breakers };
 }
 
 test("the tier's policy, then the owner's, then the operator's; a reload keeps the last two", () => {
@@ -170,4 +173,27 @@ test("what operators ordered survives a restart, for the same node and as long a
       ["closed", null, 10],
     ],
   );
+});
+
+test("an order that cannot be carried out any more is told; the others hold", () => {
+  const held = { owner: "ops", reason: "upgrade", until: null };
+  const nameless = { ...held, owner: "" };
+  const order = { forceOpen: held, forceClose: nameless, cordon: null, settings: { firstOpenMs: 60_000 } };
+  const { breakers, lost } = setUp({ of: () => order, put: () => {} });
+  breakers.open("a");
+  assert.deepEqual(lost, ["a SPRINT_BREAKER_OPTIONS", "a SPRINT_BREAKER_FORCE"]);
+  const { report, policy } = breakers.breaker("a") ?? assert.fail();
+  assert.deepEqual([report.status.state, policy.firstOpenMs], ["force_open", 100]);
+});
+
+test("an order whose last millisecond passes while it is read ends by itself", () => {
+  const held = { owner: "ops", reason: "upgrade", until: 1 };
+  const order = { forceOpen: held, forceClose: null, cordon: null, settings: {} };
+  const { breakers, lost, clock: time } = setUp({ of: () => order, put: () => {} });
+  assert.ok(time.wall() > held.until);
+  breakers.open("a");
+  assert.deepEqual([lost, breakers.breaker("a")?.report.status.state], [[], "force_open"]);
+  time.advance(1);
+  breakers.evaluate();
+  assert.equal(breakers.breaker("a")?.report.status.state, "half_open");
 });

@@ -43,6 +43,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest",
       clock: systemClock,
       random: seededRandom(2),
       orders: NO_ORDERS,
+      onOrderLost: (_, error) => assert.fail(String(error)),
       onTransition: ({ breaker }) => line.breakerMoved(breaker),
       onEvict: () => {},
     },
@@ -159,7 +160,7 @@ test("an operator's force takes a connection down and keeps it down; let go, it 
 });
 
 test("an upstream that an operator cordoned before the restart is not dialled until its time", (t) => {
-  const cordon = { owner: "ops", reason: "upgrade", until: null };
+  const cordon = { reason: "upgrade", until: null };
   const url = "p2p://127.0.0.1:1";
   const of = (target: string) => (target === `cordon ${url}` ? { ...NO_ORDER, cordon } : NO_ORDER);
   const { line } = open(t, { upstreams: [url, "p2p://127.0.0.1:2"] }, "regtest", { of, put: () => {} });

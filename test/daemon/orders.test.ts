@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { NO_ORDER, type Order, type Orders, openOrders } from "../../src/daemon/orders.ts";
 
-const cordon = (until: number | null): Order => ({ ...NO_ORDER, cordon: { owner: "ops", reason: "upgrade", until } });
+const cordon = (until: number | null): Order => ({ ...NO_ORDER, cordon: { reason: "upgrade", until } });
 
 function setUp(t: TestContext) {
   const directory = mkdtempSync(join(tmpdir(), "sprint-orders-"));

@@ -1,9 +1,6 @@
 /** Reads and writes Solana's wire format. Lengths are compact-u16 ("short vec"): 7 bits a byte, least significant first. */
 import { failure } from "./failure.ts";
 
-/** Longest length of the format. */
-export const MAX_COMPACT_U16 = 0xffff;
-
 /** A cursor over bytes from outside. Every read that would leave them throws SPRINT_SVM_TRUNCATED. */
 export class WireReader {
   readonly bytes: Uint8Array;
