@@ -1,6 +1,6 @@
 /** A pipeline with everything around it in the hands of a test: feeds, blocks, time. Codec, tree and race ledger are the real ones. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type ChainCodec, type Header, type Refusal, codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
+import { type UtxoCodec, type UtxoHeader, type Refusal, codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
 import { BlockStore, type MinedBlock } from "../../src/daemon/devnet/blocks.ts";
 import { type Draft, draftOn, mineBlock } from "../../src/daemon/devnet/miner.ts";
 import { compactSize } from "../../src/daemon/devnet/serialize.ts";
@@ -35,7 +35,7 @@ export class FakeFeed implements Feed {
   readonly bodiesAsked: string[] = [];
   readonly bodies = new Map<string, Uint8Array>();
   /** What it answers with to `headersAfter`; at first nothing newer. */
-  answer: (locator: readonly string[], signal: AbortSignal) => Promise<readonly Header[]> = async () => [];
+  answer: (locator: readonly string[], signal: AbortSignal) => Promise<readonly UtxoHeader[]> = async () => [];
   /** Set: `body` waits for it. */
   bodyGate: Promise<void> | null = null;
   height = 0;
@@ -72,7 +72,7 @@ export class FakeFeed implements Feed {
     this.#sink.announce(this, announcements);
   }
 
-  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly UtxoHeader[]> {
     this.asked++;
     return abortable(this.answer(locator, signal), signal);
   }
@@ -121,7 +121,7 @@ export interface JourneyOptions extends Partial<PipelineOptions> {
 /** One chain on regtest from genesis on, its pipeline, and a miner. */
 export class Journey {
   readonly chain: Chain;
-  readonly codec: ChainCodec;
+  readonly codec: UtxoCodec;
   readonly clock = new FakeClock();
   readonly events: StreamDraft[] = [];
   readonly faults: { readonly feed: string; readonly code: string }[] = [];
@@ -135,7 +135,7 @@ export class Journey {
   /** Headers whose work was checked, in order. */
   readonly proofs: string[] = [];
   /** Set: a proof of work is done when it says so. */
-  proofGate: ((header: Header) => Promise<void>) | null = null;
+  proofGate: ((header: UtxoHeader) => Promise<void>) | null = null;
   readonly #random = seededRandom(7);
 
   constructor({ chain = "bitcoin", finalityDepth = 50, ...options }: JourneyOptions = {}) {
@@ -177,7 +177,7 @@ export class Journey {
     };
   }
 
-  #checkWork(codec: ChainCodec, header: Header): ReturnType<ChainCodec["checkWork"]> {
+  #checkWork(codec: UtxoCodec, header: UtxoHeader): ReturnType<UtxoCodec["checkWork"]> {
     this.proofs.push(header.hash);
     if (this.proofGate === null) return codec.checkWork(header);
     return this.proofGate(header).then(() => codec.checkWork(header));
@@ -203,7 +203,7 @@ export class Journey {
     return blocks;
   }
 
-  headerOf(block: MinedBlock): Header {
+  headerOf(block: MinedBlock): UtxoHeader {
     return this.codec.decodeHeader(block.header).header;
   }
 

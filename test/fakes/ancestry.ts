@@ -1,8 +1,8 @@
 /** Chains of ancestors for tests of context rules, without a fork tree. */
-import { decodeHeader, type Ancestor, type Header, type NetworkParams } from "../../src/daemon/chain/index.ts";
+import { decodeHeader, type Ancestor, type UtxoHeader, type NetworkParams } from "../../src/daemon/chain/index.ts";
 
 /** The node that `header` makes at `height`; a root has no parent. */
-export function nodeOf(params: NetworkParams, header: Header, height: number, parent: Ancestor | null): Ancestor {
+export function nodeOf(params: NetworkParams, header: UtxoHeader, height: number, parent: Ancestor | null): Ancestor {
   return {
     parent,
     block: {
@@ -31,8 +31,8 @@ export function genesisNode(params: NetworkParams): Ancestor {
 }
 
 /** A run of 80-byte headers. */
-export function headersOf(run: Uint8Array, params: NetworkParams): Header[] {
-  const headers: Header[] = [];
+export function headersOf(run: Uint8Array, params: NetworkParams): UtxoHeader[] {
+  const headers: UtxoHeader[] = [];
   for (let offset = 0; offset < run.length;) {
     const { header, end } = decodeHeader(run, offset, params);
     headers.push(header);
@@ -57,7 +57,7 @@ export function madeUpChain(
 export function madeUpHeader(
   height: number,
   fields: { readonly time: number; readonly bits: number; readonly version?: number },
-): Header {
+): UtxoHeader {
   return {
     hash: height.toString(16).padStart(64, "0"),
     parentHash: (height - 1).toString(16).padStart(64, "0").slice(-64),

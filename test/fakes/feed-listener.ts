@@ -1,6 +1,6 @@
 /** A P2P feed on the system's clock and what it told, with the means to wait for it. */
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
-import type { ChainCodec } from "../../src/daemon/chain/index.ts";
+import type { UtxoCodec } from "../../src/daemon/chain/index.ts";
 import { type Announcement, type Feed, createP2pFeed } from "../../src/daemon/upstream/index.ts";
 
 import { testBreaker } from "./breaker.ts";
@@ -11,7 +11,7 @@ export class FeedListener {
   readonly told: string[] = [];
   #wake: () => void = () => {};
 
-  constructor(port: number, codec: ChainCodec) {
+  constructor(port: number, codec: UtxoCodec) {
     const tell = (what: string) => {
       this.told.push(what);
       this.#wake();

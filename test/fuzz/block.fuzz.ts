@@ -1,6 +1,6 @@
 /** Whole blocks: every input ends in a verdict, every refusal has a stable code, and a verdict does not depend on what came before. */
 import assert from "node:assert/strict";
-import { codecFor, type BodyVerdict, type ChainCodec, paramsFor } from "../../src/daemon/chain/index.ts";
+import { codecFor, type BodyVerdict, type UtxoCodec, paramsFor } from "../../src/daemon/chain/index.ts";
 import { blockBytes, coinbase, committed, spend } from "../fakes/blocks.ts";
 import { hasData, readData } from "../fakes/data.ts";
 import { fuzzParser } from "./harness.ts";
@@ -8,7 +8,7 @@ import type { FuzzResult } from "./mutate.ts";
 
 interface Seed {
   readonly raw: Uint8Array;
-  readonly codec: ChainCodec;
+  readonly codec: UtxoCodec;
   readonly height: number | null;
 }
 

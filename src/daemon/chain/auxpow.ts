@@ -6,7 +6,7 @@ import { SprintError } from "../../shared/errors.ts";
 import { displayHash, sha256d } from "./hash.ts";
 import { ByteReader, readU32 } from "./reader.ts";
 import { refuse } from "./refusal.ts";
-import type { AuxPow, AuxPowRules, Header, Refusal } from "./types.ts";
+import type { AuxPow, AuxPowRules, UtxoHeader, Refusal } from "./types.ts";
 
 /** Version bit that says: an AuxPoW follows the header. */
 const VERSION_AUXPOW = 0x100;
@@ -78,7 +78,7 @@ export function encodeAuxPow(auxpow: AuxPow): Buffer {
 }
 
 /** What can be refused before any hashing: chain ids and the form of the proof. */
-export function checkAuxPowVersion(header: Header, rules: AuxPowRules): Refusal | null {
+export function checkAuxPowVersion(header: UtxoHeader, rules: AuxPowRules): Refusal | null {
   const { version, auxpow } = header;
   const chainId = chainIdOf(version);
   if (rules.strictChainId && !isLegacyVersion(version) && chainId !== rules.chainId) {
@@ -110,7 +110,7 @@ export function checkAuxPowVersion(header: Header, rules: AuxPowRules): Refusal 
 }
 
 /** That the parent block commits to this block: its coinbase is in it, and holds the root of the chain branch in the right slot. */
-export function checkAuxPowCommitment(header: Header, auxpow: AuxPow): Refusal | null {
+export function checkAuxPowCommitment(header: UtxoHeader, auxpow: AuxPow): Refusal | null {
   const { script, txid } = readCoinbase(auxpow.coinbase);
   const merkleRoot = followBranch(txid, auxpow.coinbaseBranch, auxpow.coinbaseIndex);
   const parentRoot = auxpow.parentHeader.subarray(36, 68);

@@ -22,7 +22,7 @@ import {
   type Tally,
   type TransactionTable,
 } from "./transaction.ts";
-import type { BodyFacts, BodyVerdict, Header, NetworkParams, Refusal } from "./types.ts";
+import type { BodyVerdict, NetworkParams, Refusal, UtxoFacts, UtxoHeader } from "./types.ts";
 
 const HASH_BYTES = 32;
 /** OP_RETURN, push of 36 bytes, BIP141's mark. */
@@ -37,7 +37,7 @@ type Params = Pick<NetworkParams, "chain" | "network" | "headerRules" | "maxBloc
 
 interface Body {
   readonly raw: Uint8Array;
-  readonly header: Header;
+  readonly header: UtxoHeader;
   readonly table: TransactionTable;
   readonly mweb: MwebBlock | null;
   readonly rules: BodyRules;
@@ -65,7 +65,7 @@ interface Hashed {
  * are refused with SPRINT_DECODE_*, blocks that break a rule with SPRINT_BLOCK_*. `data.mutated` is true where the fault may
  * lie in these bytes alone, so that another copy of the same block may still hold.
  */
-export function checkBody(raw: Uint8Array, height: number | null, params: Params): BodyVerdict {
+export function checkBody(raw: Uint8Array, height: number | null, params: Params): BodyVerdict<UtxoFacts> {
   try {
     const body = decodeBody(raw, height, params);
     const hashed = hashBody(body);
@@ -125,7 +125,7 @@ function raised(refusal: Refusal): SprintError {
   return new SprintError(refusal.code, refusal.message, refusal.data);
 }
 
-function factsOf(body: Body): BodyFacts {
+function factsOf(body: Body): UtxoFacts {
   return {
     txCount: body.table.count,
     sizeBytes: body.raw.length,

@@ -5,7 +5,7 @@
  */
 import { baseVersionOf, hasAuxPowVersion, isLegacyVersion } from "./auxpow.ts";
 import { refuse } from "./refusal.ts";
-import type { Ancestor, Header, HeaderRules, Refusal, RetargetRule } from "./types.ts";
+import type { Ancestor, UtxoHeader, HeaderRules, Refusal, RetargetRule } from "./types.ts";
 import { compactBits, expandBits, hexBits } from "./work.ts";
 
 const MEDIAN_TIME_SPAN = 11;
@@ -13,7 +13,7 @@ const MEDIAN_TIME_SPAN = 11;
 const MAX_TIMEWARP_SECONDS = 600;
 
 /** Null where the header may follow `parent`; `nowSeconds` is Unix time. */
-export function checkContext(header: Header, parent: Ancestor, nowSeconds: number, rules: HeaderRules): Refusal | null {
+export function checkContext(header: UtxoHeader, parent: Ancestor, nowSeconds: number, rules: HeaderRules): Refusal | null {
   if (header.parentHash !== parent.block.hash) {
     return refuse("SPRINT_HEADER_PARENT", "hash of the parent", parent.block.hash, header.parentHash);
   }
@@ -27,7 +27,7 @@ export function checkContext(header: Header, parent: Ancestor, nowSeconds: numbe
 }
 
 /** Merged mining and the versions from before it exclude each other at each height. */
-function checkEra(header: Header, height: number, rules: HeaderRules): Refusal | null {
+function checkEra(header: UtxoHeader, height: number, rules: HeaderRules): Refusal | null {
   if (rules.auxpow === null) return null;
   const { startHeight } = rules.auxpow;
   if (height < startHeight && hasAuxPowVersion(header.version)) {
@@ -40,7 +40,7 @@ function checkEra(header: Header, height: number, rules: HeaderRules): Refusal |
   return null;
 }
 
-function checkBits(header: Header, parent: Ancestor, rules: HeaderRules): Refusal | null {
+function checkBits(header: UtxoHeader, parent: Ancestor, rules: HeaderRules): Refusal | null {
   const height = parent.block.height + 1;
   const expected = nextBits(parent, header.time, rules);
   if (typeof expected === "number") {
@@ -53,7 +53,7 @@ function checkBits(header: Header, parent: Ancestor, rules: HeaderRules): Refusa
   return refuseBits(range, header, height);
 }
 
-function refuseBits(expected: string, header: Header, height: number): Refusal {
+function refuseBits(expected: string, header: UtxoHeader, height: number): Refusal {
   return refuse("SPRINT_HEADER_BITS", `bits at height ${height}`, expected, hexBits(header.bits), { height });
 }
 
@@ -180,7 +180,7 @@ function targetRange(bits: number, shortest: number, longest: number, planned: n
   return { hardest: rounded(shortest), easiest: rounded(longest) };
 }
 
-function checkTime(header: Header, parent: Ancestor, nowSeconds: number, rules: HeaderRules): Refusal | null {
+function checkTime(header: UtxoHeader, parent: Ancestor, nowSeconds: number, rules: HeaderRules): Refusal | null {
   const median = medianTimePast(parent);
   if (median !== null && header.time <= median) {
     return refuse(
@@ -222,7 +222,7 @@ export function medianTimePast(node: Ancestor): number | null {
   return times[times.length >> 1] as number;
 }
 
-function checkVersion(header: Header, height: number, rules: HeaderRules): Refusal | null {
+function checkVersion(header: UtxoHeader, height: number, rules: HeaderRules): Refusal | null {
   const version = rules.auxpow === null ? header.version : baseVersionOf(header.version);
   for (const floor of rules.versionFloors) {
     if (height >= floor.height && version < floor.version) {

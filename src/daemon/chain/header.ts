@@ -3,7 +3,7 @@ import { SprintError } from "../../shared/errors.ts";
 import { decodeAuxPow, encodeAuxPow, hasAuxPowVersion } from "./auxpow.ts";
 import { displayHash, sha256d, wireHash } from "./hash.ts";
 import { ByteReader, readU32 } from "./reader.ts";
-import type { Header, NetworkParams } from "./types.ts";
+import type { UtxoHeader, NetworkParams } from "./types.ts";
 
 export const HEADER_BYTES = 80;
 
@@ -16,13 +16,16 @@ export function decodeHeader(
   bytes: Uint8Array,
   offset: number,
   params: Pick<NetworkParams, "headerRules">,
-): { readonly header: Header; readonly end: number } {
+): { readonly header: UtxoHeader; readonly end: number } {
   const reader = new ByteReader(bytes, offset);
   const raw = new Uint8Array(reader.take(HEADER_BYTES, "block header"));
   const version = readU32(raw, 0) | 0;
   const auxpow = params.headerRules.auxpow !== null && hasAuxPowVersion(version) ? decodeAuxPow(reader) : null;
-  const header: Header = {
-    hash: displayHash(sha256d(raw)),
+  const hash = displayHash(sha256d(raw));
+  const header: UtxoHeader = {
+    hash,
+    locator: hash,
+    height: null,
     parentHash: displayHash(raw.subarray(4, 36)),
     merkleRoot: displayHash(raw.subarray(36, 68)),
     version,
@@ -36,7 +39,7 @@ export function decodeHeader(
 }
 
 /** The serialised form: 80 bytes, and the AuxPoW where there is one. */
-export function encodeHeader(header: Pick<Header, "raw" | "auxpow">): Buffer {
+export function encodeHeader(header: Pick<UtxoHeader, "raw" | "auxpow">): Buffer {
   return header.auxpow === null ? Buffer.from(header.raw) : Buffer.concat([header.raw, encodeAuxPow(header.auxpow)]);
 }
 

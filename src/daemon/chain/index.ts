@@ -10,14 +10,19 @@ export type {
   Block,
   BlockRef,
   BodyFacts,
+  BodyPlace,
   BodyVerdict,
   ChainCodec,
   Checkpoint,
+  ForkChoice,
   Header,
   HeaderRules,
   NetworkParams,
   Refusal,
   RetargetRule,
+  UtxoCodec,
+  UtxoFacts,
+  UtxoHeader,
 } from "./types.ts";
 export {
   checkSvmBlock,
@@ -49,4 +54,4 @@ export { type AccountVerdict, type ProvedAccount, verifyAccountProof } from "./e
 export type { EvmReceipt } from "./evm/receipt.ts";
 export { readRlp } from "./evm/rlp.ts";
 export { checkEvmContext, checkEvmFuture, checkEvmHeader } from "./evm/rules.ts";
-export { EVM_CHAINS, type EvmChain, type EvmParams } from "./evm/types.ts";
+export { type EvmParams } from "./evm/types.ts";

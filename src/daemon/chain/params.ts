@@ -2,7 +2,7 @@
  * The table of networks: one row each, from the `chainparams.cpp` of Bitcoin Core, Litecoin Core and Dogecoin Core.
  * Networks are told apart by their genesis hash, never by name or magic: the three regtest networks share one magic.
  */
-import type { Chain } from "../../shared/chain.ts";
+import type { Chain, UtxoChain } from "../../shared/chain.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { BITCOIN_MAINNET, DOGECOIN_MAINNET, LITECOIN_MAINNET } from "./checkpoints.ts";
 import { headerBytes } from "./header.ts";
@@ -129,7 +129,7 @@ const DOGECOIN = {
 } as const;
 const DOGECOIN_MERKLE_ROOT = "5b2a3f53f605d62c53e62932dac6925e3d74afa5a4b459745c36d42d0ed26a69";
 
-const TABLE: Readonly<Record<Chain, Readonly<Record<string, Row>>>> = {
+const TABLE: Readonly<Record<UtxoChain, Readonly<Record<string, Row>>>> = {
   bitcoin: {
     mainnet: {
       ...BITCOIN,

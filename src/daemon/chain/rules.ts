@@ -30,7 +30,7 @@ const LITECOIN = { ...LIMITS, maxMoney: 84_000_000n * COIN } as const;
 const DOGECOIN = { ...LIMITS, maxMoney: 10_000_000_000n * COIN, segwit: NEVER, mweb: NEVER } as const;
 
 /** From the `chainparams.cpp` of Bitcoin Core, Litecoin Core and Dogecoin Core. */
-const RULES: Readonly<Record<Chain, Readonly<Record<string, BodyRules>>>> = {
+const RULES: Readonly<Record<string, Readonly<Record<string, BodyRules>>>> = {
   bitcoin: {
     mainnet: { ...BITCOIN, coinbaseHeight: 227_931, segwit: 481_824 },
     testnet3: { ...BITCOIN, coinbaseHeight: 21_111, segwit: 834_624 },

@@ -1,12 +1,23 @@
 /** The words of this room, used by the floors above. Pure: no clock, no randomness, no sockets (`node:crypto` is allowed). */
 import type { Block, BlockRef } from "../../shared/block.ts";
-import type { Chain } from "../../shared/chain.ts";
+import type { BodyReading, WatchSet } from "../../shared/body.ts";
+import type { Chain, ChainFamily } from "../../shared/chain.ts";
 import type { ErrorCode, ErrorData } from "../../shared/errors.ts";
+import type { Validation } from "../../shared/events.ts";
 
-/** A header as read from the wire. Hashes are display order (reversed hex). */
+/** What the relay needs of a header, whatever its family. Hashes are as that chain's users print them. */
 export interface Header {
   readonly hash: string;
   readonly parentHash: string;
+  /** As the header says; null where it does not, and the parent's tells (the Bitcoin family). */
+  readonly height: number | null;
+  /** What a node is asked by for this block, as in `Block.locator`. */
+  readonly locator: string;
+}
+
+/** A header of the Bitcoin family as read from the wire. Hashes are display order (reversed hex). */
+export interface UtxoHeader extends Header {
+  readonly height: null;
   readonly merkleRoot: string;
   readonly version: number;
   /** Unix seconds. */
@@ -47,17 +58,66 @@ export interface Ancestor {
 /** What a proved body adds to its header. */
 export interface BodyFacts {
   readonly txCount: number;
+  /** Serialised; null where a part of the block is not at hand. */
+  readonly sizeBytes: number | null;
+  /** `header` where the body could not be held against its header: what is told of it is only said. */
+  readonly level: Validation;
+  /** BIP-141, of the Bitcoin family. */
+  readonly weight?: number;
+  /** Solana: signatures verified, and signatures there are. */
+  readonly signatures?: { readonly checked: number; readonly total: number };
+  /** Rules left out for want of data, a phrase each. */
+  readonly skipped?: readonly string[];
+  /** What the floors above asked to be read. */
+  readonly reading?: BodyReading;
+}
+
+export interface UtxoFacts extends BodyFacts {
   readonly sizeBytes: number;
   readonly weight: number;
   /** BIP-34 height from the coinbase, null where the block is too old to carry one. */
   readonly coinbaseHeight: number | null;
-  /** Rules left out because the height, or the median time past, was not known. */
-  readonly skipped?: readonly string[];
 }
 
-export type BodyVerdict =
-  | { readonly ok: true; readonly facts: BodyFacts }
+export type BodyVerdict<F extends BodyFacts = BodyFacts> =
+  | { readonly ok: true; readonly facts: F }
   | { readonly ok: false; readonly refusal: Refusal };
+
+/** Which block a body is to be, as far as that is known. */
+export interface BodyPlace {
+  readonly height: number | null;
+  /** Of the header that it belongs to; null takes the body's own. */
+  readonly hash: string | null;
+}
+
+/** How the best chain is chosen: by the work in headers, or by what upstreams say their head is. */
+export type ForkChoice = "work" | "heads";
+
+/** All that the relay needs to know of one network, whatever its family. Methods take headers that the chain's own feeds made. */
+export interface ChainCodec<H extends Header = Header, F extends BodyFacts = BodyFacts> {
+  readonly chain: Chain;
+  readonly family: ChainFamily;
+  /** "mainnet", "testnet3", "testnet4", "signet", "regtest", … */
+  readonly network: string;
+  readonly forkChoice: ForkChoice;
+  readonly blockTimeSeconds: number;
+  /** Depth at which a block counts as final; configurable. Under `heads` only where no upstream tells what is final. */
+  readonly finalityDepth: number;
+  /** Where the chain begins; null where each start of its nodes makes another (development networks). */
+  readonly genesisHash: string | null;
+  /** What the header proves by itself: its hash, its work. Synchronous but for scrypt, which runs in the crypto thread pool. */
+  checkHeader(header: H): Refusal | null | Promise<Refusal | null>;
+  /** Rules that need ancestors: bits, fees, times, a height that follows. `nowSeconds` is Unix time. */
+  checkContext(header: H, parent: Ancestor, nowSeconds: number): Refusal | null;
+  /** What the best chain is chosen by: expected hashes, or 1 where work is none. */
+  weight(header: H): bigint;
+  /** `facts` are null while only the header is known. */
+  toBlock(header: H, height: number, facts: F | null): Block;
+  /** A block whose body was proved. */
+  withFacts(block: Block, facts: BodyFacts): Block;
+  /** Everything about a body that can be proved of it alone. CPU-heavy: call it in a worker. With `watch` it is also read. */
+  checkBody(raw: Uint8Array, place: BodyPlace, watch: WatchSet | null): BodyVerdict<F>;
+}
 
 /** A known-good place to start from: the header's own 80 bytes, its height and the chain work up to it. */
 export interface Checkpoint {
@@ -66,25 +126,13 @@ export interface Checkpoint {
   readonly work: bigint;
 }
 
-/** All that the relay needs to know of one network; made by `codecFor`. */
-export interface ChainCodec {
-  readonly chain: Chain;
-  /** "mainnet", "testnet3", "testnet4", "signet", "regtest" */
-  readonly network: string;
+/** The codec of a network of the Bitcoin family; made by `codecFor`. */
+export interface UtxoCodec extends ChainCodec<UtxoHeader, UtxoFacts> {
+  readonly family: "utxo";
+  readonly genesisHash: string;
   readonly params: NetworkParams;
   /** Reads one header (with its AuxPoW) at `offset`. Throws SprintError SPRINT_DECODE_* on bytes that are none. */
-  decodeHeader(bytes: Uint8Array, offset?: number): { readonly header: Header; readonly end: number };
-  /** Proof of work alone. Synchronous for SHA-256d; scrypt runs in the crypto thread pool. */
-  checkWork(header: Header): Refusal | null | Promise<Refusal | null>;
-  /** Rules that need ancestors: bits, median time past, too far in the future, version floor. `nowSeconds` is Unix time. */
-  checkContext(header: Header, parent: Ancestor, nowSeconds: number): Refusal | null;
-  /** Expected number of hashes behind `bits`; what the best chain is chosen by. */
-  work(bits: number): bigint;
-  /** Body facts are null while only the header is known. */
-  toBlock(header: Header, height: number, facts: BodyFacts | null): Block;
-  /** Everything about a serialised block that can be proved without the UTXO set. CPU-heavy: call it in a worker.
-   *  `height` is null where it is not known (then rules by height take it from the coinbase, or are skipped and said so). */
-  checkBody(raw: Uint8Array, height: number | null): BodyVerdict;
+  decodeHeader(bytes: Uint8Array, offset?: number): { readonly header: UtxoHeader; readonly end: number };
 }
 
 /** A row of the parameter table. One per network of a chain. */

@@ -2,7 +2,7 @@
 import { CHAINS, type Chain } from "../../shared/chain.ts";
 import { type Clock, seededRandom } from "../../shared/clock.ts";
 import type { SprintError } from "../../shared/errors.ts";
-import type { ChainCodec } from "../chain/index.ts";
+import type { UtxoCodec } from "../chain/index.ts";
 import { AUXPOW_FROM_HEIGHT } from "./miner.ts";
 import { DEVNET_NODE_DEFAULTS, DevnetNode } from "./node.ts";
 
@@ -28,7 +28,7 @@ export const DEVNET_DEFAULTS: Omit<DevnetOptions, "seed"> = {
 
 export interface DevnetModules {
   /** Of the chains' regtests. */
-  readonly codecs: Readonly<Record<Chain, Pick<ChainCodec, "params">>>;
+  readonly codecs: Readonly<Record<Chain, Pick<UtxoCodec, "params">>>;
   readonly clock: Clock;
   readonly onBlock?: (chain: Chain, block: { readonly hash: string; readonly height: number }) => void;
   /** A peer was cut off, and why. */

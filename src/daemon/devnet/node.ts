@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Chain } from "../../shared/chain.ts";
 import type { Cancel, Clock, Random } from "../../shared/clock.ts";
 import { SprintError, messageOf } from "../../shared/errors.ts";
-import type { ChainCodec } from "../chain/index.ts";
+import type { UtxoCodec } from "../chain/index.ts";
 import { BlockStore, type MinedBlock, type TipChange } from "./blocks.ts";
 import { type Lie, lyingBlock } from "./lies.ts";
 import { draftOn, hasSegwit, mineBlock } from "./miner.ts";
@@ -48,7 +48,7 @@ export const DEVNET_NODE_DEFAULTS = {
 
 export interface DevnetNodeModules {
   /** Of the chain's regtest. */
-  readonly codec: Pick<ChainCodec, "params">;
+  readonly codec: Pick<UtxoCodec, "params">;
   readonly clock: Clock;
   readonly random: Random;
   /** Another node's `store`: both serve one chain, so that they race. */
@@ -358,7 +358,7 @@ export class DevnetNode {
   }
 }
 
-function genesis(codec: Pick<ChainCodec, "params">): MinedBlock {
+function genesis(codec: Pick<UtxoCodec, "params">): MinedBlock {
   const header = Buffer.from(codec.params.genesisHeader);
   return {
     hash: codec.params.genesisHash,

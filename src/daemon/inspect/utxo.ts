@@ -11,10 +11,10 @@ import { type ErrorCode, isSprintError, SprintError } from "../../shared/errors.
 import type { Validation } from "../../shared/events.ts";
 import {
   type Ancestor,
-  type ChainCodec,
+  type UtxoCodec,
   codecFor,
   decodeHeader,
-  type Header,
+  type UtxoHeader,
   type NetworkParams,
   paramsFor,
 } from "../chain/index.ts";
@@ -51,13 +51,13 @@ interface Node extends Ancestor {
 }
 
 class Inspector {
-  readonly #codec: ChainCodec;
+  readonly #codec: UtxoCodec;
   readonly #options: InspectOptions;
   readonly #clock: Clock;
   /** Blocks whose height is known, oldest first. */
   readonly #nodes = new Map<string, Node>();
 
-  constructor(codec: ChainCodec, options: InspectOptions, clock: Clock) {
+  constructor(codec: UtxoCodec, options: InspectOptions, clock: Clock) {
     this.#codec = codec;
     this.#options = options;
     this.#clock = clock;
@@ -77,7 +77,7 @@ class Inspector {
   }
 
   async *#headers(bytes: Uint8Array): AsyncGenerator<Inspection> {
-    let before: Header | null = null;
+    let before: UtxoHeader | null = null;
     for (let offset = 0; offset < bytes.length;) {
       const { header, end } = this.#codec.decodeHeader(bytes, offset);
       offset = end;
@@ -123,7 +123,7 @@ class Inspector {
     }
   }
 
-  async #checkHeader(header: Header): Promise<Fault | null> {
+  async #checkHeader(header: UtxoHeader): Promise<Fault | null> {
     const refusal = await this.#codec.checkWork(header);
     if (refusal !== null) return refusal;
     const now = Math.floor(this.#clock.wall() / 1000);
@@ -135,14 +135,14 @@ class Inspector {
     return fault("SPRINT_HEADER_TIME_TOO_NEW", "time", `at most ${latest}`, `${header.time}`);
   }
 
-  #heightOf(header: Header): number | null {
+  #heightOf(header: UtxoHeader): number | null {
     const known = this.#nodes.get(header.hash);
     if (known !== undefined) return known.block.height;
     const parent = this.#nodes.get(header.parentHash);
     return parent === undefined ? null : parent.block.height + 1;
   }
 
-  #remember(header: Header, height: number): void {
+  #remember(header: UtxoHeader, height: number): void {
     if (this.#nodes.has(header.hash)) return;
     const parent = this.#nodes.get(header.parentHash) ?? null;
     this.#nodes.set(header.hash, { block: this.#codec.toBlock(header, height, null), parent });
@@ -179,7 +179,7 @@ function fault(code: ErrorCode, what: string, expected: string, actual: string):
 }
 
 /** A header that is trusted needs no AuxPoW. */
-function trusted(header: Uint8Array, { headerRules }: NetworkParams): Header {
+function trusted(header: Uint8Array, { headerRules }: NetworkParams): UtxoHeader {
   return decodeHeader(header, 0, { headerRules: { ...headerRules, auxpow: null } }).header;
 }
 

@@ -18,19 +18,20 @@
  * quiet chain (half of Bitcoin's five minutes have no block) and the watch goes on; newer blocks that it did not push, or
  * no answer, mean that it stalled.
  */
+import type { PendingTransaction } from "../../shared/body.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Cancel, Clock, Random } from "../../shared/clock.ts";
 import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
 import { type Breaker, type BreakerCondition, FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "../breaker/index.ts";
 import type { Header } from "../chain/index.ts";
 import { type BackoffOptions, nextDelayMs } from "./backoff.ts";
-import type { Announcement, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
+import type { Announcement, ChainPoint, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
 
 /** One connection. After `close` it calls back no more. */
 export interface Link {
   /** As in `Feed`; time-outs come in by the signal. */
   headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]>;
-  body(hash: string, signal: AbortSignal): Promise<Uint8Array>;
+  body(locator: string, signal: AbortSignal): Promise<Uint8Array>;
   /** May be called more than once; resolves when nothing is open any more. */
   close(): Promise<void>;
 }
@@ -42,9 +43,17 @@ export interface LinkEvents {
   /** Parents first. */
   announce(announcements: readonly Announcement[]): void;
   /** What the node says about itself, as it becomes known. */
-  told(facts: { readonly agent?: string; readonly height?: number }): void;
+  told(facts: Told): void;
+  pending(transactions: readonly PendingTransaction[]): void;
   /** The connection is of no use any more. The feed closes the link and dials again later. */
   lost(error: SprintError): void;
+}
+
+export interface Told {
+  readonly agent?: string;
+  readonly height?: number;
+  readonly safe?: ChainPoint;
+  readonly finalized?: ChainPoint;
 }
 
 /** Opens one connection, without waiting for it. */
@@ -135,11 +144,13 @@ export class LinkFeed implements Feed {
   #requests = 0;
   #agent: string | null = null;
   #height: number | null = null;
+  #safe: ChainPoint | null = null;
+  #finalized: ChainPoint | null = null;
   #lastProgressAt: number | null = null;
   #lastError: FeedStatus["lastError"] = null;
   /** The last locator that was asked with, for the watchdog's question. */
   #locator: readonly string[] = [];
-  /** Hashes of headers that came from this node, oldest first. */
+  /** Locators of headers that came from this node, oldest first. */
   readonly #recent = new Set<string>();
   /** Links that were told to close and may still be at it. */
   readonly #closing = new Set<Promise<void>>();
@@ -201,8 +212,8 @@ export class LinkFeed implements Feed {
     return this.#headersAfter(locator, signal);
   }
 
-  body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#request("a block", signal, (link, either) => link.body(hash, either));
+  body(locator: string, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#request("a block", signal, (link, either) => link.body(locator, either));
   }
 
   status(): FeedStatus {
@@ -218,6 +229,8 @@ export class LinkFeed implements Feed {
       lastProgressAt: this.#lastProgressAt,
       connects: this.#connects,
       lastError: this.#lastError,
+      safe: this.#safe,
+      finalized: this.#finalized,
       cordon: phase.state === "cordoned" ? { reason: phase.reason } : null,
     };
   }
@@ -240,6 +253,7 @@ export class LinkFeed implements Feed {
       up: () => current() && this.#becomeUp(),
       announce: (announcements) => current() && this.#announce(announcements),
       told: (facts) => current() && this.#told(facts),
+      pending: (transactions) => current() && this.#modules.sink.pending?.(this, transactions),
       lost: (error) => current() && this.#lose(error),
     });
     const cancel = clock.after(this.#options.openTimeoutMs, () => this.#lose(openTimeout(this.#options)));
@@ -267,9 +281,13 @@ export class LinkFeed implements Feed {
     if (this.#phase.state === "up") this.#modules.sink.up(this);
   }
 
-  #told(facts: { readonly agent?: string; readonly height?: number }): void {
+  #told(facts: Told): void {
     this.#agent = facts.agent ?? this.#agent;
     this.#height = facts.height ?? this.#height;
+    this.#safe = facts.safe ?? this.#safe;
+    if (facts.finalized === undefined) return;
+    this.#finalized = facts.finalized;
+    if (this.#phase.state === "up") this.#modules.sink.finalized?.(this, facts.finalized);
   }
 
   #lose(error: SprintError, outcome: OutcomeCode = FAILURE): void {
@@ -323,8 +341,8 @@ export class LinkFeed implements Feed {
     // First what a block is waited for, then the books.
     this.#modules.sink.announce(this, announcements);
     if (this.#phase !== phase) return;
-    const fresh = announcements.filter(({ header }) => !this.#recent.has(header.hash));
-    for (const { header } of fresh) this.#remember(header.hash);
+    const fresh = announcements.filter(({ header }) => !this.#recent.has(header.locator));
+    for (const { header } of fresh) this.#remember(header.locator);
     if (fresh.length > 0) {
       this.#lastProgressAt = this.#modules.clock.now();
       this.#delayMs = 0;
@@ -333,9 +351,9 @@ export class LinkFeed implements Feed {
     }
   }
 
-  #remember(hash: string): void {
-    this.#recent.delete(hash);
-    this.#recent.add(hash);
+  #remember(locator: string): void {
+    this.#recent.delete(locator);
+    this.#recent.add(locator);
     if (this.#recent.size <= MAX_RECENT) return;
     for (const oldest of this.#recent) {
       this.#recent.delete(oldest);
@@ -363,7 +381,7 @@ export class LinkFeed implements Feed {
   async #headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
     const headers = await this.#request("headers", signal, (link, either) => link.headersAfter(locator, either));
     const newest = headers.at(-1);
-    if (newest !== undefined) this.#remember(newest.hash);
+    if (newest !== undefined) this.#remember(newest.locator);
     return headers;
   }
 

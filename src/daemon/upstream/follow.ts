@@ -4,7 +4,7 @@
  * told alone, and the floor above asks for the rest with a locator of its own.
  */
 import type { Clock } from "../../shared/clock.ts";
-import type { Header } from "../chain/index.ts";
+import type { UtxoHeader } from "../chain/index.ts";
 import type { RpcNode, Tip } from "./rpc-node.ts";
 import type { Announcement, AnnounceVia } from "./types.ts";
 
@@ -47,7 +47,7 @@ export class TipFollower {
   }
 
   /** A whole block was pushed. True: told. False: it is held, and `advance` with its hash fills the hole before it. */
-  pushed(header: Header, body: Uint8Array, receivedAt: number): boolean {
+  pushed(header: UtxoHeader, body: Uint8Array, receivedAt: number): boolean {
     if (this.knows(header.hash)) return true;
     const announcement: Announcement = { header, via: this.#via, receivedAt, txCount: null, body };
     if (this.#modules.node !== null && !this.knows(header.parentHash)) {
@@ -78,7 +78,7 @@ export class TipFollower {
     else if (!this.knows(tip)) this.#tell([last]);
   }
 
-  #announcement(header: Header): Announcement {
+  #announcement(header: UtxoHeader): Announcement {
     const held = this.#held.get(header.hash);
     return held ?? { header, via: this.#via, receivedAt: this.#modules.clock.now(), txCount: null, body: null };
   }

@@ -1,6 +1,6 @@
 /** Connections to the nodes that we listen to. Owns dialling, watching, reconnecting and each protocol's requests; does not
  *  own what a block means, whether it is valid, or which upstream is to be believed. */
-export type { AnnounceVia, Announcement, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
+export type { AnnounceVia, Announcement, ChainPoint, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
 export { FEED_DEFAULTS, type FeedModules, stallMsFor } from "./feed.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export { P2P_DEFAULTS, createP2pFeed } from "./p2p.ts";

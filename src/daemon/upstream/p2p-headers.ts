@@ -10,13 +10,13 @@
  * elsewhere is another chain's: the three regtest networks share their magic, and only this tells them apart.
  */
 import { SprintError } from "../../shared/errors.ts";
-import type { Header } from "../chain/index.ts";
+import type { UtxoHeader } from "../chain/index.ts";
 import { MAX_LOCATOR, NO_STOP, encodeGetHeaders } from "../wire/index.ts";
 import type { Send } from "./p2p-handshake.ts";
 
 interface Ask {
   readonly locator: readonly string[];
-  readonly resolve: (headers: readonly Header[]) => void;
+  readonly resolve: (headers: readonly UtxoHeader[]) => void;
 }
 
 export interface HeaderAsksOptions {
@@ -42,7 +42,7 @@ export class HeaderAsks {
   }
 
   /** Rejects with the signal's reason when it is aborted; the next in line then goes out. */
-  ask(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+  ask(locator: readonly string[], signal: AbortSignal): Promise<readonly UtxoHeader[]> {
     return new Promise((resolve, reject) => {
       const ask: Ask = {
         locator: locator.slice(0, MAX_LOCATOR),
@@ -66,7 +66,7 @@ export class HeaderAsks {
 
   /** True where `headers` was an answer and is dealt with; false where it is an announcement. Throws
    *  SPRINT_UPSTREAM_WRONG_NETWORK and SPRINT_P2P_MALFORMED. */
-  receive(headers: readonly Header[]): boolean {
+  receive(headers: readonly UtxoHeader[]): boolean {
     checkContinuous(headers);
     const first = headers[0];
     const ask = this.#asks[0];
@@ -91,8 +91,8 @@ export class HeaderAsks {
   }
 }
 
-function checkContinuous(headers: readonly Header[]): void {
-  let parent: Header | null = null;
+function checkContinuous(headers: readonly UtxoHeader[]): void {
+  let parent: UtxoHeader | null = null;
   for (const header of headers) {
     if (parent !== null && header.parentHash !== parent.hash) {
       throw new SprintError(

@@ -10,7 +10,7 @@
 import { type Socket, connect as connectSocket, isIP } from "node:net";
 import type { Clock } from "../../shared/clock.ts";
 import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
-import type { ChainCodec, Header } from "../chain/index.ts";
+import type { UtxoCodec, UtxoHeader } from "../chain/index.ts";
 import {
   type Decode,
   INV,
@@ -58,7 +58,7 @@ export interface P2pOptions extends Pick<
 }
 
 export interface P2pModules extends Omit<FeedModules, "connect"> {
-  readonly codec: ChainCodec;
+  readonly codec: UtxoCodec;
   readonly pool?: TransactionPool;
   /** Where it is given, the peer is asked for addresses after the handshake; called with each list that it tells. */
   readonly onAddresses?: (addresses: readonly NodeAddress[]) => void;
@@ -91,7 +91,7 @@ class P2pLink implements Link {
   readonly #modules: P2pModules;
   readonly #events: LinkEvents;
   readonly #clock: Clock;
-  readonly #codec: ChainCodec;
+  readonly #codec: UtxoCodec;
   readonly #socket: Socket;
   readonly #reader: MessageReader;
   readonly #meter: InboundMeter;
@@ -111,7 +111,7 @@ class P2pLink implements Link {
   #newest: string | null = null;
   /** Whether a question of our own is out, after an `inv`. */
   #asking: "no" | "yes" | "again" = "no";
-  readonly #decodeHeader: Decode<Header>;
+  readonly #decodeHeader: Decode<UtxoHeader>;
 
   constructor(settings: Settings, modules: P2pModules, events: LinkEvents) {
     this.#settings = settings;
@@ -144,7 +144,7 @@ class P2pLink implements Link {
     this.#socket.once("close", () => this.#lose(hungUp(settings.url, this.#bodies === null)));
   }
 
-  headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+  headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly UtxoHeader[]> {
     this.#locator = locator;
     return this.#headers.ask(locator, signal);
   }
@@ -315,11 +315,11 @@ class P2pLink implements Link {
       });
   }
 
-  #announceHeaders(headers: readonly Header[], via: AnnounceVia): void {
+  #announceHeaders(headers: readonly UtxoHeader[], via: AnnounceVia): void {
     this.#announce(headers.map((header) => this.#announcement(header, via)));
   }
 
-  #announcement(header: Header, via: AnnounceVia): Announcement {
+  #announcement(header: UtxoHeader, via: AnnounceVia): Announcement {
     return { header, via, receivedAt: this.#receivedAt, txCount: null, body: null };
   }
 

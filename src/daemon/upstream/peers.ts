@@ -15,7 +15,7 @@
 import { Resolver } from "node:dns/promises";
 import type { Cancel, Clock, Random } from "../../shared/clock.ts";
 import type { Breaker } from "../breaker/index.ts";
-import type { ChainCodec } from "../chain/index.ts";
+import type { UtxoCodec } from "../chain/index.ts";
 import { type NodeAddress, SERVICE } from "../wire/index.ts";
 import { nextDelayMs } from "./backoff.ts";
 import { AddressBook, BOOK_DEFAULTS, type BookOptions, type Place, groupOf } from "./p2p-book.ts";
@@ -37,7 +37,7 @@ export interface PeerSetOptions {
 }
 
 export interface PeerSetModules {
-  readonly codec: ChainCodec;
+  readonly codec: UtxoCodec;
   readonly sink: FeedSink;
   readonly clock: Clock;
   readonly random: Random;

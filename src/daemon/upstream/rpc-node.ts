@@ -1,12 +1,12 @@
 /** What one node of the Bitcoin family tells over RPC about its chain. Checks that each answer is of the shape and hash asked for. */
 import type { Clock } from "../../shared/clock.ts";
 import { type ErrorData, isSprintError, SprintError } from "../../shared/errors.ts";
-import { type ChainCodec, findByGenesis, type Header } from "../chain/index.ts";
+import { type UtxoCodec, findByGenesis, type UtxoHeader } from "../chain/index.ts";
 import type { CallOptions, RpcClient } from "./jsonrpc.ts";
 import { shorten } from "./jsonrpc-answer.ts";
 
 /** What is needed of a chain's codec. */
-export type HeaderCodec = Pick<ChainCodec, "chain" | "network" | "params" | "decodeHeader">;
+export type HeaderCodec = Pick<UtxoCodec, "chain" | "network" | "params" | "decodeHeader">;
 
 export interface RpcNodeOptions {
   /** Headers in one answer of `headersAfter`. */
@@ -86,7 +86,7 @@ export class RpcNode {
     return tipOf("waitfornewblock", answer, "hash", "height");
   }
 
-  async header(hash: string, signal: AbortSignal): Promise<Header> {
+  async header(hash: string, signal: AbortSignal): Promise<UtxoHeader> {
     if (!this.#cutsAuxPow) {
       const hex = await this.#client.call("getblockheader", [hash, false], { signal });
       const header = this.#whole(hash, bytesIn("getblockheader", hex));
@@ -96,7 +96,7 @@ export class RpcNode {
   }
 
   /** See `Feed.headersAfter`. */
-  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly UtxoHeader[]> {
     const fork = await this.findFork(locator, signal);
     return this.headersFrom(fork ?? { hash: this.#codec.params.genesisHash, height: 0 }, signal);
   }
@@ -113,7 +113,7 @@ export class RpcNode {
   }
 
   /** Headers that follow `start` on the active chain, oldest first. A reorg meanwhile makes them fewer. */
-  async headersFrom(start: Tip, signal: AbortSignal): Promise<readonly Header[]> {
+  async headersFrom(start: Tip, signal: AbortSignal): Promise<readonly UtxoHeader[]> {
     const tip = integer("getblockcount", await this.#client.call("getblockcount", [], { signal }));
     const count = Math.min(this.#maxHeaders, tip - start.height);
     const heights = Array.from({ length: Math.max(0, count) }, (_, at) => start.height + 1 + at);
@@ -130,7 +130,7 @@ export class RpcNode {
       }
     }
     const until = this.#clock.now() + UNBATCHED_MS;
-    const headerAt = async (height: number): Promise<readonly (Header | null)[]> => {
+    const headerAt = async (height: number): Promise<readonly (UtxoHeader | null)[]> => {
       if (this.#clock.now() > until) return [null];
       const hash = await this.#unlessRefused(this.#hash("getblockhash", [height], { signal }));
       return [hash === null ? null : await this.header(hash, signal)];
@@ -139,7 +139,7 @@ export class RpcNode {
   }
 
   /** In two requests: hashes, then headers. */
-  async #headersAt(heights: readonly number[], signal: AbortSignal): Promise<readonly (Header | null)[]> {
+  async #headersAt(heights: readonly number[], signal: AbortSignal): Promise<readonly (UtxoHeader | null)[]> {
     const hashes: string[] = [];
     for (const outcome of await this.#client.batch(
       "getblockhash",
@@ -152,7 +152,7 @@ export class RpcNode {
     const options = { signal, maxResponseBytes: MAX_BATCH_BYTES };
     const params = this.#cutsAuxPow ? [] : hashes.map((hash) => [hash, false]);
     const outcomes = await this.#client.batch("getblockheader", params, options);
-    const headers: (Header | null)[] = [];
+    const headers: (UtxoHeader | null)[] = [];
     for (const [at, hash] of hashes.entries()) {
       const outcome = outcomes[at];
       const header = outcome?.ok ? this.#whole(hash, bytesIn("getblockheader", outcome.result)) : null;
@@ -196,7 +196,7 @@ export class RpcNode {
   }
 
   /** Null where the AuxPoW is cut off. */
-  #whole(hash: string, bytes: Uint8Array): Header | null {
+  #whole(hash: string, bytes: Uint8Array): UtxoHeader | null {
     try {
       return this.#decode("getblockheader", hash, bytes);
     } catch (error) {
@@ -208,7 +208,7 @@ export class RpcNode {
   }
 
   /** The header at the head of `bytes`, which must be that of `hash`. */
-  #decode(method: string, hash: string, bytes: Uint8Array): Header {
+  #decode(method: string, hash: string, bytes: Uint8Array): UtxoHeader {
     const { header } = this.#codec.decodeHeader(bytes);
     if (header.hash === hash) return header;
     throw new SprintError("SPRINT_UPSTREAM_WRONG_BLOCK", `${method}: asked for ${hash}, got ${header.hash}`, {
@@ -240,8 +240,8 @@ function isRefused(error: unknown): error is SprintError {
 const REFUSED: ReadonlySet<string> = new Set(["SPRINT_RPC_ERROR", "SPRINT_RPC_METHOD_MISSING", "SPRINT_RPC_FORBIDDEN"]);
 
 /** The run of headers that starts at `parentHash` and has no hole. */
-function linked(parentHash: string, headers: readonly (Header | null)[]): readonly Header[] {
-  const run: Header[] = [];
+function linked(parentHash: string, headers: readonly (UtxoHeader | null)[]): readonly UtxoHeader[] {
+  const run: UtxoHeader[] = [];
   for (const header of headers) {
     if (header?.parentHash !== (run.at(-1)?.hash ?? parentHash)) break;
     run.push(header);

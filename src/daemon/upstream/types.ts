@@ -1,9 +1,10 @@
 /** The words of this room. A feed is one upstream's connection: it dials, watches, reconnects, and tells the pipeline. */
+import type { PendingTransaction } from "../../shared/body.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Header } from "../chain/index.ts";
 
-export type FeedKind = "p2p" | "rpc" | "zmq";
-export type AnnounceVia = "cmpctblock" | "headers" | "inv" | "block" | "zmq" | "rpc";
+export type FeedKind = "p2p" | "rpc" | "zmq" | "ws" | "beacon";
+export type AnnounceVia = "cmpctblock" | "headers" | "inv" | "block" | "zmq" | "rpc" | "newHeads" | "slot";
 
 /** One header that an upstream pushed. */
 export interface Announcement {
@@ -21,9 +22,20 @@ export interface Announcement {
 export interface FeedSink {
   /** The handshake is done and the node is on our chain: the gap can be filled now. */
   up(feed: Feed): void;
-  /** New headers, parents first. Never called between `down` and the next `up`. */
+  /** New headers, parents first; the last one is where the node's chain ends now, also where it was told before (it went back to it). Never called
+   *  between `down` and the next `up`. */
   announce(feed: Feed, announcements: readonly Announcement[]): void;
   down(feed: Feed, reason: string): void;
+  /** The node counts this block and all before it as final. Not of chains whose finality is a depth. */
+  finalized?(feed: Feed, point: ChainPoint): void;
+  /** Transactions that are in no block yet, as they are heard of. */
+  pending?(feed: Feed, transactions: readonly PendingTransaction[]): void;
+}
+
+/** A block as a node names it. */
+export interface ChainPoint {
+  readonly hash: string;
+  readonly height: number;
 }
 
 export type FeedState = "idle" | "connecting" | "up" | "down" | "cordoned" | "closed";
@@ -43,6 +55,9 @@ export interface FeedStatus {
   readonly lastProgressAt: number | null;
   readonly connects: number;
   readonly lastError: { readonly code: string; readonly message: string } | null;
+  /** Blocks that the node counts as safe and as final; null where it does not tell. */
+  readonly safe: ChainPoint | null;
+  readonly finalized: ChainPoint | null;
   readonly cordon: { readonly reason: string } | null;
 }
 
@@ -53,11 +68,14 @@ export interface Feed {
   /** Dials, and keeps dialling with jittered backoff until `close`. */
   start(): void;
   close(): Promise<void>;
-  /** Headers that follow the first hash of `locator` that the node knows (newest first, sparse), oldest first, 2000 at most.
-   *  Empty: the node has nothing newer. */
+  /**
+   * Headers that follow the first of `locator` (newest first, sparse) that is on the node's best chain, oldest first, 2000 at most. Empty: the node has
+   * nothing newer. Of an empty locator: the node's best chain from where it is to be taken up, that block first (not of the Bitcoin family).
+   */
   headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]>;
-  /** The serialised block. From a compact block where one is pending, else by getdata or RPC. */
-  body(hash: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** The body as the chain's codec takes it: the serialised block (from a compact block where one is pending, else by getdata or RPC), or JSON of what a
+   *  node answers. `locator` is the block's. */
+  body(locator: string, signal: AbortSignal): Promise<Uint8Array>;
   /** Takes the feed out: it disconnects and stays out for `forMs` (Infinity: until uncordon). */
   cordon(reason: string, forMs: number): void;
   uncordon(): void;

@@ -13,7 +13,7 @@
 import type * as zeromq from "zeromq";
 import type { Cancel } from "../../shared/clock.ts";
 import { messageOf, SprintError } from "../../shared/errors.ts";
-import type { Header } from "../chain/index.ts";
+import type { UtxoHeader } from "../chain/index.ts";
 import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
 import { TipFollower } from "./follow.ts";
 import type { RpcClient } from "./jsonrpc.ts";
@@ -122,7 +122,7 @@ class ZmqLink implements Link {
   }
 
   /** Empty where there is no RPC to ask. */
-  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
+  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly UtxoHeader[]> {
     return this.#node === null ? [] : this.#node.headersAfter(locator, signal);
   }
 

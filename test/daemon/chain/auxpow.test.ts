@@ -9,7 +9,7 @@ import {
   headerBytes,
   paramsFor,
   type AuxPow,
-  type Header,
+  type UtxoHeader,
 } from "../../../src/daemon/chain/index.ts";
 import { type Forgery, forgeAuxPow } from "../../fakes/auxpow.ts";
 import { hasData, readData } from "../../fakes/data.ts";
@@ -20,7 +20,7 @@ const skip = hasData ? false : "no chain data";
 const OUR_VERSION = 0x0062_0104;
 
 /** A header that says it is merged-mined, with a proof that is right but for `forgery`. */
-function forged(forgery: Forgery = {}, version = OUR_VERSION): Header {
+function forged(forgery: Forgery = {}, version = OUR_VERSION): UtxoHeader {
   const raw = headerBytes({
     version,
     parentHash: "11".repeat(32),
@@ -33,12 +33,12 @@ function forged(forgery: Forgery = {}, version = OUR_VERSION): Header {
   return decodeHeader(encodeHeader({ raw, auxpow: forgeAuxPow(hash, forgery) }), 0, DOGECOIN).header;
 }
 
-function commitmentCode(header: Header): string | undefined {
+function commitmentCode(header: UtxoHeader): string | undefined {
   assert.ok(header.auxpow !== null);
   return checkAuxPowCommitment(header, header.auxpow)?.code;
 }
 
-function versionCode(header: Header, strictChainId = true): string | undefined {
+function versionCode(header: UtxoHeader, strictChainId = true): string | undefined {
   return checkAuxPowVersion(header, { chainId: 0x62, startHeight: 0, strictChainId })?.code;
 }
 
@@ -77,7 +77,7 @@ describe("a merged-mining commitment", () => {
     assert.equal(commitmentCode(forged({ behind: magic })), "SPRINT_AUXPOW_MAGIC");
     assert.equal(commitmentCode(forged({ before: magic })), "SPRINT_AUXPOW_MAGIC");
     assert.equal(commitmentCode(forged({ magic: Buffer.concat([magic, Buffer.alloc(1)]) })), "SPRINT_AUXPOW_ROOT");
-    const bare = (offset: number): Header => forged({ magic: Buffer.alloc(0), before: Buffer.alloc(offset) });
+    const bare = (offset: number): UtxoHeader => forged({ magic: Buffer.alloc(0), before: Buffer.alloc(offset) });
     assert.equal(commitmentCode(bare(20)), undefined);
     assert.equal(commitmentCode(bare(21)), "SPRINT_AUXPOW_ROOT");
   });
@@ -139,7 +139,7 @@ interface RpcBlock {
   };
 }
 
-function fromRpc(file: string): Header {
+function fromRpc(file: string): UtxoHeader {
   const block = JSON.parse(readData(file).toString()) as RpcBlock;
   const wire = (display: string): Buffer => Buffer.from(display, "hex").reverse();
   const raw = headerBytes({
@@ -166,8 +166,8 @@ function fromRpc(file: string): Header {
 describe("real AuxPoW blocks", { skip }, () => {
   const codec = codecFor(DOGECOIN);
   const raws = ["0371337", "0748634", "2264125"];
-  const read = (): [string, Header][] => [
-    ...raws.map((height): [string, Header] => [
+  const read = (): [string, UtxoHeader][] => [
+    ...raws.map((height): [string, UtxoHeader] => [
       height,
       codec.decodeHeader(readData(`dogecoin/blocks/${height}.raw`)).header,
     ]),
@@ -188,7 +188,7 @@ describe("real AuxPoW blocks", { skip }, () => {
       const flip = (bytes: Uint8Array, at: number): Uint8Array => bytes.map((byte, i) => (i === at ? byte ^ 1 : byte));
       const flipFirst = (branch: readonly Uint8Array[]): Uint8Array[] =>
         branch.map((node, i) => (i === 0 ? flip(node, 9) : node));
-      const code = async (change: Partial<AuxPow>, of: Partial<Header> = {}): Promise<string | undefined> =>
+      const code = async (change: Partial<AuxPow>, of: Partial<UtxoHeader> = {}): Promise<string | undefined> =>
         (await codec.checkWork({ ...header, ...of, auxpow: { ...auxpow, ...change } }))?.code;
       assert.equal(await code({ parentHeader: flip(auxpow.parentHeader, 79) }), "SPRINT_WORK_HIGH_HASH", name);
       assert.equal(

@@ -8,7 +8,7 @@ import {
   headerBytes,
   paramsFor,
   type AuxPow,
-  type Header,
+  type UtxoHeader,
 } from "../../../src/daemon/chain/index.ts";
 import { genesisNode, headersOf, nodeOf } from "../../fakes/ancestry.ts";
 import { forgeAuxPow } from "../../fakes/auxpow.ts";
@@ -33,7 +33,7 @@ function regtestRaw(version: number): Buffer {
 }
 
 /** A merged-mined regtest header with real work, or with all but that. */
-function mergeMined(meets = true): Header {
+function mergeMined(meets = true): UtxoHeader {
   const raw = regtestRaw(0x0062_0104);
   const { hash } = decodeHeader(raw, 0, { headerRules: { ...REGTEST.headerRules, auxpow: null } }).header;
   const auxpow = forgeAuxPow(hash);
@@ -64,7 +64,7 @@ describe("codec", () => {
 
   it("remembers refusals too, and forgets the oldest proofs", async () => {
     const codec = codecFor(paramsFor("litecoin", "regtest"));
-    const at = (nonce: number): Header => {
+    const at = (nonce: number): UtxoHeader => {
       const genesis = codec.decodeHeader(codec.params.genesisHeader).header;
       return codec.decodeHeader(headerBytes({ ...genesis, nonce })).header;
     };
@@ -83,7 +83,7 @@ describe("codec", () => {
     const codec = codecFor(REGTEST);
     const good = mergeMined();
     const auxpow = good.auxpow as AuxPow;
-    const code = async (header: Header): Promise<string | undefined> => (await codec.checkWork(header))?.code;
+    const code = async (header: UtxoHeader): Promise<string | undefined> => (await codec.checkWork(header))?.code;
     assert.equal(await code(mergeMined(false)), "SPRINT_WORK_HIGH_HASH");
     assert.equal(await code({ ...good, auxpow: { ...auxpow, chainIndex: 5 } }), "SPRINT_AUXPOW_SLOT");
     assert.equal(await code({ ...good, auxpow: null }), "SPRINT_AUXPOW_MISSING");
@@ -158,8 +158,8 @@ describe("codec", () => {
     }
     const litecoin = paramsFor("litecoin", "mainnet");
     const [parent, child] = ["2383206", "2383207"].map(
-      (height) => headersOf(readData(`litecoin/blocks/${height}.raw`).subarray(0, 80), litecoin)[0] as Header,
-    ) as [Header, Header];
+      (height) => headersOf(readData(`litecoin/blocks/${height}.raw`).subarray(0, 80), litecoin)[0] as UtxoHeader,
+    ) as [UtxoHeader, UtxoHeader];
     const node = nodeOf(litecoin, parent, 2_383_206, null);
     assert.equal(codecFor(litecoin).checkContext(child, node, child.time), null);
   });

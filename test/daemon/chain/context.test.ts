@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkContext, medianTimePast, nextBits } from "../../../src/daemon/chain/context.ts";
-import { decodeHeader, headerBytes, paramsFor, type Ancestor, type Header } from "../../../src/daemon/chain/index.ts";
+import { decodeHeader, headerBytes, paramsFor, type Ancestor, type UtxoHeader } from "../../../src/daemon/chain/index.ts";
 import { compactBits, expandBits } from "../../../src/daemon/chain/work.ts";
 import { genesisNode, headersOf, madeUpChain, madeUpHeader, nodeOf } from "../../fakes/ancestry.ts";
 import { hasData, readData } from "../../fakes/data.ts";
@@ -12,7 +12,7 @@ const DOGECOIN = paramsFor("dogecoin", "mainnet");
 const skip = hasData ? false : "no chain data";
 
 /** Follows a run on top of `root`; every header must fit. Returns the tip and how many retargets moved the bits. */
-function follow(root: Ancestor, headers: readonly Header[], params = BITCOIN): { tip: Ancestor; moved: number } {
+function follow(root: Ancestor, headers: readonly UtxoHeader[], params = BITCOIN): { tip: Ancestor; moved: number } {
   let tip = root;
   let moved = 0;
   for (const header of headers) {
@@ -27,13 +27,13 @@ function follow(root: Ancestor, headers: readonly Header[], params = BITCOIN): {
 
 /** The same header with other fields (and no longer any work). */
 function altered(
-  header: Header,
+  header: UtxoHeader,
   change: { time?: number; bits?: number; version?: number; parentHash?: string },
-): Header {
+): UtxoHeader {
   return decodeHeader(headerBytes({ ...header, ...change }), 0, BITCOIN).header;
 }
 
-function codeOf(header: Header, parent: Ancestor, now = header.time, params = BITCOIN): string | undefined {
+function codeOf(header: UtxoHeader, parent: Ancestor, now = header.time, params = BITCOIN): string | undefined {
   return checkContext(header, parent, now, params.headerRules)?.code;
 }
 
@@ -58,7 +58,7 @@ describe("context of real headers", { skip }, () => {
 
   it("holds for Litecoin's first 160", () => {
     const file = readData("litecoin/blocks/000000-000160.blk.dat");
-    const headers: Header[] = [];
+    const headers: UtxoHeader[] = [];
     for (let offset = 0; offset < file.length; offset += 8 + file.readUInt32LE(offset + 4)) {
       headers.push(decodeHeader(file, offset + 8, LITECOIN).header);
     }
@@ -76,7 +76,7 @@ describe("context of real headers", { skip }, () => {
   it("refuses each altered header for its own reason", () => {
     const headers = headersOf(readData("bitcoin/headers/000000-008064.bin").subarray(0, 80 * 40), BITCOIN);
     const { tip } = follow(genesisNode(BITCOIN), headers.slice(1, 30));
-    const next = headers[30] as Header;
+    const next = headers[30] as UtxoHeader;
     const median = medianTimePast(tip) as number;
     assert.equal(codeOf(next, tip), undefined);
     assert.equal(codeOf(altered(next, { parentHash: "11".repeat(32) }), tip), "SPRINT_HEADER_PARENT");
@@ -234,7 +234,7 @@ describe("minimum difficulty on test networks", () => {
     assert.notEqual(nextBits(chain(TESTNET3), 0, TESTNET3.headerRules), 0x1c00ffde);
 
     const tip = chain(TESTNET4);
-    const header = (time: number): Header => madeUpHeader(4032, { time, bits: 0x1c00ffde });
+    const header = (time: number): UtxoHeader => madeUpHeader(4032, { time, bits: 0x1c00ffde });
     const last = tip.block.timestamp;
     assert.equal(codeOf(header(last - 600), tip, last, TESTNET4), undefined);
     assert.equal(codeOf(header(last - 601), tip, last, TESTNET4), "SPRINT_HEADER_TIMEWARP");

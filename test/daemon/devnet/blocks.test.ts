@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { type TestContext, describe, test } from "node:test";
 import {
   type Ancestor,
-  type ChainCodec,
-  type Header,
+  type UtxoCodec,
+  type UtxoHeader,
   type Refusal,
   codecFor,
   paramsFor,
@@ -19,7 +19,7 @@ const nowSeconds = (): number => Math.floor(systemClock.wall() / 1000);
 
 interface World {
   readonly node: DevnetNode;
-  readonly codec: ChainCodec;
+  readonly codec: UtxoCodec;
   readonly client: Client;
   /** Every block by hash, from genesis, as a relay would keep them. */
   readonly tree: Map<string, Ancestor>;
@@ -38,7 +38,7 @@ async function world(context: TestContext, chain: Chain): Promise<World> {
 }
 
 /** Proves a header and adds it to the tree; null where it holds. */
-async function proveHeader({ codec, tree }: World, header: Header): Promise<Refusal | null> {
+async function proveHeader({ codec, tree }: World, header: UtxoHeader): Promise<Refusal | null> {
   const work = await codec.checkWork(header);
   if (work !== null) return work;
   const parent = tree.get(header.parentHash);
@@ -48,8 +48,8 @@ async function proveHeader({ codec, tree }: World, header: Header): Promise<Refu
   return refusal;
 }
 
-function headersIn(codec: ChainCodec, payload: Uint8Array): Header[] {
-  const headers: Header[] = [];
+function headersIn(codec: UtxoCodec, payload: Uint8Array): UtxoHeader[] {
+  const headers: UtxoHeader[] = [];
   for (let at = 1; at < payload.length; at++) {
     const { header, end } = codec.decodeHeader(payload, at);
     headers.push(header);
@@ -71,7 +71,7 @@ describe("every block holds, header and body", () => {
       const heights: number[] = [];
       let merged = 0;
       let transactions = 0;
-      const prove = async (header: Header): Promise<void> => {
+      const prove = async (header: UtxoHeader): Promise<void> => {
         assert.equal(await proveHeader(all, header), null);
         const height = tree.get(header.hash)?.block.height ?? -1;
         const verdict = codec.checkBody(await fetchBody(all, header.hash), height);

@@ -1,7 +1,7 @@
 /** The devnet node as a peer sees it, over real sockets. */
 import assert from "node:assert/strict";
 import { type TestContext, describe, test } from "node:test";
-import { type Header, decodeHeader, paramsFor } from "../../../src/daemon/chain/index.ts";
+import { type UtxoHeader, decodeHeader, paramsFor } from "../../../src/daemon/chain/index.ts";
 import { DevnetNode, type DevnetNodeModules, type DevnetNodeOptions } from "../../../src/daemon/devnet/index.ts";
 import {
   INV,
@@ -26,7 +26,7 @@ import { type Client, dial, greet } from "./client.ts";
 
 const PARAMS = paramsFor("bitcoin", "regtest");
 const CODEC = { params: PARAMS };
-const readHeader = (bytes: Uint8Array, offset: number): { value: Header; end: number } => {
+const readHeader = (bytes: Uint8Array, offset: number): { value: UtxoHeader; end: number } => {
   const { header, end } = decodeHeader(bytes, offset, PARAMS);
   return { value: header, end };
 };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { SprintError, isSprintError } from "../../../src/shared/errors.ts";
-import type { Header } from "../../../src/daemon/chain/index.ts";
+import type { UtxoHeader } from "../../../src/daemon/chain/index.ts";
 import { nextDelayMs } from "../../../src/daemon/upstream/backoff.ts";
 import {
   type FeedOptions,
@@ -18,7 +18,7 @@ import { FakeClock } from "../../fakes/clock.ts";
 
 const never = new AbortController().signal;
 
-function header(hash: string): Header {
+function header(hash: string): UtxoHeader {
   const raw = new Uint8Array(80);
   return { hash, parentHash: "", merkleRoot: "", version: 1, time: 0, bits: 0, nonce: 0, auxpow: null, raw };
 }
@@ -32,7 +32,7 @@ function setUp(options: Partial<FeedOptions> = {}, failureThreshold = 100) {
   const clock = new FakeClock();
   const dials: { readonly events: LinkEvents; closed: boolean; locators: (readonly string[])[] }[] = [];
   const heard: string[] = [];
-  const answer = { headers: (): Promise<readonly Header[]> => Promise.resolve([]) };
+  const answer = { headers: (): Promise<readonly UtxoHeader[]> => Promise.resolve([]) };
   const policy = { failureThreshold, resetTimeoutMs: 15_000, firstOpenMs: 15_000, halfOpenCalls: 1 };
   const breaker = testBreaker({ clock, policy, onMoved: () => feed.breakerMoved() });
   const feed: LinkFeed = new LinkFeed(

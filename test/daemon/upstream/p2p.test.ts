@@ -4,7 +4,7 @@ import { createServer, type AddressInfo } from "node:net";
 import { type TestContext, describe, test } from "node:test";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
-import { codecFor, decodeHeader, headerBytes, type Header, paramsFor } from "../../../src/daemon/chain/index.ts";
+import { codecFor, decodeHeader, headerBytes, type UtxoHeader, paramsFor } from "../../../src/daemon/chain/index.ts";
 import {
   type Announcement,
   type FeedState,
@@ -44,8 +44,8 @@ const never = new AbortController().signal;
 const hasCode = (code: string) => (error: unknown) => isSprintError(error) && error.code === code;
 
 /** `count` headers, the first a child of `parentHash`. Work is not looked at here. */
-function headersFrom(parentHash: string, count: number, merkleRoot = "11".repeat(32)): Header[] {
-  const headers: Header[] = [];
+function headersFrom(parentHash: string, count: number, merkleRoot = "11".repeat(32)): UtxoHeader[] {
+  const headers: UtxoHeader[] = [];
   let parent = parentHash;
   for (let nonce = 0; nonce < count; nonce++) {
     const raw = headerBytes({
@@ -63,8 +63,8 @@ function headersFrom(parentHash: string, count: number, merkleRoot = "11".repeat
   return headers;
 }
 
-const raws = (headers: readonly Header[]) => headers.map(({ raw }) => raw);
-const hashes = (headers: readonly Header[]) => headers.map(({ hash }) => hash);
+const raws = (headers: readonly UtxoHeader[]) => headers.map(({ raw }) => raw);
+const hashes = (headers: readonly UtxoHeader[]) => headers.map(({ hash }) => hash);
 
 /** A transaction without witness, one input, one output of `script`. */
 function transaction(script: string, lockTime = 0): Buffer {

@@ -1,10 +1,8 @@
 /** Parameters and rules of this family's networks. */
-
-export const EVM_CHAINS = ["ethereum", "polygon", "arbitrum", "optimism", "base", "bsc"] as const;
-export type EvmChain = (typeof EVM_CHAINS)[number];
+import type { Chain } from "../../../shared/chain.ts";
 
 export interface EvmParams {
-  readonly chain: EvmChain;
+  readonly chain: Chain;
   readonly network: string;
   readonly chainId: bigint;
   readonly genesisHash: string;
