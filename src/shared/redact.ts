@@ -9,7 +9,7 @@ export const SECRET_KEY = /pass(?:word|phrase)?$|secret|token$|^(?:set-)?cookie$
 
 /**
  * Takes the credentials out of every URL in `text` (user and password, also of a URL in a parameter; parameters named like
- * a secret; path parts as long as an access key) and what an Authorization header holds.
+ * a secret; path parts as long as an access key, also of the URL in rpc=) and what an Authorization header holds.
  */
 export function redactText(text: string): string {
   return text.replace(URLS, redactUrl).replace(NAMED_SECRET, `$1${HIDDEN}`);
@@ -20,7 +20,10 @@ function redactUrl(url: string): string {
     .replace(/:\/\/[^/?#\s]*@/g, `://${HIDDEN}@`)
     .replace(/%3A%2F%2F(?:(?!%2F|%3F)[^/?#&\s])*?%40/gi, `%3A%2F%2F${HIDDEN}%40`)
     .replace(/([?&][^=&#\s]*(?:key|token|secret|pass|auth)[^=&#\s]*=)[^&#\s]*/gi, `$1${HIDDEN}`)
-    .replace(/^[^?#]*/, (front) => front.replace(/\/[\w-]{20,}(?=\/|$)/g, `/${HIDDEN}`));
+    .replace(/((?:%3F|%26)[\w.-]*(?:key|token|secret|pass|auth)[\w.-]*%3D)(?:(?!%26|%23)[^&#\s])*/gi, `$1${HIDDEN}`)
+    .replace(/^[^?#]*|[?&]rpc=[^&#]*/gi, (part) =>
+      part.replace(/(\/|%2F)[\w-]{20,}(?=\/|%2F|\?|%3F|$)/gi, `$1${HIDDEN}`),
+    );
   // Something still stands before an @: a password with a slash or a question mark in it. Better to show too little.
   if (/(?:^|[^*])(?:@|%40)/i.test(clean)) return clean.replace(/:\/\/.*(?:@|%40)/i, `://${HIDDEN}@`);
   return clean;

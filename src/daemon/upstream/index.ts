@@ -1,6 +1,15 @@
 /** Connections to the nodes that we listen to. Owns dialling, watching, reconnecting and each protocol's requests; does not
  *  own what a block means, whether it is valid, or which upstream is to be believed. */
-export type { AnnounceVia, Announcement, ChainPoint, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
+export type {
+  AnnounceVia,
+  Announcement,
+  ChainPoint,
+  Feed,
+  FeedKind,
+  FeedSink,
+  FeedState,
+  FeedStatus,
+} from "./types.ts";
 export { FEED_DEFAULTS, type FeedModules, stallMsFor } from "./feed.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export { P2P_DEFAULTS, createP2pFeed } from "./p2p.ts";
@@ -12,7 +21,15 @@ export { createZmqFeed } from "./zmq.ts";
 export type { SequenceGap, ZmqFeedModules, ZmqFeedOptions } from "./zmq.ts";
 export { RpcClient, type CallOptions, type RpcClientModules, type RpcClientOptions } from "./jsonrpc.ts";
 export type { PassedAnswer } from "./jsonrpc-answer.ts";
-export { parseUpstreamUrl, rpcOrigin } from "./url.ts";
-export type { P2pAddress, RpcAddress, RpcAuth, RpcUpstreamAddress, UpstreamAddress, ZmqAddress } from "./url.ts";
+export { parseUpstreamUrl, rpcOrigin, wsUrl } from "./url.ts";
+export type {
+  P2pAddress,
+  RpcAddress,
+  RpcAuth,
+  RpcUpstreamAddress,
+  UpstreamAddress,
+  WsAddress,
+  ZmqAddress,
+} from "./url.ts";
 export { PEER_SET_DEFAULTS, PeerSet } from "./peers.ts";
 export type { PeerSetModules, PeerSetOptions, PeerStatus } from "./peers.ts";

@@ -2,16 +2,18 @@
  * Upstream URLs, as `--chain NAME=URL` takes them:
  *
  *   p2p://HOST[:PORT][?network=NET&rpc=URL&cookie=FILE]
- *   http(s)://[USER:PASS@]HOST[:PORT][/PATH][?network=NET&cookie=FILE]
+ *   http(s)://[USER:PASS@]HOST[:PORT][/PATH][?network=NET&cookie=FILE&…]
+ *   ws(s)://[USER:PASS@]HOST[:PORT][/PATH][?network=NET&rpc=URL&cookie=FILE&…]
  *   zmq+tcp://HOST:PORT[?network=NET&rpc=URL&cookie=FILE]
  *
- * The URL in rpc= is an http(s) one, of the same node; its own `?cookie=` is good too.
- * A port that is not written is the network's usual one (443 for https), which the parser does not know: it says null.
+ * The URL in rpc= is an http(s) one, of the same node; its own `?cookie=` is good too. What else stands in the query of an
+ * http(s) or ws(s) URL is the node's own (hosted ones have their keys there) and stays with the path.
+ * A port that is not written is the network's usual one (443 for https and wss), which the parser does not know: it says null.
  */
 import { SprintError } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
 
-export type UpstreamAddress = P2pAddress | RpcUpstreamAddress | ZmqAddress;
+export type UpstreamAddress = P2pAddress | RpcUpstreamAddress | WsAddress | ZmqAddress;
 
 export interface P2pAddress {
   readonly kind: "p2p";
@@ -33,6 +35,21 @@ export interface RpcUpstreamAddress {
   readonly display: string;
 }
 
+export interface WsAddress {
+  readonly kind: "ws";
+  readonly secure: boolean;
+  readonly host: string;
+  /** Null: the network's WebSocket port. */
+  readonly port: number | null;
+  /** As in `RpcAddress`. */
+  readonly path: string;
+  readonly auth: RpcAuth;
+  /** Where questions go; null: over the socket too. */
+  readonly rpc: RpcAddress | null;
+  readonly network: string | null;
+  readonly display: string;
+}
+
 export interface ZmqAddress {
   readonly kind: "zmq";
   readonly host: string;
@@ -48,7 +65,7 @@ export interface RpcAddress {
   readonly host: string;
   /** Null: the network's RPC port. */
   readonly port: number | null;
-  /** Begins with a slash. */
+  /** Begins with a slash; a query of the node's own stands behind it. */
   readonly path: string;
   readonly auth: RpcAuth;
 }
@@ -62,9 +79,9 @@ const MAX_URL_CHARS = 2048;
 const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/i;
 const NETWORK = /^[a-z0-9-]{1,32}$/;
 
+const SCHEMES = "p2p, http, https, ws, wss or zmq+tcp";
+
 const HINTS: Readonly<Record<string, string>> = {
-  ws: "WebSocket upstreams belong to chains that this build does not relay yet; use p2p://, http:// or zmq+tcp://",
-  wss: "WebSocket upstreams belong to chains that this build does not relay yet; use p2p://, https:// or zmq+tcp://",
   tcp: "write zmq+tcp:// for a ZMQ publisher or p2p:// for a peer",
   zmq: "write zmq+tcp://",
 };
@@ -88,9 +105,24 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
     }
     case "http":
     case "https": {
-      const query = takeQuery(parts, ["network", "cookie"], text);
-      const rpc = rpcAddress(parts, query.get("cookie") ?? null, text);
+      const { query, path } = shareQuery(parts, ["network", "cookie"], text);
+      const rpc = rpcAddress({ ...parts, path }, query.get("cookie") ?? null, text);
       return { kind: "rpc", rpc, network: network(query, text), display: redactText(text) };
+    }
+    case "ws":
+    case "wss": {
+      const { query, path } = shareQuery(parts, ["network", "rpc", "cookie"], text);
+      return {
+        kind: "ws",
+        secure: parts.scheme === "wss",
+        host: parts.host,
+        port: parts.port,
+        path,
+        auth: authOf(parts, null, text),
+        rpc: rpcBeside(query, text),
+        network: network(query, text),
+        display: redactText(text),
+      };
     }
     case "zmq+tcp": {
       refuseCredentials(parts, text);
@@ -107,7 +139,7 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
       };
     }
     default:
-      throw wrong(text, HINTS[parts.scheme] ?? "a scheme of p2p, http, https or zmq+tcp", `${parts.scheme}://`);
+      throw wrong(text, HINTS[parts.scheme] ?? `a scheme of ${SCHEMES}`, `${parts.scheme}://`);
   }
 }
 
@@ -115,6 +147,12 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
 export function rpcOrigin(address: RpcAddress, rpcPort: number): string {
   const port = address.port ?? (address.secure ? 443 : rpcPort);
   return `${address.secure ? "https" : "http"}://${address.host}:${port}`;
+}
+
+/** As a WebSocket client takes it, without credentials but with what path and query hold. `wsPort` is the network's usual one. */
+export function wsUrl(address: WsAddress, wsPort: number): string {
+  const port = address.port ?? (address.secure ? 443 : wsPort);
+  return `${address.secure ? "wss" : "ws"}://${address.host}:${port}${address.path}`;
 }
 
 interface Parts {
@@ -133,8 +171,7 @@ function split(url: string, whole: string): Parts {
   if (url.length > MAX_URL_CHARS)
     throw wrong(whole.slice(0, 64), `at most ${MAX_URL_CHARS} characters`, `${url.length}`);
   const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(url)?.[1]?.toLowerCase();
-  if (scheme === undefined)
-    throw wrong(whole, "SCHEME://HOST:PORT with a scheme of p2p, http, https or zmq+tcp", "no scheme");
+  if (scheme === undefined) throw wrong(whole, `SCHEME://HOST:PORT with a scheme of ${SCHEMES}`, "no scheme");
   if (/[\s\\#]/.test(url)) throw wrong(whole, "no space, backslash or # (write %23)", "one of them");
   let parsed: URL;
   try {
@@ -178,15 +215,29 @@ function takeQuery(parts: Parts, known: readonly string[], whole: string): Reado
   return taken;
 }
 
+/** What is ours of the query, and the path with all the rest of it. */
+function shareQuery(
+  parts: Parts,
+  ours: readonly string[],
+  whole: string,
+): { readonly query: ReadonlyMap<string, string>; readonly path: string } {
+  const isOurs = (pair: string): boolean => ours.includes(pair.replace(/=.*/s, ""));
+  const pairs = parts.query.split("&").filter((pair) => pair !== "");
+  const rest = pairs.filter((pair) => !isOurs(pair)).join("&");
+  const query = takeQuery({ ...parts, query: pairs.filter(isOurs).join("&") }, ours, whole);
+  return { query, path: rest === "" ? parts.path : `${parts.path}?${rest}` };
+}
+
 function rpcAddress(parts: Parts, cookie: string | null, whole: string): RpcAddress {
+  const auth = authOf(parts, cookie, whole);
+  return { secure: parts.scheme === "https", host: parts.host, port: parts.port, path: parts.path, auth };
+}
+
+function authOf(parts: Parts, cookie: string | null, whole: string): RpcAuth {
   const named = parts.user !== "" || parts.password !== "";
   if (named && cookie !== null) throw wrong(whole, "either USER:PASS@ or cookie=", "both");
-  const auth: RpcAuth = named
-    ? { kind: "password", user: parts.user, password: parts.password }
-    : cookie !== null
-      ? { kind: "cookie", file: cookie }
-      : { kind: "none" };
-  return { secure: parts.scheme === "https", host: parts.host, port: parts.port, path: parts.path, auth };
+  if (named) return { kind: "password", user: parts.user, password: parts.password };
+  return cookie === null ? { kind: "none" } : { kind: "cookie", file: cookie };
 }
 
 /** What rpc= and cookie= say in a URL of another protocol. */
@@ -200,8 +251,8 @@ function rpcBeside(query: ReadonlyMap<string, string>, whole: string): RpcAddres
   const parts = split(url, whole);
   if (parts.scheme !== "http" && parts.scheme !== "https")
     throw wrong(whole, "http:// or https:// in rpc=", `${parts.scheme}://`);
-  const own = takeQuery(parts, ["cookie"], whole);
-  return rpcAddress(parts, own.get("cookie") ?? cookie, whole);
+  const own = shareQuery(parts, ["cookie"], whole);
+  return rpcAddress({ ...parts, path: own.path }, own.query.get("cookie") ?? cookie, whole);
 }
 
 function network(query: ReadonlyMap<string, string>, whole: string): string | null {

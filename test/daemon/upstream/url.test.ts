@@ -1,7 +1,7 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import fc from "fast-check";
-import { parseUpstreamUrl, rpcOrigin } from "../../../src/daemon/upstream/url.ts";
+import { parseUpstreamUrl, rpcOrigin, wsUrl } from "../../../src/daemon/upstream/url.ts";
 import { redactText } from "../../../src/shared/redact.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
 
@@ -111,9 +111,11 @@ test("a peer with the RPC of its node: one upstream", () => {
 const REFUSED: readonly (readonly [url: string, says: RegExp])[] = [
   ["", /scheme/],
   ["127.0.0.1:19444", /no scheme/],
-  ["ftp://h:1", /p2p, http, https or zmq\+tcp, got ftp/],
-  ["ws://h:1", /does not relay yet/],
-  ["wss://h:1", /does not relay yet/],
+  ["ftp://h:1", /p2p, http, https, ws, wss or zmq\+tcp, got ftp/],
+  ["ws://h:1?rpc=ws://h:2", /http:\/\/ or https:\/\/ in rpc=/],
+  ["ws://h:1?cookie=/c", /rpc= beside cookie=/],
+  ["wss://user:secret%@h:1", /%25/],
+  ["wss://h:1?network=a&apikey=x&network=b", /network= once, got twice/],
   ["tcp://h:1", /zmq\+tcp/],
   ["p2p://", /HOST|host name/],
   ["p2p://h:0", /port of 1 to 65535, got 0/],
@@ -127,7 +129,6 @@ const REFUSED: readonly (readonly [url: string, says: RegExp])[] = [
   ["p2p://h:1?rpc=http://user:secret@h:2&rpc=http://h:3", /rpc= once, got twice/],
   ["p2p://h:1?rpc=http://user:secret@h:2&cookie=/c", /either USER:PASS@ or cookie=/],
   ["p2p://h:1?rpc=http://user:sec/ret@h:2", /percent-encoded/],
-  ["p2p://h:1?rpc=http://h:2?network=x", /parameters of cookie, got network/],
   ["p2p://h:1?cookie=/c", /rpc= beside cookie=/],
   ["p2p://h:1?network=../etc", /another network's name/],
   ["p2p://ho st:1", /no space/],
@@ -156,6 +157,55 @@ test("what is none is refused with a sentence, and without the password", () => 
         return true;
       },
     );
+  }
+});
+
+test("a WebSocket, with the HTTP address beside it where it has one", () => {
+  assert.deepEqual(parseUpstreamUrl("ws://127.0.0.1:8546?network=devnet"), {
+    kind: "ws",
+    secure: false,
+    host: "127.0.0.1",
+    port: 8546,
+    path: "/",
+    auth: { kind: "none" },
+    rpc: null,
+    network: "devnet",
+    display: "ws://127.0.0.1:8546?network=devnet",
+  });
+  const address = parseUpstreamUrl("wss://u:p%40@node.example/ws?rpc=https://node.example/http");
+  assert.ok(address.kind === "ws" && address.secure && address.port === null);
+  assert.deepEqual(address.auth, { kind: "password", user: "u", password: "p@" });
+  assert.deepEqual(address.rpc, {
+    secure: true,
+    host: "node.example",
+    port: null,
+    path: "/http",
+    auth: { kind: "none" },
+  });
+  assert.equal(wsUrl(address, 8546), "wss://node.example:443/ws");
+  const plain = parseUpstreamUrl("ws://[::1]/");
+  assert.equal(plain.kind === "ws" && wsUrl(plain, 8546), "ws://[::1]:8546/");
+});
+
+test("a hosted node's key stays in path and query, and is never shown", () => {
+  const key = "0123456789abcdef0123456789abcdef";
+  const inQuery = parseUpstreamUrl("wss://h/v2?api-key=a%2Bb+c&network=mainnet&dkey=hunter2&plan");
+  assert.ok(inQuery.kind === "ws");
+  assert.equal(inQuery.path, "/v2?api-key=a%2Bb+c&dkey=hunter2&plan");
+  assert.equal(inQuery.network, "mainnet");
+  assert.equal(inQuery.display, "wss://h/v2?api-key=***&network=mainnet&dkey=***&plan");
+
+  const overHttp = parseUpstreamUrl(`https://h/v3/${key}?token=hunter2&network=sepolia`);
+  assert.ok(overHttp.kind === "rpc");
+  assert.equal(overHttp.rpc.path, `/v3/${key}?token=hunter2`);
+  assert.equal(overHttp.display, "https://h/v3/***?token=***&network=sepolia");
+
+  const beside = `https://h/v3/${key}?api-key=hunter2`;
+  for (const url of [`wss://h/${key}?rpc=${beside}`, `wss://h/${key}?rpc=${encodeURIComponent(beside)}`]) {
+    const both = parseUpstreamUrl(url);
+    assert.ok(both.kind === "ws");
+    assert.equal(both.rpc?.path, `/v3/${key}?api-key=hunter2`);
+    assert.ok(!both.display.includes(key) && !both.display.includes("hunter2"), both.display);
   }
 });
 
