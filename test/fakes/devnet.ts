@@ -1,13 +1,13 @@
 /** Nodes that mine on orders only, for tests that start the real daemon. */
 import { paramsFor } from "../../src/daemon/chain/index.ts";
 import { DevnetNode, type DevnetNodeOptions } from "../../src/daemon/devnet/index.ts";
-import type { Chain } from "../../src/shared/chain.ts";
+import type { UtxoChain } from "../../src/shared/chain.ts";
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
 
 export type { DevnetNode } from "../../src/daemon/devnet/index.ts";
 
 /** A running node with a history of twelve blocks; the caller closes it. */
-export async function startNode(chain: Chain, options: Partial<DevnetNodeOptions> = {}): Promise<DevnetNode> {
+export async function startNode(chain: UtxoChain, options: Partial<DevnetNodeOptions> = {}): Promise<DevnetNode> {
   const codec = { params: paramsFor(chain, "regtest") };
   const node = new DevnetNode({ ...options, chain }, { codec, clock: systemClock, random: seededRandom(1) });
   await node.start();

@@ -1,5 +1,5 @@
 /** The three nodes that a start without configuration listens to. */
-import { CHAINS, type Chain } from "../../shared/chain.ts";
+import { UTXO_CHAINS, type UtxoChain } from "../../shared/chain.ts";
 import { type Clock, seededRandom } from "../../shared/clock.ts";
 import type { SprintError } from "../../shared/errors.ts";
 import type { UtxoCodec } from "../chain/index.ts";
@@ -10,10 +10,10 @@ export interface DevnetOptions {
   /** The same seed gives the same transactions, intervals and forks. */
   readonly seed: number;
   /** Mean time between blocks, by chain: a little apart, so that the chains do not march in step. */
-  readonly blockIntervalMs: Readonly<Record<Chain, number>>;
+  readonly blockIntervalMs: Readonly<Record<UtxoChain, number>>;
   readonly forkChance: number;
   readonly auxpowEvery: number;
-  readonly historyBlocks: Readonly<Record<Chain, number>>;
+  readonly historyBlocks: Readonly<Record<UtxoChain, number>>;
   readonly host: string;
 }
 
@@ -28,15 +28,15 @@ export const DEVNET_DEFAULTS: Omit<DevnetOptions, "seed"> = {
 
 export interface DevnetModules {
   /** Of the chains' regtests. */
-  readonly codecs: Readonly<Record<Chain, Pick<UtxoCodec, "params">>>;
+  readonly codecs: Readonly<Record<UtxoChain, Pick<UtxoCodec, "params">>>;
   readonly clock: Clock;
-  readonly onBlock?: (chain: Chain, block: { readonly hash: string; readonly height: number }) => void;
+  readonly onBlock?: (chain: UtxoChain, block: { readonly hash: string; readonly height: number }) => void;
   /** A peer was cut off, and why. */
-  readonly onRefused?: (chain: Chain, error: SprintError) => void;
+  readonly onRefused?: (chain: UtxoChain, error: SprintError) => void;
 }
 
 export interface Devnet {
-  readonly nodes: Readonly<Record<Chain, DevnetNode>>;
+  readonly nodes: Readonly<Record<UtxoChain, DevnetNode>>;
   close(): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export async function startDevnet(
   modules: DevnetModules,
 ): Promise<Devnet> {
   const { seed, blockIntervalMs, forkChance, auxpowEvery, historyBlocks, host } = { ...DEVNET_DEFAULTS, ...options };
-  const make = (chain: Chain): DevnetNode =>
+  const make = (chain: UtxoChain): DevnetNode =>
     new DevnetNode(
       {
         chain,
@@ -59,17 +59,17 @@ export async function startDevnet(
       {
         codec: modules.codecs[chain],
         clock: modules.clock,
-        random: seededRandom(seed + CHAINS.indexOf(chain)),
+        random: seededRandom(seed + UTXO_CHAINS.indexOf(chain)),
         onBlock: (block) => modules.onBlock?.(chain, block),
         onRefused: (error) => modules.onRefused?.(chain, error),
       },
     );
   const nodes = { bitcoin: make("bitcoin"), litecoin: make("litecoin"), dogecoin: make("dogecoin") };
   const close = async (): Promise<void> => {
-    await Promise.all(CHAINS.map((chain) => nodes[chain].close()));
+    await Promise.all(UTXO_CHAINS.map((chain) => nodes[chain].close()));
   };
   try {
-    await Promise.all(CHAINS.map((chain) => nodes[chain].start()));
+    await Promise.all(UTXO_CHAINS.map((chain) => nodes[chain].start()));
   } catch (error) {
     await close();
     throw error;

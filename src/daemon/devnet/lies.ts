@@ -1,5 +1,5 @@
 /** Blocks with exactly one thing wrong, for tests of those who listen. */
-import type { Chain } from "../../shared/chain.ts";
+import type { UtxoChain } from "../../shared/chain.ts";
 import type { Random } from "../../shared/clock.ts";
 import { SprintError } from "../../shared/errors.ts";
 import type { MinedBlock } from "./blocks.ts";
@@ -24,7 +24,7 @@ const CHAIN_BRANCH_END = 4 + 80 + 1;
 
 /** A block on `parent` at about `time` (Unix seconds) that is wrong in the way of `lie` and in no other. */
 export async function lyingBlock(
-  chain: Chain,
+  chain: UtxoChain,
   lie: Lie,
   parent: MinedBlock,
   time: number,
@@ -57,7 +57,7 @@ export async function lyingBlock(
   }
 }
 
-function cannotLie(chain: Chain, height: number): SprintError {
+function cannotLie(chain: UtxoChain, height: number): SprintError {
   return new SprintError(
     "SPRINT_DEVNET_LIE",
     `A wrong AuxPoW needs a chain that is merged-mined and a height of at least ${AUXPOW_FROM_HEIGHT}; this is ${chain} at height ${height}. Mine on, or tell another lie.`,

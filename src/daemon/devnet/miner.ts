@@ -1,5 +1,5 @@
 /** Makes blocks: transactions, coinbase, header, proof of work. One row says what differs from chain to chain. */
-import type { Chain } from "../../shared/chain.ts";
+import type { UtxoChain } from "../../shared/chain.ts";
 import type { Random } from "../../shared/clock.ts";
 import { mergedMiningProof } from "./auxpow.ts";
 import type { MinedBlock } from "./blocks.ts";
@@ -20,7 +20,7 @@ interface Recipe {
 /** Both halve every 150 blocks on regtest. */
 const halving = (height: number): bigint => 5_000_000_000n >> BigInt(Math.floor(height / 150));
 
-const RECIPE: Readonly<Record<Chain, Recipe>> = {
+const RECIPE: Readonly<Record<UtxoChain, Recipe>> = {
   bitcoin: { version: 0x20000000, workHash: sha256dWork, segwit: true, chainId: null, subsidy: halving },
   litecoin: { version: 0x20000000, workHash: scryptWork, segwit: true, chainId: null, subsidy: halving },
   dogecoin: {
@@ -54,11 +54,11 @@ export interface Draft {
   readonly working: boolean;
 }
 
-export function hasSegwit(chain: Chain): boolean {
+export function hasSegwit(chain: UtxoChain): boolean {
   return RECIPE[chain].segwit;
 }
 
-export function canMergeMine(chain: Chain): boolean {
+export function canMergeMine(chain: UtxoChain): boolean {
   return RECIPE[chain].chainId !== null;
 }
 
@@ -78,7 +78,7 @@ export function draftOn(parent: MinedBlock, time: number, auxpow: boolean, maxTr
 
 /** Fills the draft with transactions and works until its nonce is found. `parent` is null where the parent is nobody's. */
 export async function mineBlock(
-  chain: Chain,
+  chain: UtxoChain,
   draft: Draft,
   parent: MinedBlock | null,
   random: Random,
@@ -105,7 +105,7 @@ export async function mineBlock(
 
 /** A coinbase and as many others as chance and the draft allow. */
 export function blockTransactions(
-  chain: Chain,
+  chain: UtxoChain,
   { height, maxTransactions }: Pick<Draft, "height" | "maxTransactions">,
   random: Random,
 ): Transaction[] {

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { type AddressInfo, type Server, type Socket, createServer } from "node:net";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { Chain } from "../../shared/chain.ts";
+import type { UtxoChain } from "../../shared/chain.ts";
 import type { Cancel, Clock, Random } from "../../shared/clock.ts";
 import { SprintError, messageOf } from "../../shared/errors.ts";
 import type { UtxoCodec } from "../chain/index.ts";
@@ -18,7 +18,7 @@ import { answerRequest } from "./rpc-request.ts";
 import { RpcServer } from "./rpc.ts";
 
 export interface DevnetNodeOptions {
-  readonly chain: Chain;
+  readonly chain: UtxoChain;
   /** Mean time between blocks, each between half and one and a half of it; null: it mines on orders only. */
   readonly blockIntervalMs: number | null;
   /** Chance, 0 to 1, that a turn of the miner is a fork of depth 1 or 2 instead of one block. */
@@ -73,7 +73,7 @@ const MAX_COMMANDS_COUNTED = 64;
 const MAX_HELD_CHANGES = 8;
 
 export class DevnetNode {
-  readonly chain: Chain;
+  readonly chain: UtxoChain;
   readonly store: BlockStore;
   readonly #options: DevnetNodeOptions;
   readonly #modules: DevnetNodeModules;
@@ -370,7 +370,7 @@ function genesis(codec: Pick<UtxoCodec, "params">): MinedBlock {
   };
 }
 
-function cannotListen(chain: Chain, address: { host: string; port: number }, cause: unknown): SprintError {
+function cannotListen(chain: UtxoChain, address: { host: string; port: number }, cause: unknown): SprintError {
   return new SprintError(
     "SPRINT_DEVNET_LISTEN",
     `The ${chain} devnet node expected to listen on ${address.host}:${address.port}, got: ${messageOf(cause)}. Free that port, or use port 0.`,
@@ -387,7 +387,7 @@ function badFork(depth: number, length: number): SprintError {
   );
 }
 
-function notStarted(chain: Chain): SprintError {
+function notStarted(chain: UtxoChain): SprintError {
   return new SprintError(
     "SPRINT_DEVNET_CLOSED",
     `The ${chain} devnet node is not running: expected start() before an order.`,

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { paramsFor } from "../../../src/daemon/chain/index.ts";
 import { startDevnet } from "../../../src/daemon/devnet/index.ts";
-import { CHAINS, type Chain } from "../../../src/shared/chain.ts";
+import { UTXO_CHAINS, type UtxoChain } from "../../../src/shared/chain.ts";
 import { SprintError } from "../../../src/shared/errors.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 import { greet } from "./client.ts";
@@ -16,17 +16,17 @@ const codecs = {
 
 test("starts a node for each chain, mines on each, and closes them all", async (context) => {
   const clock = new FakeClock();
-  const mined: Record<Chain, number> = { bitcoin: 0, litecoin: 0, dogecoin: 0 };
+  const mined: Record<UtxoChain, number> = { bitcoin: 0, litecoin: 0, dogecoin: 0 };
   const devnet = await startDevnet({ seed: 1 }, { codecs, clock, onBlock: (chain) => mined[chain]++ });
   context.after(() => devnet.close());
-  const ports = CHAINS.map((chain) => devnet.nodes[chain].address.port);
+  const ports = UTXO_CHAINS.map((chain) => devnet.nodes[chain].address.port);
   assert.equal(new Set(ports).size, 3);
   const { rpcAddress, url } = devnet.nodes.bitcoin;
   assert.equal(url, `p2p://127.0.0.1:${ports[0]}?network=regtest&rpc=http://127.0.0.1:${rpcAddress.port}`);
   const clients = await Promise.all(
-    CHAINS.map((chain) => greet(devnet.nodes[chain].address.port, codecs[chain].params)),
+    UTXO_CHAINS.map((chain) => greet(devnet.nodes[chain].address.port, codecs[chain].params)),
   );
-  const histories = CHAINS.map((chain) => devnet.nodes[chain].tip.height);
+  const histories = UTXO_CHAINS.map((chain) => devnet.nodes[chain].tip.height);
   assert.deepEqual(histories, [12, 12, 24]);
   while (Object.values(mined).some((count) => count < 3)) await clock.advanceAsync(1_000);
   await devnet.close();
