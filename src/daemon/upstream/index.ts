@@ -19,7 +19,15 @@ export { createRpcFeed, RPC_DEFAULTS } from "./rpc.ts";
 export type { RpcFeedModules, RpcFeedOptions } from "./rpc.ts";
 export { createZmqFeed } from "./zmq.ts";
 export type { SequenceGap, ZmqFeedModules, ZmqFeedOptions } from "./zmq.ts";
-export { RpcClient, type CallOptions, type RpcClientModules, type RpcClientOptions } from "./jsonrpc.ts";
+export {
+  type CallOptions,
+  type RpcCaller,
+  RpcClient,
+  type RpcClientModules,
+  type RpcClientOptions,
+} from "./jsonrpc.ts";
+export { RpcSocket, type RpcSocketModules, type RpcSocketOptions } from "./rpc-socket.ts";
+export type { Notification } from "./rpc-socket-message.ts";
 export type { PassedAnswer } from "./jsonrpc-answer.ts";
 export { parseUpstreamUrl, rpcOrigin, wsUrl } from "./url.ts";
 export type {

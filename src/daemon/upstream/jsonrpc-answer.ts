@@ -24,13 +24,18 @@ export type PassedAnswer =
   | { readonly ok: true; readonly json: string }
   | { readonly ok: false; readonly json: string; readonly code: number | null; readonly message: string };
 
-/** The two forms in which Core and its forks write a result: 1.0, and 2.0 since Bitcoin Core 28. */
+/** The forms in which nodes write a result, N for the id. */
 const FORMS = [
-  ['{"result":', ',"error":null'],
-  ['{"jsonrpc":"2.0","result":', ""],
+  // Core and its forks: 1.0
+  ['{"result":', ',"error":null,"id":N}'],
+  // 2.0 since Bitcoin Core 28, and Solana
+  ['{"jsonrpc":"2.0","result":', ',"id":N}'],
+  // Ethereum
+  ['{"jsonrpc":"2.0","id":N,"result":', "}"],
+  ['{"id":N,"jsonrpc":"2.0","result":', "}"],
 ] as const;
 /** A result up to this length is parsed to see that it is JSON; a longer one would hold up everything else meanwhile. */
-const CHECKED_CHARS = 65_536;
+export const CHECKED_CHARS = 65_536;
 
 /**
  * Cuts the result out of the answer where it has one of the usual forms: a block of 10 MB costs no parsing, and every
@@ -38,11 +43,11 @@ const CHECKED_CHARS = 65_536;
  */
 export function readPassed(origin: string, method: string, id: number, answer: Answer): PassedAnswer {
   const text = answer.body.trimEnd();
-  for (const [head, end] of answer.status === 200 ? FORMS : []) {
-    const tail = `${end},"id":${id}}`;
+  for (const form of answer.status === 200 ? FORMS : []) {
+    const [head, tail] = form.map((part) => part.replace("N", `${id}`)) as [string, string];
     if (!text.startsWith(head) || !text.endsWith(tail)) continue;
     const json = text.slice(head.length, -tail.length);
-    if (json.length > CHECKED_CHARS || isJson(json)) return { ok: true, json };
+    if (json.length > CHECKED_CHARS ? isEnclosed(json) : isJson(json)) return { ok: true, json };
   }
   const parsed = parse(origin, method, answer);
   const { result, error, id: answeredId } = membersOf(parsed);
@@ -58,6 +63,11 @@ export function readPassed(origin: string, method: string, id: number, answer: A
   if (result === undefined || (error !== undefined && error !== null)) throw noMember(origin, method);
   if (answeredId !== id) throw wrongId(origin, method, id, answeredId);
   return { ok: true, json: JSON.stringify(result) };
+}
+
+/** Whether it may be one object, list or string; no member that stands behind it was cut out along with it. */
+function isEnclosed(text: string): boolean {
+  return ["{}", "[]", '""'].includes(`${text[0]}${text.at(-1)}`);
 }
 
 function isJson(text: string): boolean {

@@ -1,5 +1,5 @@
 /**
- * JSON-RPC over HTTP to a node of the Bitcoin family: who may call, when and for how long. `jsonrpc-answer.ts` reads what
+ * JSON-RPC over HTTP: who may call, when and for how long. `jsonrpc-answer.ts` reads what
  * comes back.
  *
  * Calls must be safe to repeat: one whose kept-alive connection the node had just dropped is sent once more.
@@ -17,6 +17,7 @@ import {
   readPassed,
   rpcProblem,
 } from "./jsonrpc-answer.ts";
+import { Turns } from "./turns.ts";
 import type { RpcAuth } from "./url.ts";
 
 export interface RpcClientOptions {
@@ -43,6 +44,9 @@ export interface CallOptions {
   readonly maxResponseBytes?: number;
 }
 
+/** Who can be asked, over HTTP or over a socket. */
+export type RpcCaller = Pick<RpcClient, "call" | "ask" | "batch">;
+
 const DEFAULTS = { concurrency: 4, queueLimit: 4096, timeoutMs: 15_000, maxResponseBytes: 1_048_576 };
 const MAX_COOKIE_BYTES = 4096;
 /** Nodes drop idle connections after `rpcservertimeout` and do not say how long that is; be the first to. */
@@ -51,15 +55,15 @@ const KEEP_ALIVE_MS = 1000;
 export class RpcClient {
   readonly #options: Required<RpcClientOptions>;
   readonly #clock: Clock;
-  readonly #waiting: (() => void)[] = [];
+  readonly #turns: Turns;
   readonly #closing = new AbortController();
-  #running = 0;
   #nextId = 1;
   #pool: Promise<Pool> | null = null;
   #authorization: string | null = null;
 
   constructor(options: RpcClientOptions, modules: RpcClientModules) {
     this.#options = { ...DEFAULTS, ...options };
+    this.#turns = new Turns({ atATime: this.#options.concurrency, waiting: this.#options.queueLimit });
     this.#clock = modules.clock;
   }
 
@@ -110,43 +114,19 @@ export class RpcClient {
     try {
       return await this.#inTime(method, body, options);
     } finally {
-      this.#running--;
-      this.#waiting.shift()?.();
+      this.#turns.done();
     }
   }
 
   async #turn(method: string, signal: AbortSignal | undefined): Promise<void> {
-    this.#closing.signal.throwIfAborted();
-    if (this.#running < this.#options.concurrency) {
-      this.#running++;
-      return;
-    }
-    if (this.#waiting.length >= this.#options.queueLimit) {
-      throw rpcProblem(
+    const { signal: closing } = this.#closing;
+    await this.#turns.take(signal === undefined ? [closing] : [closing, signal], () =>
+      rpcProblem(
         this.#options.origin,
         "BUSY",
-        `${method}: ${this.#waiting.length} calls wait already; the node is too slow for what is asked of it`,
-      );
-    }
-    await new Promise<void>((resolve, reject) => {
-      const take = (): void => {
-        signal?.removeEventListener("abort", leave);
-        this.#closing.signal.removeEventListener("abort", leave);
-        this.#running++;
-        resolve();
-      };
-      const leave = (): void => {
-        const at = this.#waiting.indexOf(take);
-        if (at < 0) return;
-        this.#waiting.splice(at, 1);
-        signal?.removeEventListener("abort", leave);
-        this.#closing.signal.removeEventListener("abort", leave);
-        reject(signal?.aborted ? signal.reason : this.#closing.signal.reason);
-      };
-      signal?.addEventListener("abort", leave);
-      this.#closing.signal.addEventListener("abort", leave);
-      this.#waiting.push(take);
-    });
+        `${method}: ${this.#turns.waiting} calls wait already; the node is too slow for what is asked of it`,
+      ),
+    );
   }
 
   /** One abort for the three reasons to stop: caller, time, close. */
@@ -294,7 +274,8 @@ async function readStart(file: string, maxBytes: number): Promise<string> {
   }
 }
 
-function basic(userAndPassword: string): string {
+/** An Authorization header's value, RFC 7617. */
+export function basic(userAndPassword: string): string {
   return `Basic ${Buffer.from(userAndPassword, "utf8").toString("base64")}`;
 }
 
