@@ -3,6 +3,7 @@ export { checkpointFrom } from "./checkpoints.ts";
 export { codecFor } from "./codec.ts";
 export { decodeHeader, encodeHeader, HEADER_BYTES, headerBytes, type HeaderFields } from "./header.ts";
 export { findByGenesis, networksOf, paramsFor } from "./params.ts";
+export { readTransaction } from "./reading.ts";
 export type {
   Ancestor,
   AuxPow,
@@ -33,6 +34,8 @@ export {
   type SvmHeader,
   type SvmVerdict,
 } from "./svm/block.ts";
+export { type SvmAnnounced, svmLocator, svmLocatorOf } from "./svm/announced.ts";
+export { type SvmBodyFacts, type SvmCodec, svmCodecFor, type SvmCodecOptions } from "./svm/codec.ts";
 export { type SvmParams, svmParams } from "./svm/params.ts";
 export {
   checkEvmBlock,
@@ -45,13 +48,24 @@ export {
   type EvmVerdict,
   isRlpBlock,
 } from "./evm/block.ts";
+export { type EvmCodec, evmCodecFor } from "./evm/codec.ts";
 export { bloomMayMatch, type LogFilter } from "./evm/bloom.ts";
 export { checkEthash, EthashCache, isEthash } from "./evm/ethash.ts";
 export { decodeEvmHeader, type EvmHeader, evmHeaderFromJson } from "./evm/header.ts";
 export { openResponse, parseJson } from "./evm/json.ts";
-export { evmParamsFor, evmRulesAt } from "./evm/params.ts";
+export { evmNetworksOf, evmParamsFor, evmRulesAt } from "./evm/params.ts";
 export { type AccountVerdict, type ProvedAccount, verifyAccountProof } from "./evm/proof.ts";
 export type { EvmReceipt } from "./evm/receipt.ts";
 export { readRlp } from "./evm/rlp.ts";
-export { checkEvmContext, checkEvmFuture, checkEvmHeader } from "./evm/rules.ts";
-export { type EvmParams } from "./evm/types.ts";
+export {
+  baseFeeAfter,
+  blobBaseFee,
+  checkEvmContext,
+  checkEvmFuture,
+  checkEvmHeader,
+  type EvmParent,
+  excessBlobGasAfter,
+} from "./evm/rules.ts";
+export { senderOf } from "./evm/sender.ts";
+export type { EvmTransaction } from "./evm/transaction.ts";
+export type { EvmParams, EvmRules } from "./evm/types.ts";

@@ -47,6 +47,13 @@ export interface SvmFacts {
   readonly skipped: readonly string[];
 }
 
+/** A block whose body holds, and what it holds. */
+export interface SvmProof {
+  readonly facts: SvmFacts;
+  /** Null where none were given. */
+  readonly transactions: readonly GivenTransaction[] | null;
+}
+
 export type SvmVerdict =
   | { readonly ok: true; readonly header: SvmHeader; readonly facts: SvmFacts }
   | { readonly ok: false; readonly header: SvmHeader | null; readonly refusal: Refusal };
@@ -85,8 +92,8 @@ export function checkSvmBlock(result: unknown, options: SvmBlockOptions): SvmVer
   const placed = attempt(() => decodeSvmHeader(result, options));
   if (!placed.ok) return { ok: false, header: null, refusal: placed.refusal };
   const header = placed.value;
-  const proved = attempt(() => proveBody(blockOf(result), header, options));
-  return proved.ok ? { ok: true, header, facts: proved.value } : { ok: false, header, refusal: proved.refusal };
+  const proved = attempt(() => proveSvmBody(result, header, options));
+  return proved.ok ? { ok: true, header, facts: proved.value.facts } : { ok: false, header, refusal: proved.refusal };
 }
 
 /** Whether `child` is the block after `parent`. Nothing is wrong with slots between them. Null where the parent is not known. */
@@ -164,8 +171,9 @@ function firstOf(header: SvmHeader & { readonly parentHash: string }, { genesisH
 
 // --- the body
 
-function proveBody(block: Json, header: SvmHeader, { params, sample = null }: SvmBlockOptions): SvmFacts {
-  const { transactions: given, signatures: names, entries: rows } = block;
+/** What `checkSvmBlock` proves of a body; `header` is that of the same result. Throws SPRINT_SVM_*. */
+export function proveSvmBody(result: unknown, header: SvmHeader, { params, sample = null }: SvmBlockOptions): SvmProof {
+  const { transactions: given, signatures: names, entries: rows } = blockOf(result);
   const transactions = given === undefined ? null : readTransactions(given);
   const entries = rows === undefined || rows === null ? null : entriesFromJson(rows);
   const whole = (transactions ?? []).filter(hasMessage);
@@ -175,7 +183,7 @@ function proveBody(block: Json, header: SvmHeader, { params, sample = null }: Sv
   const opaque = (transactions?.length ?? 0) - whole.length;
   const txCount =
     transactions?.length ?? (names === undefined ? null : listOf(names, "signatures", MAX_TRANSACTIONS).length);
-  return {
+  const facts = {
     txCount,
     voteCount: transactions === null || opaque > 0 ? null : whole.filter(isVote).length,
     opaque,
@@ -188,6 +196,7 @@ function proveBody(block: Json, header: SvmHeader, { params, sample = null }: Sv
       ...(proof === null ? ["blockhash: needs the entries and where they begin"] : []),
     ],
   };
+  return { facts, transactions };
 }
 
 function partOf({ signatures, verified, sample }: SignatureFacts): string {

@@ -9,6 +9,12 @@ export interface SvmParams {
   readonly ticksPerSlot: number;
   /** Every tick takes as many hashes as the others of its block; test validators tick by the clock. */
   readonly evenTicks: boolean;
+  readonly rpcPort: number;
+  readonly blockTimeSeconds: number;
+  /** MAX_LOCKOUT_HISTORY of the vote program, 31 votes, and the block itself. Counts only where no upstream tells what is rooted. */
+  readonly finalityDepth: number;
+  /** How far below the newest confirmed slot a chain is taken up. */
+  readonly historySlots: number;
 }
 
 /** Genesis hashes: `getGenesisHash` of the public networks, docs.anza.xyz/clusters/available. */
@@ -25,6 +31,10 @@ const SVM_NETWORKS: readonly SvmParams[] = (
   genesisHash,
   ticksPerSlot: 64,
   evenTicks: genesisHash !== null,
+  rpcPort: 8899,
+  blockTimeSeconds: 0.4,
+  finalityDepth: 32,
+  historySlots: 64,
 }));
 
 /** Throws SPRINT_CHAIN_UNKNOWN_NETWORK for a network that is in no row. */
