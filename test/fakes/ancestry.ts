@@ -9,6 +9,7 @@ export function nodeOf(params: NetworkParams, header: UtxoHeader, height: number
       chain: params.chain,
       height,
       hash: header.hash,
+      locator: header.locator,
       parentHash: header.parentHash,
       timestamp: header.time,
       txCount: null,
@@ -58,8 +59,11 @@ export function madeUpHeader(
   height: number,
   fields: { readonly time: number; readonly bits: number; readonly version?: number },
 ): UtxoHeader {
+  const hash = height.toString(16).padStart(64, "0");
   return {
-    hash: height.toString(16).padStart(64, "0"),
+    hash,
+    locator: hash,
+    height: null,
     parentHash: (height - 1).toString(16).padStart(64, "0").slice(-64),
     merkleRoot: "00".repeat(32),
     version: fields.version ?? 0x2000_0000,

@@ -46,7 +46,7 @@ export async function examine(sample: Sample): Promise<Inspection[]> {
 }
 
 function examineBody({ chain, network }: Sample, raw: Uint8Array): Inspection {
-  const verdict = codecFor(paramsFor(chain, network)).checkBody(raw, null);
+  const verdict = codecFor(paramsFor(chain, network)).checkBody(raw, { height: null, hash: null }, null);
   const txCount = verdict.ok ? verdict.facts.txCount : null;
   const error = verdict.ok ? null : { code: verdict.refusal.code, message: verdict.refusal.message };
   return { chain, hash: null, height: null, tx_count: txCount, validation: "full", ok: verdict.ok, error };

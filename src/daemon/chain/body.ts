@@ -1,14 +1,16 @@
 /**
  * Everything about a block's body that can be proved without the UTXO set, in the order of `CheckBlock` and
- * `ContextualCheckBlock` of Bitcoin Core. Not checked here: proof of work and the header's place in the chain (`checkWork`,
+ * `ContextualCheckBlock` of Bitcoin Core. Not checked here: proof of work and the header's place in the chain (`checkHeader`,
  * `checkContext`), scripts and signatures, that inputs exist and suffice, the coinbase's amount, BIP30, relative lock times.
  */
+import type { WatchSet } from "../../shared/body.ts";
 import { isSprintError, SprintError } from "../../shared/errors.ts";
 import { displayHash, sha256d } from "./hash.ts";
 import { decodeHeader } from "./header.ts";
 import { hashTransactions, type Leaves, merkleRoot } from "./merkle.ts";
 import { checkMweb, decodeMweb, hogAddress, type MwebBlock } from "./mweb.ts";
 import { ByteReader } from "./reader.ts";
+import { readBody } from "./reading.ts";
 import { refuse } from "./refusal.ts";
 import { type BodyRules, bodyRules } from "./rules.ts";
 import { type BatchHasher, batchHasher } from "./sha256.ts";
@@ -63,9 +65,14 @@ interface Hashed {
  * Checks one serialised block. `height` null: rules by height go by the coinbase (BIP34) where the header's version says that it
  * carries one, else they are left out; `facts.skipped` names what was left out. Never throws on bytes: those that are no block
  * are refused with SPRINT_DECODE_*, blocks that break a rule with SPRINT_BLOCK_*. `data.mutated` is true where the fault may
- * lie in these bytes alone, so that another copy of the same block may still hold.
+ * lie in these bytes alone, so that another copy of the same block may still hold. With `watch` a body that holds is also read.
  */
-export function checkBody(raw: Uint8Array, height: number | null, params: Params): BodyVerdict<UtxoFacts> {
+export function checkBody(
+  raw: Uint8Array,
+  height: number | null,
+  params: Params,
+  watch: WatchSet | null = null,
+): BodyVerdict<UtxoFacts> {
   try {
     const body = decodeBody(raw, height, params);
     const hashed = hashBody(body);
@@ -79,7 +86,7 @@ export function checkBody(raw: Uint8Array, height: number | null, params: Params
       checkWitness(body, hashed) ??
       checkExtension(body, hashed) ??
       checkWeight(body);
-    return refusal === null ? { ok: true, facts: factsOf(body) } : { ok: false, refusal };
+    return refusal === null ? { ok: true, facts: factsOf(body, watch) } : { ok: false, refusal };
   } catch (error) {
     if (!isSprintError(error) || !/^SPRINT_(DECODE|BLOCK)_/.test(error.code)) throw error;
     return { ok: false, refusal: { code: error.code, message: error.message, data: { ...error.data, mutated: true } } };
@@ -125,13 +132,15 @@ function raised(refusal: Refusal): SprintError {
   return new SprintError(refusal.code, refusal.message, refusal.data);
 }
 
-function factsOf(body: Body): UtxoFacts {
+function factsOf(body: Body, watch: WatchSet | null): UtxoFacts {
   return {
+    level: "full",
     txCount: body.table.count,
     sizeBytes: body.raw.length,
     weight: body.weight,
     coinbaseHeight: body.coinbaseHeight,
     skipped: [...body.skipped],
+    ...(watch === null ? {} : { reading: readBody(body, watch) }),
   };
 }
 

@@ -1,12 +1,12 @@
 /** All that the floors above need to know of one network, as one object. */
 import { createHash } from "node:crypto";
 import type { Block } from "../../shared/block.ts";
+import type { WatchSet } from "../../shared/body.ts";
 import { checkAuxPowCommitment, checkAuxPowVersion, encodeAuxPow } from "./auxpow.ts";
 import { checkBody } from "./body.ts";
 import { checkContext } from "./context.ts";
-import { displayHash } from "./hash.ts";
+import { displayHash, sha256d } from "./hash.ts";
 import { decodeHeader, HEADER_BYTES } from "./header.ts";
-import { sha256d } from "./sha256.ts";
 import { refuse } from "./refusal.ts";
 import type {
   BodyFacts,
@@ -42,7 +42,7 @@ export function codecFor(params: NetworkParams): UtxoCodec {
     weight: (header) => work(header.bits),
     toBlock: (header, height, facts) => toBlock(params, header, height, facts),
     withFacts,
-    checkBody: (raw, place) => checkPlaced(raw, place, params),
+    checkBody: (raw, place, watch) => checkPlaced(raw, place, params, watch),
   };
 }
 
@@ -121,12 +121,17 @@ function withFacts(block: Block, { txCount, sizeBytes, weight }: BodyFacts): Blo
 }
 
 /** The body that belongs to the header which was asked for, and to no other. */
-function checkPlaced(raw: Uint8Array, { height, hash }: BodyPlace, params: NetworkParams): BodyVerdict<UtxoFacts> {
+function checkPlaced(
+  raw: Uint8Array,
+  { height, hash }: BodyPlace,
+  params: NetworkParams,
+  watch: WatchSet | null,
+): BodyVerdict<UtxoFacts> {
   if (hash !== null && raw.length >= HEADER_BYTES) {
     const actual = displayHash(sha256d(raw.subarray(0, HEADER_BYTES)));
     if (actual !== hash) return { ok: false, refusal: strange(refuse("SPRINT_BODY_HASH", "block", hash, actual)) };
   }
-  return checkBody(raw, height, params);
+  return checkBody(raw, height, params, watch);
 }
 
 /** Another block than asked for says nothing about the one that was. */

@@ -13,7 +13,12 @@ const MEDIAN_TIME_SPAN = 11;
 const MAX_TIMEWARP_SECONDS = 600;
 
 /** Null where the header may follow `parent`; `nowSeconds` is Unix time. */
-export function checkContext(header: UtxoHeader, parent: Ancestor, nowSeconds: number, rules: HeaderRules): Refusal | null {
+export function checkContext(
+  header: UtxoHeader,
+  parent: Ancestor,
+  nowSeconds: number,
+  rules: HeaderRules,
+): Refusal | null {
   if (header.parentHash !== parent.block.hash) {
     return refuse("SPRINT_HEADER_PARENT", "hash of the parent", parent.block.hash, header.parentHash);
   }
@@ -68,7 +73,7 @@ export function nextBits(parent: Ancestor, time: number, rules: HeaderRules): nu
   const { retarget, powLimit } = rules;
   switch (retarget.kind) {
     case "none":
-      return parent.block.detail.bits;
+      return bitsOf(parent);
     case "window":
       return windowBits(parent, time, powLimit, retarget, { shortest: 4, longest: 4 });
     case "dogecoin": {
@@ -107,7 +112,7 @@ function windowBits(
   const { intervalBlocks, timespanSeconds, minDifficultyAfterSeconds } = rule;
   const height = parent.block.height + 1;
   if (height % intervalBlocks !== 0) {
-    if (minDifficultyAfterSeconds === null) return parent.block.detail.bits;
+    if (minDifficultyAfterSeconds === null) return bitsOf(parent);
     const limitBits = compactBits(powLimit);
     if (time > parent.block.timestamp + minDifficultyAfterSeconds) return limitBits;
     return lastOrdinaryBits(parent, intervalBlocks, limitBits);
@@ -119,12 +124,12 @@ function windowBits(
   const first = ancestorAt(parent, height - intervalBlocks - (rule.fullWindow && !isFirstRetarget ? 1 : 0));
   if (first === null) {
     if (minDifficultyAfterSeconds !== null) return null;
-    return targetRange(parent.block.detail.bits, shortest, longest, timespanSeconds, powLimit);
+    return targetRange(bitsOf(parent), shortest, longest, timespanSeconds, powLimit);
   }
   const actual = parent.block.timestamp - first.block.timestamp;
   const measured = Math.min(Math.max(actual, shortest), longest);
   // Under BIP94 the last block may be a minimum-difficulty one; the first never is.
-  const base = rule.bip94 ? first.block.detail.bits : parent.block.detail.bits;
+  const base = rule.bip94 ? bitsOf(first) : bitsOf(parent);
   return compactBits(scaleTarget(base, measured, timespanSeconds, powLimit));
 }
 
@@ -145,21 +150,27 @@ function digishieldBits(
   }
   const shortest = planned - Math.floor(planned / 4);
   const longest = planned + Math.floor(planned / 2);
-  if (parent.parent === null) return targetRange(parent.block.detail.bits, shortest, longest, planned, powLimit);
+  if (parent.parent === null) return targetRange(bitsOf(parent), shortest, longest, planned, powLimit);
   const actual = parent.block.timestamp - parent.parent.block.timestamp;
   const damped = planned + Math.trunc((actual - planned) / 8);
   const measured = Math.min(Math.max(damped, shortest), longest);
-  return compactBits(scaleTarget(parent.block.detail.bits, measured, planned, powLimit));
+  return compactBits(scaleTarget(bitsOf(parent), measured, planned, powLimit));
 }
 
 /** Bits of the last block that did not use the minimum-difficulty rule; null where it is not known any more. */
 function lastOrdinaryBits(from: Ancestor, intervalBlocks: number, limitBits: number): number | null {
   let node = from;
-  while (node.block.height % intervalBlocks !== 0 && node.block.detail.bits === limitBits) {
+  while (node.block.height % intervalBlocks !== 0 && bitsOf(node) === limitBits) {
     if (node.parent === null) return null;
     node = node.parent;
   }
-  return node.block.detail.bits;
+  return bitsOf(node);
+}
+
+/** The trees of this family hold no others' blocks. */
+function bitsOf({ block }: Ancestor): number {
+  if (block.detail.family === "utxo") return block.detail.bits;
+  throw new TypeError(`expected a block of the Bitcoin family, got ${block.hash} of ${block.detail.family}`);
 }
 
 function ancestorAt(from: Ancestor, height: number): Ancestor | null {

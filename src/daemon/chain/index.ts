@@ -37,6 +37,11 @@ export {
 export { type SvmAnnounced, svmLocator, svmLocatorOf } from "./svm/announced.ts";
 export { type SvmBodyFacts, type SvmCodec, svmCodecFor, type SvmCodecOptions } from "./svm/codec.ts";
 export { type SvmParams, svmParams } from "./svm/params.ts";
+export { decodeBase58, decodeBase58Bounded, encodeBase58 } from "./svm/base58.ts";
+export { verifyEd25519 } from "./svm/ed25519.ts";
+export { accountKey, encodeMessage, type Instruction as SvmInstruction, type Message as SvmMessage } from "./svm/message.ts";
+export { signatureRoot } from "./svm/poh.ts";
+export { decodeTransaction, encodeTransaction, isVote, MAX_TRANSACTION_BYTES } from "./svm/transaction.ts";
 export {
   checkEvmBlock,
   type EvmBlock,

@@ -52,9 +52,10 @@ const RULES: Readonly<Record<string, Readonly<Record<string, BodyRules>>>> = {
 
 /** Throws SPRINT_CHAIN_UNKNOWN_NETWORK for a network that has no row. */
 export function bodyRules(chain: Chain, network: string): BodyRules {
-  const rules = RULES[chain][network];
+  const networks = RULES[chain] ?? {};
+  const rules = networks[network];
   if (rules === undefined) {
-    const known = Object.keys(RULES[chain]).join(", ");
+    const known = Object.keys(networks).join(", ");
     throw new SprintError(
       "SPRINT_CHAIN_UNKNOWN_NETWORK",
       `network of ${chain}: expected one of ${known}, got ${network}`,

@@ -80,7 +80,8 @@ export function scanTransactions(reader: ByteReader, mweb: boolean, maxBaseBytes
   return table;
 }
 
-function scanTransaction(reader: ByteReader, table: TransactionTable, index: number, mweb: boolean): void {
+/** Reads the transaction at the reader into row `index`. Throws SPRINT_DECODE_*. */
+export function scanTransaction(reader: ByteReader, table: TransactionTable, index: number, mweb: boolean): void {
   table.start[index] = reader.offset;
   reader.skip(4, "transaction version");
   let flags = 0;

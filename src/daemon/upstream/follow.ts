@@ -30,7 +30,7 @@ export class TipFollower {
   readonly #modules: FollowModules;
   /** Hashes told, oldest first, with their heights. */
   readonly #known = new Map<string, number | null>();
-  readonly #held = new Map<string, Announcement>();
+  readonly #held = new Map<string, Announcement & { readonly header: UtxoHeader }>();
 
   constructor(options: FollowOptions, modules: FollowModules) {
     this.#via = options.via;
@@ -49,7 +49,7 @@ export class TipFollower {
   /** A whole block was pushed. True: told. False: it is held, and `advance` with its hash fills the hole before it. */
   pushed(header: UtxoHeader, body: Uint8Array, receivedAt: number): boolean {
     if (this.knows(header.hash)) return true;
-    const announcement: Announcement = { header, via: this.#via, receivedAt, txCount: null, body };
+    const announcement = { header, via: this.#via, receivedAt, txCount: null, body };
     if (this.#modules.node !== null && !this.knows(header.parentHash)) {
       this.#held.set(header.hash, announcement);
       for (const hash of this.#held.keys()) {

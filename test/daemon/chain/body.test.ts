@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkBody } from "../../../src/daemon/chain/body.ts";
 import { paramsFor } from "../../../src/daemon/chain/index.ts";
-import type { BodyFacts } from "../../../src/daemon/chain/types.ts";
+import type { UtxoFacts } from "../../../src/daemon/chain/types.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
 import {
   BLOCK_TIME,
@@ -25,7 +25,7 @@ interface Place {
   readonly height?: number | null;
 }
 
-function facts(raw: Uint8Array, { chain = "bitcoin", network = "regtest", height = HEIGHT }: Place = {}): BodyFacts {
+function facts(raw: Uint8Array, { chain = "bitcoin", network = "regtest", height = HEIGHT }: Place = {}): UtxoFacts {
   const verdict = checkBody(raw, height, paramsFor(chain, network));
   assert.ok(verdict.ok, verdict.ok ? "" : `${verdict.refusal.code}: ${verdict.refusal.message}`);
   return verdict.facts;
@@ -53,7 +53,14 @@ const segwit = (tag: number): TransactionParts => spend(tag, { inputs: [{ txid: 
 describe("bodies", () => {
   it("gives what a proved body adds to its header", () => {
     const raw = block([coinbase(HEIGHT), spend(1), spend(2)]);
-    const expected = { txCount: 3, sizeBytes: raw.length, weight: raw.length * 4, coinbaseHeight: HEIGHT, skipped: [] };
+    const expected = {
+      level: "full",
+      txCount: 3,
+      sizeBytes: raw.length,
+      weight: raw.length * 4,
+      coinbaseHeight: HEIGHT,
+      skipped: [],
+    };
     assert.deepEqual(facts(raw), expected);
     const withWitness = block(committed(HEIGHT, [segwit(1)]));
     const stripped = block(committed(HEIGHT, [segwit(1)])).length - (2 + 34) - (2 + 4);

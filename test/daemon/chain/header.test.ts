@@ -11,7 +11,7 @@ import {
   paramsFor,
 } from "../../../src/daemon/chain/index.ts";
 import { compactBits } from "../../../src/daemon/chain/work.ts";
-import { CHAINS } from "../../../src/shared/chain.ts";
+import { UTXO_CHAINS } from "../../../src/shared/chain.ts";
 import { isSprintError } from "../../../src/shared/errors.ts";
 import { forgeAuxPow } from "../../fakes/auxpow.ts";
 import { headersOf } from "../../fakes/ancestry.ts";
@@ -32,7 +32,7 @@ function thrown(run: () => unknown): { code: string; data: Record<string, unknow
 }
 
 describe("networks", () => {
-  const all = CHAINS.flatMap((chain) => networksOf(chain));
+  const all = UTXO_CHAINS.flatMap((chain) => networksOf(chain));
 
   it("have genesis headers that hash to their names", () => {
     assert.equal(all.length, 11);
@@ -48,7 +48,7 @@ describe("networks", () => {
     assert.equal(new Set(all.map((params) => params.genesisHash)).size, all.length);
     for (const params of all) assert.equal(findByGenesis(params.genesisHash), params);
     assert.equal(findByGenesis("00".repeat(32)), null);
-    const regtest = CHAINS.map((chain) => Buffer.from(paramsFor(chain, "regtest").magic).toString("hex"));
+    const regtest = UTXO_CHAINS.map((chain) => Buffer.from(paramsFor(chain, "regtest").magic).toString("hex"));
     assert.deepEqual(new Set(regtest), new Set(["fabfb5da"]));
   });
 
@@ -82,6 +82,8 @@ describe("headers", () => {
       { ...header, raw: Buffer.from(header.raw).toString("hex") },
       {
         hash: BITCOIN.genesisHash,
+        locator: BITCOIN.genesisHash,
+        height: null,
         parentHash: "00".repeat(32),
         merkleRoot: "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b",
         version: 1,

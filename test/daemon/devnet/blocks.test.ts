@@ -10,7 +10,7 @@ import {
   paramsFor,
 } from "../../../src/daemon/chain/index.ts";
 import { DevnetNode, LIES, type Lie } from "../../../src/daemon/devnet/index.ts";
-import { CHAINS, type Chain } from "../../../src/shared/chain.ts";
+import { UTXO_CHAINS, type UtxoChain } from "../../../src/shared/chain.ts";
 import { SprintError } from "../../../src/shared/errors.ts";
 import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
 import { type Client, greet } from "./client.ts";
@@ -25,7 +25,7 @@ interface World {
   readonly tree: Map<string, Ancestor>;
 }
 
-async function world(context: TestContext, chain: Chain): Promise<World> {
+async function world(context: TestContext, chain: UtxoChain): Promise<World> {
   const codec = codecFor(paramsFor(chain, "regtest"));
   const node = new DevnetNode({ chain, historyBlocks: 24 }, { codec, clock: systemClock, random: seededRandom(5) });
   await node.start();
@@ -39,7 +39,7 @@ async function world(context: TestContext, chain: Chain): Promise<World> {
 
 /** Proves a header and adds it to the tree; null where it holds. */
 async function proveHeader({ codec, tree }: World, header: UtxoHeader): Promise<Refusal | null> {
-  const work = await codec.checkWork(header);
+  const work = await codec.checkHeader(header);
   if (work !== null) return work;
   const parent = tree.get(header.parentHash);
   assert.ok(parent, "the parent is known");
@@ -64,7 +64,7 @@ async function fetchBody({ client, codec }: World, hash: string): Promise<Uint8A
 }
 
 describe("every block holds, header and body", () => {
-  for (const chain of CHAINS) {
+  for (const chain of UTXO_CHAINS) {
     test(chain, { timeout: 60_000 }, async (context) => {
       const all = await world(context, chain);
       const { node, codec, client, tree } = all;
@@ -74,7 +74,7 @@ describe("every block holds, header and body", () => {
       const prove = async (header: UtxoHeader): Promise<void> => {
         assert.equal(await proveHeader(all, header), null);
         const height = tree.get(header.hash)?.block.height ?? -1;
-        const verdict = codec.checkBody(await fetchBody(all, header.hash), height);
+        const verdict = codec.checkBody(await fetchBody(all, header.hash), { height, hash: null }, null);
         assert.ok(verdict.ok, `height ${height}: ${verdict.ok ? "" : verdict.refusal.message}`);
         assert.equal(verdict.facts.coinbaseHeight, height);
         heights.push(height);
@@ -115,7 +115,7 @@ describe("every lie is refused for what it is", () => {
     "bad-auxpow": "SPRINT_AUXPOW_CHAIN_BRANCH",
     "bad-merkle": "SPRINT_BLOCK_BAD_MERKLE_ROOT",
   };
-  for (const chain of CHAINS) {
+  for (const chain of UTXO_CHAINS) {
     for (const lie of LIES) {
       if (lie === "bad-auxpow" && chain !== "dogecoin") continue;
       test(`${chain}: ${lie}`, async (context) => {
@@ -130,12 +130,12 @@ describe("every lie is refused for what it is", () => {
         assert.ok(announced);
         assert.equal(announced.hash, hash);
         if (lie === "unknown-parent") {
-          assert.equal(await codec.checkWork(announced), null);
+          assert.equal(await codec.checkHeader(announced), null);
           assert.equal(tree.has(announced.parentHash), false);
           return;
         }
         const header = await proveHeader(all, announced);
-        const body = codec.checkBody(await fetchBody(all, hash), node.tip.height + 1);
+        const body = codec.checkBody(await fetchBody(all, hash), { height: node.tip.height + 1, hash: null }, null);
         const bodyCode = body.ok ? null : body.refusal.code;
         if (lie === "bad-merkle") assert.deepEqual([header, bodyCode], [null, expected[lie]]);
         else assert.equal(header?.code, expected[lie]);

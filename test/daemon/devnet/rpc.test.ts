@@ -10,7 +10,7 @@ import { codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
 import { BlockStore } from "../../../src/daemon/devnet/blocks.ts";
 import { DevnetNode, type DevnetNodeModules, type DevnetNodeOptions } from "../../../src/daemon/devnet/index.ts";
 import { createRpcFeed, parseUpstreamUrl } from "../../../src/daemon/upstream/index.ts";
-import { CHAINS } from "../../../src/shared/chain.ts";
+import { UTXO_CHAINS } from "../../../src/shared/chain.ts";
 import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 import { hasLitecoind, startLitecoind } from "../../fakes/litecoind.ts";
@@ -55,7 +55,7 @@ const call = async (node: DevnetNode, method: string, ...params: unknown[]): Pro
   return body.error ?? body.result;
 };
 
-for (const chain of CHAINS) {
+for (const chain of UTXO_CHAINS) {
   test(`the relay's own RPC feed hears every ${chain} block, across a reorg`, { timeout: 30_000 }, async (context) => {
     const node = await start(context, { chain, historyBlocks: 24 });
     const address = parseUpstreamUrl(`${urlOf(node)}?network=regtest`);
@@ -80,7 +80,11 @@ for (const chain of CHAINS) {
     assert.deepEqual(heard.downs, []);
 
     for (const hash of node.blocks.slice(-12)) {
-      const verdict = codec.checkBody(await heard.feed.body(hash, never), node.store.get(hash)?.height ?? null);
+      const verdict = codec.checkBody(
+        await heard.feed.body(hash, never),
+        { height: node.store.get(hash)?.height ?? null, hash: null },
+        null,
+      );
       assert.ok(verdict.ok);
       assert.equal(verdict.facts.txCount, (await call(node, "getblock", hash)).nTx);
     }

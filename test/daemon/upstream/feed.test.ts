@@ -20,7 +20,8 @@ const never = new AbortController().signal;
 
 function header(hash: string): UtxoHeader {
   const raw = new Uint8Array(80);
-  return { hash, parentHash: "", merkleRoot: "", version: 1, time: 0, bits: 0, nonce: 0, auxpow: null, raw };
+  const fields = { parentHash: "", merkleRoot: "", version: 1, time: 0, bits: 0, nonce: 0 };
+  return { hash, locator: hash, height: null, ...fields, auxpow: null, raw };
 }
 
 function announcement(hash: string): Announcement {

@@ -37,7 +37,7 @@ describe("a real litecoind", { skip }, () => {
     assert.equal(headers.at(-1)?.hash, await node.rpc("getbestblockhash"));
     assert.deepEqual(await feed.headersAfter([headers.at(-1)?.hash ?? "", LITECOIN.params.genesisHash], never), []);
     for (const { hash } of headers) {
-      const verdict = LITECOIN.checkBody(await feed.body(hash, never), null);
+      const verdict = LITECOIN.checkBody(await feed.body(hash, never), { height: null, hash: null }, null);
       assert.ok(verdict.ok, JSON.stringify(verdict));
     }
     assert.equal(rest.announced.length, 0, "answers are not announcements");
@@ -49,7 +49,7 @@ describe("a real litecoind", { skip }, () => {
     const mined = await node.mine(20);
     for (const hash of mined) {
       await listener.heard(hash);
-      const verdict = LITECOIN.checkBody(await listener.feed.body(hash, never), null);
+      const verdict = LITECOIN.checkBody(await listener.feed.body(hash, never), { height: null, hash: null }, null);
       assert.ok(verdict.ok && verdict.facts.txCount === 1, JSON.stringify(verdict));
     }
     const [first] = mined;
@@ -108,7 +108,7 @@ describe("a real litecoind with extension blocks", { skip }, () => {
         await listener.heard(hash);
         const body = await listener.feed.body(hash, never);
         assert.equal(Buffer.from(body).toString("hex"), await node.rpc("getblock", [hash, 0]), `block ${432 + i}`);
-        const verdict = LITECOIN.checkBody(body, 432 + i);
+        const verdict = LITECOIN.checkBody(body, { height: 432 + i, hash: null }, null);
         assert.ok(verdict.ok, JSON.stringify(verdict));
       }
     } finally {

@@ -64,7 +64,7 @@ function headersFrom(parentHash: string, count: number, merkleRoot = "11".repeat
 }
 
 const raws = (headers: readonly UtxoHeader[]) => headers.map(({ raw }) => raw);
-const hashes = (headers: readonly UtxoHeader[]) => headers.map(({ hash }) => hash);
+const hashes = (headers: readonly { readonly hash: string }[]) => headers.map(({ hash }) => hash);
 
 /** A transaction without witness, one input, one output of `script`. */
 function transaction(script: string, lockTime = 0): Buffer {
