@@ -7,12 +7,12 @@ import {
   checkEvmBlock,
   evmBlockFromJson,
   evmBlockFromRlp,
-  type EvmChain,
   evmParamsFor,
   evmReceiptsFromJson,
   evmReceiptsFromRlp,
   parseJson,
 } from "../../src/daemon/chain/index.ts";
+import type { EvmChain } from "../../src/shared/chain.ts";
 import { keccak256 } from "../../src/daemon/chain/evm/keccak.ts";
 import { readData } from "../fakes/data.ts";
 import { type BenchDocument, median } from "./document.ts";

@@ -1,6 +1,6 @@
 /** Every block, header and receipt of the chain data of Ethereum and its like, and the way to examine one. */
 import { existsSync, readdirSync } from "node:fs";
-import type { EvmChain } from "../../src/daemon/chain/index.ts";
+import type { EvmChain } from "../../src/shared/chain.ts";
 import { type Inspection, inspectEvm } from "../../src/daemon/inspect/index.ts";
 import { dataPath, readData } from "./data.ts";
 import { readEra1 } from "./era1.ts";

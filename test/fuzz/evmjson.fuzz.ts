@@ -4,11 +4,11 @@ import { hash } from "node:crypto";
 import {
   checkEvmBlock,
   evmBlockFromJson,
-  type EvmChain,
   evmParamsFor,
   evmReceiptsFromJson,
   parseJson,
 } from "../../src/daemon/chain/index.ts";
+import type { EvmChain } from "../../src/shared/chain.ts";
 import { type Random, seededRandom } from "../../src/shared/clock.ts";
 import { hasData, readData } from "../fakes/data.ts";
 import { fuzzParser } from "./harness.ts";

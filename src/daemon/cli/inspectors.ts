@@ -1,7 +1,6 @@
 /** Who reads the blocks of which chain for `sprint inspect`; each is loaded when it is called. */
 import { SprintError } from "../../shared/errors.ts";
-import type { Chain } from "../../shared/chain.ts";
-import type { EvmChain } from "../chain/index.ts";
+import { EVM_CHAINS, type EvmChain, type UtxoChain } from "../../shared/chain.ts";
 
 interface InspectOptions {
   /** As commander let it through: one of those relayed, or of `JSON_CHAINS`. */
@@ -15,21 +14,16 @@ interface InspectOptions {
 type Inspect = (options: InspectOptions, modules: { readonly write?: () => void }) => Promise<number>;
 
 /** Chains whose blocks may have their receipts beside them. */
-const EVM: Readonly<Record<string, () => Promise<Inspect>>> = {
-  ethereum: evm("ethereum"),
-  polygon: evm("polygon"),
-  arbitrum: evm("arbitrum"),
-  optimism: evm("optimism"),
-  base: evm("base"),
-  bsc: evm("bsc"),
-};
+const EVM: Readonly<Record<string, () => Promise<Inspect>>> = Object.fromEntries(
+  EVM_CHAINS.map((chain) => [chain, evm(chain)]),
+);
 
 const JSON_INSPECTORS: Readonly<Record<string, () => Promise<Inspect>>> = {
   ...EVM,
   solana: async () => (await import("../inspect/index.ts")).inspectSvm,
 };
 
-/** Chains whose blocks come as the JSON of a node's RPC; none of them is relayed yet. */
+/** Chains whose blocks come as the JSON of a node's RPC. */
 export const JSON_CHAINS: readonly string[] = Object.keys(JSON_INSPECTORS);
 
 /** Throws SPRINT_CLI_RECEIPTS for receipts of a chain that has none. */
@@ -42,7 +36,7 @@ export async function inspectorOf({ chain, receipts }: Pick<InspectOptions, "cha
   const json = JSON_INSPECTORS[chain];
   if (json !== undefined) return json();
   const { inspect } = await import("../inspect/index.ts");
-  return (options, modules) => inspect({ ...options, chain: chain as Chain }, modules);
+  return (options, modules) => inspect({ ...options, chain: chain as UtxoChain }, modules);
 }
 
 function evm(chain: EvmChain): () => Promise<Inspect> {

@@ -16,7 +16,6 @@ import {
   type EvmBlock,
   evmBlockFromJson,
   evmBlockFromRlp,
-  type EvmChain,
   type EvmHeader,
   evmHeaderFromJson,
   type EvmParams,
@@ -32,6 +31,7 @@ import {
   type Refusal,
 } from "../chain/index.ts";
 import { type Fault, type InspectModules, type Inspection, ofNetwork, readInput, unzip, writeLines } from "./files.ts";
+import type { EvmChain } from "../../shared/chain.ts";
 import { systemClock } from "../../shared/clock.ts";
 import { isSprintError, SprintError } from "../../shared/errors.ts";
 import type { Validation } from "../../shared/events.ts";
@@ -191,7 +191,7 @@ class EvmInspector {
 
   #checkHeader(header: EvmHeader, before: EvmHeader | null, skipped: string[]): Fault | null {
     const now = Math.floor(this.#modules.clock.wall() / 1000);
-    const alone = checkEvmHeader(header, this.#params) ?? checkEvmFuture(header, now);
+    const alone = checkEvmHeader(header, this.#params) ?? checkEvmFuture(header, now, this.#params);
     if (alone !== null) return alone;
     const named = this.#parents.get(header.parentHash);
     // in a run the one before is the parent, and a wrong hash is found

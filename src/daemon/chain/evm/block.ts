@@ -4,7 +4,7 @@
  */
 import { isSprintError, SprintError } from "../../../shared/errors.ts";
 import { refuse } from "../refusal.ts";
-import type { Refusal } from "../types.ts";
+import type { BodyFacts, BodyVerdict, Refusal } from "../types.ts";
 import { BloomBits } from "./bloom.ts";
 import { decodeEvmHeader, type EvmHeader, evmHeaderFromJson } from "./header.ts";
 import { countOf, dataOf, fieldOf, hexOf, listOf, objectOf, quantityBytes } from "./json.ts";
@@ -16,7 +16,7 @@ import { bytesInteger, decodeRlp, encodeRlp, isRlpList, joinRlpList, splitRlpLis
 import { checkEvmHeader, GAS_PER_BLOB, NO_OMMERS } from "./rules.ts";
 import { type EvmTransaction, transactionFromJson, transactionFromRlp } from "./transaction.ts";
 import { orderedTrieRoot } from "./trie.ts";
-import type { EvmParams } from "./types.ts";
+import type { EvmParams, EvmRules } from "./types.ts";
 
 export interface EvmBlock {
   readonly header: EvmHeader;
@@ -34,20 +34,14 @@ export interface EvmBlock {
   readonly sizeBytes: number | null;
 }
 
-export interface EvmFacts {
-  /** `header` where the root of transactions could not be rebuilt: then they are only said to be the block's. */
-  readonly level: "header" | "full";
-  readonly txCount: number;
-  readonly sizeBytes: number | null;
+/** `level` is `header` where the root of transactions could not be rebuilt: then they are only said to be the block's. */
+export interface EvmFacts extends BodyFacts {
   readonly gasUsed: bigint;
   readonly logs: number | null;
-  /** What could not be rebuilt for want of data. */
   readonly skipped: readonly string[];
 }
 
-export type EvmVerdict =
-  | { readonly ok: true; readonly facts: EvmFacts }
-  | { readonly ok: false; readonly refusal: Refusal };
+export type EvmVerdict = BodyVerdict<EvmFacts>;
 
 const MAX_OMMERS = 2;
 
@@ -133,51 +127,74 @@ export function isRlpBlock(bytes: Uint8Array, offset: number): boolean {
 /**
  * Everything about a block that can be proved without its state and its parent; `receipts` is null where there are none. Of a receipt
  * in JSON, places and gas are held against the block. Not proved: signatures and senders, what a transaction did, seals, and the storage
- * root that withdrawalsRoot is on the OP stack since Isthmus.
+ * root that withdrawalsRoot is on the OP stack since Isthmus. A refusal says `mutated` where the header may still be right, and what came
+ * beside it is not what it commits to.
  */
 export function checkEvmBlock(block: EvmBlock, receipts: readonly EvmReceipt[] | null, params: EvmParams): EvmVerdict {
   try {
     const skipped: string[] = [];
+    const { header } = block;
+    const rules = evmRulesAt(params, header.number, header.timestamp, header.fields);
     const refusal =
-      checkEvmHeader(block.header, params) ??
-      checkTransactions(block, params, skipped) ??
-      checkOmmers(block, skipped) ??
-      checkWithdrawals(block, params) ??
-      checkEvmReceipts(block, receipts, skipped);
+      checkEvmHeader(header, params) ??
+      mutated(checkTransactionsRoot(block, skipped)) ??
+      checkTransactions(block, params, rules) ??
+      mutated(
+        checkOmmers(block, skipped) ?? checkWithdrawals(block, rules) ?? checkEvmReceipts(block, receipts, skipped),
+      );
     if (refusal !== null) return { ok: false, refusal };
-    const logs = receipts?.reduce((sum, receipt) => sum + receipt.logs, 0) ?? null;
+    const logs = receipts?.reduce((sum, receipt) => sum + receipt.logs.length, 0) ?? null;
     const txCount = block.transactionHashes.length + (block.stateSync === null ? 0 : 1);
-    const whole = block.transactions?.every(({ raw }) => raw !== null) === true;
-    const { sizeBytes, header } = block;
-    const level = whole ? "full" : "header";
-    return { ok: true, facts: { level, txCount, sizeBytes, gasUsed: header.gasUsed, logs, skipped } };
+    const level = isWhole(block) ? "full" : "header";
+    return { ok: true, facts: { level, txCount, sizeBytes: block.sizeBytes, gasUsed: header.gasUsed, logs, skipped } };
   } catch (error) {
     if (!isSprintError(error)) throw error;
     return { ok: false, refusal: { code: error.code, message: error.message, data: error.data } };
   }
 }
 
-function checkTransactions(block: EvmBlock, params: EvmParams, skipped: string[]): Refusal | null {
-  const { header, transactions } = block;
-  const rules = evmRulesAt(params, header.number, header.timestamp);
-  if (rules.maxBlockBytes !== null && block.sizeBytes !== null && block.sizeBytes > rules.maxBlockBytes) {
-    return refuse("SPRINT_EVM_BLOCK_SIZE", "block", `at most ${rules.maxBlockBytes} bytes`, block.sizeBytes);
-  }
+/** Another upstream may have what this one changed, or left out. */
+export function mutated(refusal: Refusal | null): Refusal | null {
+  return refusal === null ? null : { ...refusal, data: { ...refusal.data, mutated: true } };
+}
+
+/** Whether the root of transactions can be rebuilt. */
+function isWhole({ transactions }: EvmBlock): boolean {
+  return transactions?.every(({ raw }) => raw !== null) === true;
+}
+
+function checkTransactionsRoot({ header, transactions }: EvmBlock, skipped: string[]): Refusal | null {
   if (transactions === null) {
     skipped.push("transactions, as only their hashes are here");
     return null;
   }
   const leaves = transactions.map(({ raw }) => raw).filter((raw) => raw !== null);
-  if (leaves.length < transactions.length)
+  if (leaves.length < transactions.length) {
     skipped.push("transactions root, as JSON leaves out a state-sync transaction's content");
-  else {
-    const root = hexOf(orderedTrieRoot(leaves));
-    if (root !== header.transactionsRoot) {
-      return refuse("SPRINT_EVM_TRANSACTIONS_ROOT", "transactionsRoot", header.transactionsRoot, root);
-    }
+    return null;
   }
+  const root = hexOf(orderedTrieRoot(leaves));
+  return root === header.transactionsRoot
+    ? null
+    : refuse("SPRINT_EVM_TRANSACTIONS_ROOT", "transactionsRoot", header.transactionsRoot, root);
+}
+
+/** What transactions may be; where their root holds, it is the block that breaks this. */
+function checkTransactions(block: EvmBlock, params: EvmParams, rules: EvmRules): Refusal | null {
+  const refusal = checkSize(block, rules) ?? checkTransactionRules(block, params, rules);
+  return isWhole(block) ? refusal : mutated(refusal);
+}
+
+function checkSize({ sizeBytes }: EvmBlock, { maxBlockBytes: most }: EvmRules): Refusal | null {
+  return most === null || sizeBytes === null || sizeBytes <= most
+    ? null
+    : refuse("SPRINT_EVM_BLOCK_SIZE", "block", `at most ${most} bytes`, sizeBytes);
+}
+
+function checkTransactionRules(block: EvmBlock, params: EvmParams, rules: EvmRules): Refusal | null {
+  if (block.transactions === null) return null;
   let blobs = 0;
-  for (const [index, { type, chainId, gasLimit, ...transaction }] of transactions.entries()) {
+  for (const [index, { type, chainId, gasLimit, ...transaction }] of block.transactions.entries()) {
     const what = `transaction ${index}`;
     if (!rules.transactionTypes.includes(type)) {
       const known = rules.transactionTypes.map((each) => `0x${each.toString(16)}`).join(", ");
@@ -192,8 +209,9 @@ function checkTransactions(block: EvmBlock, params: EvmParams, skipped: string[]
     blobs += transaction.blobs;
   }
   const blobGas = BigInt(blobs) * GAS_PER_BLOB;
-  if (rules.blobs?.kind !== "market" || blobGas === header.blobGasUsed) return null;
-  return refuse("SPRINT_EVM_BLOB_GAS", "blobGasUsed", `${blobGas}, of ${blobs} blobs`, `${header.blobGasUsed}`);
+  const counted = rules.blobs?.kind === "market" || rules.blobs?.kind === "own";
+  if (!counted || blobGas === block.header.blobGasUsed) return null;
+  return refuse("SPRINT_EVM_BLOB_GAS", "blobGasUsed", `${blobGas}, of ${blobs} blobs`, `${block.header.blobGasUsed}`);
 }
 
 function checkOmmers({ header, ommers }: EvmBlock, skipped: string[]): Refusal | null {
@@ -208,8 +226,7 @@ function checkOmmers({ header, ommers }: EvmBlock, skipped: string[]): Refusal |
     : refuse("SPRINT_EVM_OMMERS_HASH", "ommersHash", header.ommersHash, ommers.hash);
 }
 
-function checkWithdrawals({ header, withdrawals }: EvmBlock, params: EvmParams): Refusal | null {
-  const rules = evmRulesAt(params, header.number, header.timestamp);
+function checkWithdrawals({ header, withdrawals }: EvmBlock, rules: EvmRules): Refusal | null {
   const count = withdrawals?.length ?? 0;
   if (rules.withdrawals === "list") {
     if (withdrawals === null) return refuse("SPRINT_EVM_WITHDRAWALS_ROOT", "withdrawals", "a list", "none");

@@ -1,13 +1,14 @@
 /** Block headers of every fork: from RLP and from JSON-RPC to the same bytes, whose Keccak-256 is the block's name. */
 import { SprintError } from "../../../shared/errors.ts";
+import type { Header } from "../types.ts";
 import { dataOf, fieldOf, hexOf, type JsonObject, objectOf, quantityBytes, safeNumber } from "./json.ts";
 import { keccak256 } from "./keccak.ts";
 import { bytesInteger, decodeRlp, encodeRlp, type RlpItem } from "./rlp.ts";
 
 /** Hashes and data are hex with 0x, quantities are bigint unless they count blocks or seconds. */
-export interface EvmHeader {
-  readonly hash: string;
-  readonly parentHash: string;
+export interface EvmHeader extends Header {
+  /** As `number`. */
+  readonly height: number;
   readonly ommersHash: string;
   readonly beneficiary: string;
   readonly stateRoot: string;
@@ -120,8 +121,12 @@ function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
   };
   const optional = <T>(index: number, read: (index: number) => T): T | null =>
     index < items.length ? read(index) : null;
+  const hash = hexOf(keccak256(raw));
+  const number = safeNumber(integer(8), "number");
   return {
-    hash: hexOf(keccak256(raw)),
+    hash,
+    locator: hash,
+    height: number,
     parentHash: hex(0),
     ommersHash: hex(1),
     beneficiary: hex(2),
@@ -130,7 +135,7 @@ function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
     receiptsRoot: hex(5),
     logsBloom: hex(6),
     difficulty: integer(7),
-    number: safeNumber(integer(8), "number"),
+    number,
     gasLimit: integer(9),
     gasUsed: integer(10),
     timestamp: safeNumber(integer(11), "timestamp"),

@@ -20,9 +20,11 @@ export interface EvmReceipt {
   /** What the trie holds. */
   readonly raw: Uint8Array;
   readonly cumulativeGasUsed: bigint;
+  /** Null before Byzantium, where a state root stands in its place (EIP-658). */
+  readonly succeeded: boolean | null;
   /** Of the logs, 256 bytes. */
   readonly bloom: Uint8Array;
-  readonly logs: number;
+  readonly logs: readonly LogItem[];
   /** What JSON-RPC says beside the receipt; null for one from RLP. */
   readonly place: ReceiptPlace | null;
 }
@@ -61,7 +63,8 @@ export function receiptFromJson(value: unknown, what: string, bits: BloomBits): 
   const bloom = bloomOf(items, bits);
   checkBloom(dataOf(object["logsBloom"], `${what} logsBloom`, BLOOM_BYTES), bloom, what);
   const cumulative = quantityBytes(object["cumulativeGasUsed"], `${what} cumulativeGasUsed`);
-  const fields: RlpItem[] = [outcome(object, what), cumulative, bloom, items];
+  const status = outcome(object, what);
+  const fields: RlpItem[] = [status, cumulative, bloom, items];
   const version = fieldOf(object, ["depositReceiptVersion"]);
   if (type === DEPOSIT && version !== undefined) {
     // Canyon; before it the nonce was kept beside the receipt and left out of the root
@@ -73,8 +76,9 @@ export function receiptFromJson(value: unknown, what: string, bits: BloomBits): 
     type,
     raw: type === 0 ? encoded : Buffer.concat([Uint8Array.of(type), encoded]),
     cumulativeGasUsed: bytesInteger(cumulative, `${what} cumulativeGasUsed`),
+    succeeded: succeeded(status),
     bloom,
-    logs: items.length,
+    logs: items,
     place: {
       ...placeOf(object, what),
       gasUsed: quantityOf(object["gasUsed"], `${what} gasUsed`),
@@ -104,10 +108,14 @@ export function receiptFromRlp(encoded: Uint8Array, what: string, bits: BloomBit
   const rebuilt = bloomOf(logs, bits);
   checkBloom(bloom, rebuilt, what);
   const cumulativeGasUsed = bytesInteger(cumulative, `${what} cumulativeGasUsed`, 8);
-  return { type, raw, cumulativeGasUsed, bloom: rebuilt, logs: logs.length, place: null };
+  return { type, raw, cumulativeGasUsed, succeeded: succeeded(status), bloom: rebuilt, logs, place: null };
 }
 
-type LogItem = readonly [address: Uint8Array, topics: readonly Uint8Array[], data: Uint8Array];
+function succeeded(status: Uint8Array): boolean | null {
+  return status.length === 32 ? null : status.length === 1;
+}
+
+export type LogItem = readonly [address: Uint8Array, topics: readonly Uint8Array[], data: Uint8Array];
 
 function isLog(item: RlpItem): item is LogItem {
   if (item instanceof Uint8Array || item.length !== 3) return false;

@@ -1,4 +1,5 @@
 /** Consensus rules of headers: what one shows by itself, and what follows from its parent. Seals and signatures are not checked. */
+import type { EvmDetail } from "../../../shared/block.ts";
 import type { ErrorCode } from "../../../shared/errors.ts";
 import { refuse } from "../refusal.ts";
 import type { Refusal } from "../types.ts";
@@ -18,8 +19,6 @@ const MIN_GAS_LIMIT = 5000n;
 const MAX_GAS_LIMIT = (1n << 63n) - 1n;
 const MIN_DIFFICULTY = 131_072n;
 const INITIAL_BASE_FEE = 1_000_000_000n;
-/** go-ethereum, `allowedFutureBlockTime`. */
-const MAX_FUTURE_SECONDS = 15;
 /** EIP-7918 */
 const BLOB_BASE_COST = 8192n;
 const MAX_BLOB_EXPONENT = 100n;
@@ -27,10 +26,12 @@ const ZERO_NONCE = "0x0000000000000000";
 
 /** Rules that need no parent; null where all hold. Refuses with SPRINT_EVM_GENESIS, _FORK_FIELDS, _EXTRA_DATA, _GAS_LIMIT, … */
 export function checkEvmHeader(header: EvmHeader, params: EvmParams): Refusal | null {
-  const { number, genesis } = { number: header.number, genesis: params.genesisHash };
-  if (number === 0)
-    return header.hash === genesis ? null : refuse("SPRINT_EVM_GENESIS", "genesis", genesis, header.hash);
-  const rules = evmRulesAt(params, number, header.timestamp);
+  const { genesisHash: genesis } = params;
+  if (header.number === 0) {
+    const holds = genesis === null || header.hash === genesis;
+    return holds ? null : refuse("SPRINT_EVM_GENESIS", "genesis", genesis, header.hash);
+  }
+  const rules = evmRulesAt(params, header.number, header.timestamp, header.fields);
   return checkForm(header, rules) ?? checkStake(header, params, rules) ?? checkBlobGas(header, rules.blobs);
 }
 
@@ -95,26 +96,40 @@ function checkBlobGas(header: EvmHeader, rule: BlobRule | null): Refusal | null 
     if (used % GAS_PER_BLOB === 0n && used <= rule.maxGas) return null;
     return refuse("SPRINT_EVM_BLOB_GAS", "blobGasUsed", `multiples of ${GAS_PER_BLOB} up to ${rule.maxGas}`, `${used}`);
   }
+  if (rule.kind === "own") {
+    const whole = used % GAS_PER_BLOB === 0n;
+    return whole ? null : refuse("SPRINT_EVM_BLOB_GAS", "blobGasUsed", `multiples of ${GAS_PER_BLOB}`, `${used}`);
+  }
   const most = rule.kind === "zero" ? 0n : header.gasLimit;
   if (used > most) return refuse("SPRINT_EVM_BLOB_GAS", "blobGasUsed", `at most ${most}`, `${used}`);
   return excess === 0n ? null : refuse("SPRINT_EVM_EXCESS_BLOB_GAS", "excessBlobGas", 0, `${excess}`);
 }
 
 /** The one rule that needs a clock; `nowSeconds` is Unix time. */
-export function checkEvmFuture(header: EvmHeader, nowSeconds: number): Refusal | null {
-  const latest = nowSeconds + MAX_FUTURE_SECONDS;
+export function checkEvmFuture(header: EvmHeader, nowSeconds: number, params: EvmParams): Refusal | null {
+  const latest = nowSeconds + (params.maxFutureSeconds ?? Number.POSITIVE_INFINITY);
   return header.timestamp <= latest
     ? null
     : refuse("SPRINT_EVM_TIME_TOO_NEW", "timestamp", `at most ${latest}`, header.timestamp);
 }
 
+/** What rules need of a parent: what is kept of a block is enough. */
+export interface EvmParent extends Pick<
+  EvmDetail,
+  "ommersHash" | "difficulty" | "gasLimit" | "gasUsed" | "extraData" | "baseFeePerGas" | "blobGasUsed" | "excessBlobGas"
+> {
+  readonly hash: string;
+  readonly number: number;
+  readonly timestamp: number;
+}
+
 /** Rules that need the parent, which holds itself; null where all hold. */
-export function checkEvmContext(header: EvmHeader, parent: EvmHeader, params: EvmParams): Refusal | null {
+export function checkEvmContext(header: EvmHeader, parent: EvmParent, params: EvmParams): Refusal | null {
   if (header.parentHash !== parent.hash)
     return refuse("SPRINT_EVM_PARENT", "parentHash", parent.hash, header.parentHash);
   if (header.number !== parent.number + 1)
     return refuse("SPRINT_EVM_NUMBER", "number", parent.number + 1, header.number);
-  const rules = evmRulesAt(params, header.number, header.timestamp);
+  const rules = evmRulesAt(params, header.number, header.timestamp, header.fields);
   return (
     checkTime(header, parent, rules) ??
     checkGasLimit(header, parent, rules) ??
@@ -138,7 +153,7 @@ function same(code: ErrorCode, what: string, expected: bigint | null, actual: bi
   return expected === null || expected === actual ? null : refuse(code, what, `${expected}`, `${actual}`);
 }
 
-function checkTime({ timestamp }: EvmHeader, parent: EvmHeader, { time }: EvmRules): Refusal | null {
+function checkTime({ timestamp }: EvmHeader, parent: EvmParent, { time }: EvmRules): Refusal | null {
   const after = timestamp - parent.timestamp;
   if (typeof time === "number") {
     return after === time ? null : refuse("SPRINT_EVM_TIME", "timestamp", `${time} s after the parent's`, `${after} s`);
@@ -149,7 +164,7 @@ function checkTime({ timestamp }: EvmHeader, parent: EvmHeader, { time }: EvmRul
     : refuse("SPRINT_EVM_TIME", "timestamp", `at least ${parent.timestamp + least}`, timestamp);
 }
 
-function checkGasLimit(header: EvmHeader, parent: EvmHeader, rules: EvmRules): Refusal | null {
+function checkGasLimit(header: EvmHeader, parent: EvmParent, rules: EvmRules): Refusal | null {
   if (rules.gasLimitDivisor === null) return null;
   // the block that brings EIP-1559 may double its limit, so that the target stays
   const starts = parent.baseFeePerGas === null && rules.baseFee?.kind === "eip1559";
@@ -166,7 +181,7 @@ function checkGasLimit(header: EvmHeader, parent: EvmHeader, rules: EvmRules): R
 }
 
 /** What the next block's gas costs; null where the chain does not say it by this rule. */
-export function baseFeeAfter(parent: EvmHeader, rules: EvmRules): bigint | null {
+export function baseFeeAfter(parent: EvmParent, rules: EvmRules): bigint | null {
   const rule = rules.baseFee;
   if (rule === null || rule.kind === "own") return null;
   if (rule.kind === "zero") return 0n;
@@ -198,7 +213,7 @@ function eip1559(fee: bigint, gasUsed: bigint, gasLimit: bigint, { denominator, 
 }
 
 /** EIP-4844 and EIP-7918; null where there is no such market. */
-export function excessBlobGasAfter(parent: EvmHeader, rule: BlobRule | null): bigint | null {
+export function excessBlobGasAfter(parent: EvmParent, rule: BlobRule | null): bigint | null {
   if (rule === null || rule.kind !== "market") return null;
   const { excessBlobGas: excess, blobGasUsed: used, baseFeePerGas } = parent;
   if (excess === null || used === null) return 0n;
@@ -221,7 +236,7 @@ export function blobBaseFee(excess: bigint, updateFraction: bigint): bigint {
 }
 
 /** Proof of work's difficulty; null where the chain has none. Yellow Paper, EIP-2, EIP-100, and the delays of the bomb. */
-function difficultyAfter(timestamp: number, parent: EvmHeader, rule: DifficultyRule): bigint | null {
+function difficultyAfter(timestamp: number, parent: EvmParent, rule: DifficultyRule): bigint | null {
   if (rule.kind !== "work") return null;
   const after = timestamp - parent.timestamp;
   const step = parent.difficulty / 2048n;

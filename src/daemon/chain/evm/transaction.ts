@@ -18,6 +18,10 @@ export interface EvmTransaction {
   readonly gasLimit: bigint;
   /** EIP-4844 */
   readonly blobs: number;
+  /** Who a node says has sent it; null in RLP. Only `senderOf` proves it, where the fields do not name it. */
+  readonly saidFrom: string | null;
+  /** By `itemOf`; none of a state-sync transaction. */
+  readonly items: readonly RlpItem[];
 }
 
 type Kind =
@@ -167,7 +171,13 @@ export function transactionFromJson(value: unknown, what: string): EvmTransactio
       named,
     );
   }
-  return transaction;
+  const from = object["from"];
+  return typeof from === "string" ? { ...transaction, saidFrom: from.toLowerCase() } : transaction;
+}
+
+/** A field by JSON-RPC's name for it; undefined where this type has none. */
+export function itemOf({ type, items }: EvmTransaction, name: string): RlpItem | undefined {
+  return items[TYPES.get(type)?.findIndex(([names]) => names[0] === name) ?? -1];
 }
 
 /** Nodes say some things twice; a reader of the other field must not be told something else. */
@@ -217,7 +227,7 @@ export function typeOf(object: JsonObject, what: string): number {
 }
 
 function stateSync(hash: string, raw: Uint8Array | null): EvmTransaction {
-  return { type: STATE_SYNC, hash, raw, chainId: null, gasLimit: 0n, blobs: 0 };
+  return { type: STATE_SYNC, hash, raw, chainId: null, gasLimit: 0n, blobs: 0, saidFrom: null, items: [] };
 }
 
 function isEvent(item: RlpItem): boolean {
@@ -252,6 +262,8 @@ function transactionOf(type: number, items: readonly RlpItem[], what: string, kn
     chainId: type === LEGACY ? protectedBy(integer("v") ?? 0n) : integer("chainId"),
     gasLimit: integer("gas") ?? 0n,
     blobs: hashes === undefined ? 0 : hashes.length,
+    saidFrom: null,
+    items,
   };
 }
 

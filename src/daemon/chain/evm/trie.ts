@@ -38,6 +38,32 @@ export function trieRoot(pairs: Iterable<readonly [key: Uint8Array, value: Uint8
   return rootOf(sorted.map(([key, value]) => ({ path: nibbles(key), value })));
 }
 
+/** The nodes on the way to `key`, from the root down, that `verifyProof` takes; none where the trie is empty. */
+export function trieProof(pairs: Iterable<readonly [key: Uint8Array, value: Uint8Array]>, key: Uint8Array): Buffer[] {
+  const path = nibbles(key);
+  let entries: Entry[] = [...pairs]
+    .sort(([a], [b]) => Buffer.compare(a, b))
+    .map(([each, value]) => ({ path: nibbles(each), value }));
+  const nodes: Buffer[] = [];
+  let depth = 0;
+  for (;;) {
+    const [first, last] = [entries[0], entries.at(-1)];
+    if (first === undefined || last === undefined) return nodes;
+    const node = nodeOf(entries, 0, entries.length, depth);
+    // what is shorter stands inside its parent
+    if (depth === 0 || node.length >= HASH_BYTES) nodes.push(Buffer.from(node));
+    if (entries.length === 1) return nodes;
+    const shared = agreement(first.path, last.path, depth);
+    if (agreement(path, first.path, depth) < shared) return nodes;
+    // an extension is followed by the branch that it leads to
+    if (shared > depth) depth = shared;
+    else {
+      entries = entries.filter((entry) => entry.path[depth] === path[depth]);
+      depth++;
+    }
+  }
+}
+
 function rootOf(sorted: readonly Entry[]): Buffer {
   return keccak256(sorted.length === 0 ? NO_NODE : nodeOf(sorted, 0, sorted.length, 0));
 }

@@ -5,7 +5,15 @@ export interface EvmParams {
   readonly chain: Chain;
   readonly network: string;
   readonly chainId: bigint;
-  readonly genesisHash: string;
+  /** Null where each start of its nodes makes another. */
+  readonly genesisHash: string | null;
+  readonly blockTimeSeconds: number;
+  /** Depth at which a block counts as final where no node tells what is. */
+  readonly finalityDepth: number;
+  /** How far below the head a start takes up the chain. */
+  readonly historyBlocks: number;
+  /** How far a block's time may be ahead of ours; null where its nodes set clocks of their own. */
+  readonly maxFutureSeconds: number | null;
   /** Time of block 0, where slots count from; null where time has no grid. */
   readonly slots: { readonly genesisTime: number; readonly seconds: number } | null;
   /** Rules at genesis, then what each fork changes, in the order in which they came. */
@@ -13,10 +21,10 @@ export interface EvmParams {
   readonly forks: readonly EvmFork[];
 }
 
-/** Active from a block number, or from a timestamp, on. */
+/** Active from a block number or a timestamp on, or in blocks whose header has that many fields. */
 export interface EvmFork {
   readonly name: string;
-  readonly from: { readonly block: number } | { readonly time: number };
+  readonly from: { readonly block: number } | { readonly time: number } | { readonly fields: number };
   readonly rules: Partial<EvmRules>;
 }
 
@@ -70,6 +78,8 @@ export type BlobRule =
       readonly updateFraction: bigint;
       readonly reserve: boolean;
     }
+  /** Blobs are counted; the excess follows from no parent. */
+  | { readonly kind: "own" }
   /** The fields are there and zero. */
   | { readonly kind: "zero" }
   /** The OP stack since Jovian: blobGasUsed is the data footprint, excessBlobGas zero. */

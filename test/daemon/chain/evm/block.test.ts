@@ -10,7 +10,7 @@ import {
   evmReceiptsFromRlp,
 } from "../../../../src/daemon/chain/evm/block.ts";
 import { evmParamsFor } from "../../../../src/daemon/chain/evm/params.ts";
-import type { EvmChain } from "../../../../src/daemon/chain/evm/types.ts";
+import type { EvmChain } from "../../../../src/shared/chain.ts";
 import { isSprintError } from "../../../../src/shared/errors.ts";
 import { hasData, readData } from "../../../fakes/data.ts";
 

@@ -12,7 +12,8 @@ import {
   checkEvmHeader,
   excessBlobGasAfter,
 } from "../../../../src/daemon/chain/evm/rules.ts";
-import { EVM_CHAINS, type EvmChain, type EvmParams } from "../../../../src/daemon/chain/evm/types.ts";
+import type { EvmParams } from "../../../../src/daemon/chain/evm/types.ts";
+import { EVM_CHAINS, type EvmChain } from "../../../../src/shared/chain.ts";
 import { hasData, readData } from "../../../fakes/data.ts";
 
 const ethereum = evmParamsFor("ethereum", "mainnet");
@@ -43,8 +44,9 @@ describe("the schedule of forks", () => {
     assert.equal(fork("bsc", 31_302_048, 1_693_369_800), "Hertz");
   });
 
-  it("knows mainnets only, and the genesis of each by its hash", () => {
-    assert.throws(() => evmParamsFor("ethereum", "sepolia"), { code: "SPRINT_CHAIN_UNKNOWN_NETWORK" });
+  it("knows the genesis of each mainnet by its hash, and says what it does not know", () => {
+    assert.throws(() => evmParamsFor("ethereum", "ropsten"), { code: "SPRINT_CHAIN_UNKNOWN_NETWORK" });
+    assert.throws(() => evmParamsFor("bitcoin", "mainnet"), { code: "SPRINT_CHAIN_UNKNOWN" });
     assert.equal(
       new Set(EVM_CHAINS.map((chain) => evmParamsFor(chain, "mainnet").genesisHash)).size,
       EVM_CHAINS.length,
@@ -218,7 +220,7 @@ describe("headers of the chain data", { skip: !hasData && "no chain data" }, () 
 
   it("from the future are refused by the clock that is given", () => {
     const header = json("ethereum/rpc/18000000");
-    assert.equal(checkEvmFuture(header, header.timestamp - 15), null);
-    assert.equal(checkEvmFuture(header, header.timestamp - 16)?.code, "SPRINT_EVM_TIME_TOO_NEW");
+    assert.equal(checkEvmFuture(header, header.timestamp - 15, ethereum), null);
+    assert.equal(checkEvmFuture(header, header.timestamp - 16, ethereum)?.code, "SPRINT_EVM_TIME_TOO_NEW");
   });
 });
