@@ -137,7 +137,7 @@ export function checkEvmBlock(block: EvmBlock, receipts: readonly EvmReceipt[] |
     const rules = evmRulesAt(params, header.number, header.timestamp, header.fields);
     const refusal =
       checkEvmHeader(header, params) ??
-      mutated(checkTransactionsRoot(block, skipped)) ??
+      mutated(checkTransactionsRoot(block, rules, skipped)) ??
       checkTransactions(block, params, rules) ??
       mutated(
         checkOmmers(block, skipped) ?? checkWithdrawals(block, rules) ?? checkEvmReceipts(block, receipts, skipped),
@@ -145,7 +145,7 @@ export function checkEvmBlock(block: EvmBlock, receipts: readonly EvmReceipt[] |
     if (refusal !== null) return { ok: false, refusal };
     const logs = receipts?.reduce((sum, receipt) => sum + receipt.logs.length, 0) ?? null;
     const txCount = block.transactionHashes.length + (block.stateSync === null ? 0 : 1);
-    const level = isWhole(block) ? "full" : "header";
+    const level = isWhole(block, rules) ? "full" : "header";
     return { ok: true, facts: { level, txCount, sizeBytes: block.sizeBytes, gasUsed: header.gasUsed, logs, skipped } };
   } catch (error) {
     if (!isSprintError(error)) throw error;
@@ -159,11 +159,15 @@ export function mutated(refusal: Refusal | null): Refusal | null {
 }
 
 /** Whether the root of transactions can be rebuilt. */
-function isWhole({ transactions }: EvmBlock): boolean {
-  return transactions?.every(({ raw }) => raw !== null) === true;
+function isWhole({ transactions }: EvmBlock, { blobsInRoot }: EvmRules): boolean {
+  return transactions?.every(({ raw, blobs }) => raw !== null && !(blobsInRoot && blobs > 0)) === true;
 }
 
-function checkTransactionsRoot({ header, transactions }: EvmBlock, skipped: string[]): Refusal | null {
+function checkTransactionsRoot(
+  { header, transactions }: EvmBlock,
+  { blobsInRoot }: EvmRules,
+  skipped: string[],
+): Refusal | null {
   if (transactions === null) {
     skipped.push("transactions, as only their hashes are here");
     return null;
@@ -171,6 +175,10 @@ function checkTransactionsRoot({ header, transactions }: EvmBlock, skipped: stri
   const leaves = transactions.map(({ raw }) => raw).filter((raw) => raw !== null);
   if (leaves.length < transactions.length) {
     skipped.push("transactions root, as JSON leaves out a state-sync transaction's content");
+    return null;
+  }
+  if (blobsInRoot && transactions.some(({ blobs }) => blobs > 0)) {
+    skipped.push("transactions root, as this node's is over the blobs too");
     return null;
   }
   const root = hexOf(orderedTrieRoot(leaves));
@@ -182,7 +190,7 @@ function checkTransactionsRoot({ header, transactions }: EvmBlock, skipped: stri
 /** What transactions may be; where their root holds, it is the block that breaks this. */
 function checkTransactions(block: EvmBlock, params: EvmParams, rules: EvmRules): Refusal | null {
   const refusal = checkSize(block, rules) ?? checkTransactionRules(block, params, rules);
-  return isWhole(block) ? refusal : mutated(refusal);
+  return isWhole(block, rules) ? refusal : mutated(refusal);
 }
 
 function checkSize({ sizeBytes }: EvmBlock, { maxBlockBytes: most }: EvmRules): Refusal | null {

@@ -33,6 +33,7 @@ export const FRONTIER: EvmRules = {
   withdrawals: null,
   blobs: null,
   transactionTypes: [0],
+  blobsInRoot: false,
   maxTransactionGas: null,
   maxBlockBytes: null,
 };
@@ -113,6 +114,7 @@ export const DEVNET: EvmRules = {
   baseFee: { kind: "own" },
   time: "notBefore",
   gasLimitDivisor: null,
+  blobsInRoot: true,
 };
 export const DEVNET_FORKS: readonly EvmFork[] = [
   { name: "Shanghai", from: { fields: 17 }, rules: { headerFields: 17, withdrawals: "list" } },

@@ -49,6 +49,8 @@ export interface EvmRules {
   readonly blobs: BlobRule | null;
   /** Types of transactions that may be in a block. */
   readonly transactionTypes: readonly number[];
+  /** Whether the root of transactions is over the blobs too, which no block has: anvil keeps transactions as they were sent. */
+  readonly blobsInRoot: boolean;
   /** EIP-7825 */
   readonly maxTransactionGas: bigint | null;
   /** EIP-7934, RLP */
