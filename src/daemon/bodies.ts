@@ -1,8 +1,9 @@
 /** Block bodies, oldest first, behind the fan-out: fetched from one upstream after the other, proved in a worker, told to the ingest. */
+import type { WatchSet } from "../shared/body.ts";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { bounded } from "./bounded.ts";
 import type { ChainCodec, Refusal } from "./chain/index.ts";
-import type { Prover } from "./prove/index.ts";
+import type { ProofSubject, Prover } from "./prove/index.ts";
 import type { ChainIngest, TreeNode } from "./relay/index.ts";
 import type { Feed } from "./upstream/index.ts";
 
@@ -14,9 +15,12 @@ export interface BodiesOptions {
 }
 
 export interface BodiesModules {
-  readonly codec: ChainCodec;
+  readonly codec: Pick<ChainCodec, "family">;
+  readonly subject: ProofSubject;
   readonly ingest: ChainIngest;
   readonly prover: Pick<Prover, "check">;
+  /** What bodies are read for; null: they are proved only. */
+  readonly watch: () => WatchSet | null;
   readonly clock: Clock;
   /** Who can be asked now; `signal` is aborted when that one is gone. */
   readonly sources: () => readonly { readonly feed: Feed; readonly signal: AbortSignal }[];
@@ -24,6 +28,8 @@ export interface BodiesModules {
   readonly onRefused: (feed: Feed, hash: string, refusal: Refusal) => void;
   /** The block itself breaks a rule: it is out, for good. Called before the ingest hears of it. */
   readonly onInvalid: (hash: string, refusal: Refusal) => void;
+  /** The ingest has taken a block out. */
+  readonly onRemoved: () => void;
   /** A block was taken back although it may be right: an honest upstream may have it. */
   readonly onWithdrawn: () => void;
   readonly onTrouble: (feed: Feed | null, doing: string, error: unknown) => void;
@@ -41,6 +47,8 @@ const MAX_KEPT = 4;
 /** Blocks that were asked about and wait for their turn; more are not taken. */
 const MAX_OLDER = 2_000;
 const RETRY_MS = 1_000;
+/** Bodies fetched and proved at a time where blocks come faster than a body is fetched. */
+const AHEAD = 4;
 
 export class Bodies {
   readonly #options: BodiesOptions;
@@ -69,29 +77,17 @@ export class Bodies {
 
   /** Goes on until no block of the best chain waits; called again while at it, does nothing. */
   async prove(): Promise<void> {
-    const { ingest, clock, sources, onTrouble } = this.#modules;
+    const { ingest } = this.#modules;
     if (this.#proving || this.#closed || !ingest.provesBodies) return;
     this.#proving = true;
-    const failed = (error: unknown): boolean => {
-      if (!this.#closed) onTrouble(null, "proving a body", error);
-      return false;
-    };
     try {
-      for (let node = ingest.nextUnvalidated(); node !== null; node = ingest.nextUnvalidated()) {
-        const done = await this.#proveOne(node).catch(failed);
+      for (let next = this.#next(); next !== null; next = this.#next()) {
+        if (!(await this.#proveAll(next))) return;
         if (this.#closed) return;
-        if (done) continue;
-        if (sources().length > 0 && clock.now() - ingest.originOf(node).receivedAt > this.#options.bodyGiveUpMs) {
-          ingest.withoutBody(node.block.hash);
-          continue;
-        }
-        this.#cancelRetry();
-        this.#cancelRetry = clock.after(RETRY_MS, () => void this.prove());
-        return;
       }
       for (const hash of this.#older) {
         const node = ingest.tree.get(hash);
-        if (node !== undefined && ingest.mayBeProved(node)) await this.#proveOne(node).catch(failed);
+        if (node !== undefined && ingest.mayBeProved(node)) await this.#tryOne(node);
         this.#older.delete(hash);
         if (this.#closed || ingest.nextUnvalidated() !== null) break;
       }
@@ -99,6 +95,35 @@ export class Bodies {
       this.#proving = false;
     }
     if (this.#older.size > 0) void this.prove();
+  }
+
+  /** The oldest blocks without a proof; null where none waits. Of the Bitcoin family one at a time: what it creates, the next may spend. */
+  #next(): readonly TreeNode[] | null {
+    const { ingest, codec } = this.#modules;
+    const nodes = ingest.unvalidated(codec.family === "utxo" ? 1 : AHEAD);
+    return nodes.length === 0 ? null : nodes;
+  }
+
+  /** False: the oldest cannot be had now, and is tried again later. */
+  async #proveAll(nodes: readonly TreeNode[]): Promise<boolean> {
+    const { ingest, clock, sources } = this.#modules;
+    const [oldest] = nodes;
+    const [isDone] = await Promise.all(nodes.map((node) => this.#tryOne(node)));
+    if (this.#closed || oldest === undefined || isDone === true) return true;
+    if (sources().length > 0 && clock.now() - ingest.originOf(oldest).receivedAt > this.#options.bodyGiveUpMs) {
+      ingest.withoutBody(oldest.block.hash);
+      return true;
+    }
+    this.#cancelRetry();
+    this.#cancelRetry = clock.after(RETRY_MS, () => void this.prove());
+    return false;
+  }
+
+  #tryOne(node: TreeNode): Promise<boolean> {
+    return this.#proveOne(node).catch((error: unknown) => {
+      if (!this.#closed) this.#modules.onTrouble(null, "proving a body", error);
+      return false;
+    });
   }
 
   close(): void {
@@ -111,11 +136,11 @@ export class Bodies {
   /** Asks one upstream after the other; false when none could give the body now. */
   async #proveOne(node: TreeNode): Promise<boolean> {
     const { hash, height } = node.block;
-    const { ingest, codec, prover, clock, onBodyProved, onRefused, onInvalid, onWithdrawn } = this.#modules;
+    const { ingest, subject, prover, clock, onBodyProved, onRefused, onInvalid, onRemoved, onWithdrawn } = this.#modules;
     let mutated = false;
-    for await (const { raw, feed } of this.#given(hash)) {
+    for await (const { raw, feed } of this.#given(node)) {
       const startedAt = clock.now();
-      const verdict = await prover.check(codec.chain, codec.network, raw, height);
+      const verdict = await prover.check(subject, raw, { height, hash }, this.#modules.watch());
       if (this.#closed) return false;
       onBodyProved(clock.now() - startedAt);
       if (verdict.ok) {
@@ -127,18 +152,20 @@ export class Bodies {
       onRefused(feed, hash, verdict.refusal);
       if (!mutated) {
         ingest.invalid(hash);
+        onRemoved();
         return true;
       }
     }
     // Only bytes that do not belong to it were to be had: the block is withdrawn, and comes again where an honest node has it.
     if (!mutated || this.#closed) return false;
     ingest.invalid(hash);
+    onRemoved();
     onWithdrawn();
     return true;
   }
 
   /** The body as it came along, then from the upstream that was first, then from the others. */
-  async *#given(hash: string): AsyncGenerator<GivenBody> {
+  async *#given({ block: { hash, locator } }: TreeNode): AsyncGenerator<GivenBody> {
     const { ingest, sources, onTrouble } = this.#modules;
     const kept = this.#kept.get(hash);
     this.#kept.delete(hash);
@@ -149,7 +176,7 @@ export class Bodies {
       if (signal.aborted) continue;
       try {
         const either = AbortSignal.any([signal, AbortSignal.timeout(this.#options.bodyTimeoutMs)]);
-        yield { raw: await feed.body(hash, either), feed };
+        yield { raw: await feed.body(locator, either), feed };
       } catch (error) {
         if (!signal.aborted) onTrouble(feed, "fetching a body", error);
       }

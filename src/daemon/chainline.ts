@@ -1,19 +1,11 @@
 /** One chain's working parts put together: codec, ingest, race ledger, pipeline, and the feeds that its configuration names. */
-import type { Block } from "../shared/block.ts";
+import type { PendingTransaction, WatchSet } from "../shared/body.ts";
 import type { Chain } from "../shared/chain.ts";
 import type { Clock, Random } from "../shared/clock.ts";
-import { SprintError } from "../shared/errors.ts";
 import type { Breakers, OwnPolicy } from "./breakers.ts";
 import type { Orders } from "./orders.ts";
-import {
-  type ChainCodec,
-  type Checkpoint,
-  type NetworkParams,
-  checkpointFrom,
-  codecFor,
-  decodeHeader,
-  paramsFor,
-} from "./chain/index.ts";
+import type { ChainCodec } from "./chain/index.ts";
+import type { ChainRow } from "./chains.ts";
 import type { ChainConfig } from "./config/index.ts";
 import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
 import {
@@ -24,26 +16,18 @@ import {
   createRpcProxy,
   openRpcUpstream,
 } from "./proxy/index.ts";
-import { ChainIngest, RaceLedger, type StreamDraft, type TreeRoot } from "./relay/index.ts";
+import { ChainIngest, type IngestModules, RaceLedger, type StreamDraft, type TreeRoot } from "./relay/index.ts";
 import {
   type Announcement,
   type Feed,
   type FeedModules,
   type FeedSink,
   type SequenceGap,
-  PeerSet,
-  createP2pFeed,
-  createRpcFeed,
-  createZmqFeed,
-  type UpstreamAddress,
   parseUpstreamUrl,
 } from "./upstream/index.ts";
 
 /** A dial, a header and a block have no usual length in common: only what is slow by the tier's own limit is. */
 const FEED_POLICY: OwnPolicy = () => ({ latency: false });
-
-/** How upstreams are named: `ltc-1`, `ltc-2`. */
-const SHORT_NAME: Readonly<Record<Chain, string>> = { bitcoin: "btc", litecoin: "ltc", dogecoin: "doge" };
 
 export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFault" | "onTrouble"> {
   readonly clock: Clock;
@@ -51,6 +35,11 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   readonly breakers: Pick<Breakers, "open" | "release">;
   readonly orders: Orders;
   readonly publish: (draft: StreamDraft) => void;
+  /** Hears what became of blocks, after the stream did. */
+  readonly observer: Pick<IngestModules, "onProved" | "onReverted" | "onTip" | "onFinal">;
+  /** What bodies are read for. */
+  readonly watch: () => WatchSet | null;
+  readonly onPending: (feed: Feed, transactions: readonly PendingTransaction[]) => void;
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush: () => void;
   readonly onBodyProved: (chain: Chain, milliseconds: number) => void;
@@ -83,25 +72,39 @@ export interface ChainLine {
   close(): Promise<void>;
 }
 
-type OpenModules = { readonly onGap: (gap: SequenceGap) => void } & Omit<FeedModules, "connect"> & {
-    readonly codec: ChainCodec;
-  };
-
 /** `network` is the name shown; `config.network` the one whose rules count (devnet runs on regtest rules). */
-export function createChainLine(config: ChainConfig, network: string, modules: ChainLineModules): ChainLine {
+export function createChainLine(
+  config: ChainConfig,
+  row: ChainRow,
+  network: string,
+  modules: ChainLineModules,
+): ChainLine {
   const { chain } = config;
   const { clock, random, publish, prover, onFault, onTrouble, onBodyProved } = modules;
-  const params = paramsFor(chain, config.network);
-  const codec = codecFor(params);
-  const finalityDepth = config.finalityDepth ?? params.finalityDepth;
+  const opened = row.open(config.network);
+  const { codec } = opened;
+  const isByWork = codec.forkChoice === "work";
+  const root = opened.root(config);
   const ingest = new ChainIngest(
-    { chain, network, finalityDepth, validation: config.validation },
-    { publish },
-    rootOf(config, codec),
+    {
+      chain,
+      network,
+      finalityDepth: config.finalityDepth ?? codec.finalityDepth,
+      // Whoever sets a depth means it.
+      finality: isByWork || config.finalityDepth !== null ? "depth" : "told",
+      validation: config.validation,
+      followsWork: isByWork,
+      tellsLogs: codec.family === "evm" && config.validation === "full",
+    },
+    { publish, withFacts: (block, facts) => codec.withFacts(block, facts), ...modules.observer },
+    root ?? placeholder(chain),
   );
+  if (root === null) ingest.unroot();
   const race = new RaceLedger({ chain });
   const pipeline = new Pipeline(PIPELINE_DEFAULTS, {
     codec,
+    subject: { chain, network: config.network, plugin: row.plugin },
+    watch: modules.watch,
     ingest,
     race,
     prover,
@@ -119,6 +122,8 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
       modules.onAnnounced(feed, announcements);
     },
     down: (feed) => pipeline.down(feed),
+    finalized: (feed, point) => pipeline.finalized(feed, point),
+    pending: (feed, transactions) => modules.onPending(feed, transactions),
   };
 
   const configured = new Map<string, Configured>();
@@ -126,20 +131,13 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
   let named = 0;
   const open = (url: string): Configured => {
     // A name is given once in a run: what is recorded under it stays true.
-    const name = `${SHORT_NAME[chain]}-${++named}`;
+    const name = `${row.shortName}-${++named}`;
     const address = parseUpstreamUrl(url);
     const owner = { own: FEED_POLICY, lasting: `breaker ${address.display}` };
     const breaker = modules.breakers.open(`upstream:${chain}:${name}`, owner);
     const onGap = (gap: SequenceGap): void => modules.onGap(name, gap);
-    const feed = openFeed(address, name, params, {
-      sink,
-      breaker,
-      clock,
-      random,
-      codec,
-      onGap,
-      onState: modules.onState,
-    });
+    const listening = { name, transactions: config.mempool };
+    const feed = opened.openFeed(address, listening, { sink, breaker, clock, random, onGap, onState: modules.onState });
     // What it told before it was lost says nothing about now.
     const heightNow = (): number | null => {
       const { state, height } = feed.status();
@@ -148,7 +146,7 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
     const rpc =
       address.rpc === null
         ? null
-        : openRpcUpstream({ name, address: address.rpc, rpcPort: params.rpcPort }, { clock, heightNow });
+        : openRpcUpstream({ name, address: address.rpc, rpcPort: opened.rpcPort }, { clock, heightNow });
     const { cordon } = modules.orders.of(cordonOf(feed.status().url));
     if (cordon !== null) feed.cordon(cordon.reason, (cordon.until ?? Number.POSITIVE_INFINITY) - clock.wall());
     if (isStarted) feed.start();
@@ -164,10 +162,10 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
   const peers =
     configured.size > 0
       ? null
-      : new PeerSet({ name: SHORT_NAME[chain] }, { codec, sink, clock, random, onState, onSeedFailed });
+      : opened.openPeers({ sink, clock, random, onState, onSeedFailed });
   const feeds = (): readonly Feed[] => [...[...configured.values()].map(({ feed }) => feed), ...(peers?.feeds() ?? [])];
   const rpc = createRpcProxy(
-    { chain },
+    { chain, family: codec.family },
     {
       clock,
       random,
@@ -211,6 +209,7 @@ export function createChainLine(config: ChainConfig, network: string, modules: C
         const { breaker } = upstream;
         const left = closeOf(upstream).finally(() => {
           leaving.delete(left);
+          pipeline.forget(upstream.feed);
           modules.breakers.release(breaker);
         });
         leaving.add(left);
@@ -250,36 +249,9 @@ async function closeOf({ feed, rpc }: Configured): Promise<void> {
   await Promise.all([feed.close(), rpc?.close()]);
 }
 
-function openFeed(address: UpstreamAddress, name: string, params: NetworkParams, modules: OpenModules): Feed {
-  switch (address.kind) {
-    case "p2p":
-      return createP2pFeed({ name, host: address.host, port: address.port ?? params.p2pPort }, modules);
-    case "rpc":
-      return createRpcFeed({ name, address }, modules);
-    case "zmq":
-      return createZmqFeed({ name, address }, modules);
-  }
-}
-
-/** Where the chain's tree begins: the operator's checkpoint, the built-in one, or genesis. */
-function rootOf(config: ChainConfig, codec: ChainCodec): TreeRoot {
-  const { params } = codec;
-  const checkpoint = config.checkpoint === null ? params.checkpoint : operatorCheckpoint(config.checkpoint, params);
-  const raw = checkpoint?.header ?? params.genesisHeader;
-  // An anchor is trusted, not proved: its 80 bytes are enough, also where its version announces an AuxPoW.
-  const plain = { headerRules: { ...params.headerRules, auxpow: null } };
-  const { header } = decodeHeader(raw, 0, plain);
-  const block: Block = codec.toBlock(header, checkpoint?.height ?? 0, null);
-  if (checkpoint === null && block.hash !== params.genesisHash) {
-    throw new SprintError(
-      "SPRINT_CHAIN_GENESIS",
-      `expected genesis ${params.genesisHash}, the built-in header gives ${block.hash}`,
-    );
-  }
-  return { block, work: checkpoint?.work ?? codec.work(header.bits) };
-}
-
-function operatorCheckpoint(given: NonNullable<ChainConfig["checkpoint"]>, params: NetworkParams): Checkpoint {
-  const { height, header, work } = given;
-  return checkpointFrom({ height, headerHex: Buffer.from(header).toString("hex"), workHex: work.toString(16) }, params);
+/** In the place of a root that is not known yet; nothing is told of it. */
+function placeholder(chain: Chain): TreeRoot {
+  const detail = { family: "svm", slot: 0, parentSlot: 0, signatures: null } as const;
+  const block = { chain, height: 0, hash: "", locator: "", parentHash: "", timestamp: 0, txCount: null, sizeBytes: null };
+  return { block: { ...block, detail }, work: 0n };
 }

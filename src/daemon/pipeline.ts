@@ -5,14 +5,16 @@
  *                            └─ refused: that upstream's fault, recorded and cordoned
  *    ingest ─▶ next block without a proved body ─▶ fetched ─▶ proved in a worker ─▶ ingest (validated)
  */
+import type { WatchSet } from "../shared/body.ts";
 import type { Cancel, Clock } from "../shared/clock.ts";
 import { isSprintError, messageOf } from "../shared/errors.ts";
 import { Bodies } from "./bodies.ts";
 import { bounded } from "./bounded.ts";
 import type { ChainCodec, Header, Refusal } from "./chain/index.ts";
-import type { Prover } from "./prove/index.ts";
+import type { ProofSubject, Prover } from "./prove/index.ts";
+import { Heads } from "./heads.ts";
 import type { ChainIngest, RaceLedger } from "./relay/index.ts";
-import type { Announcement, Feed, FeedSink } from "./upstream/index.ts";
+import type { Announcement, ChainPoint, Feed, FeedSink } from "./upstream/index.ts";
 
 export interface PipelineOptions {
   /** One answer to `headersAfter`. */
@@ -45,6 +47,10 @@ export interface PipelineModules {
   readonly ingest: ChainIngest;
   readonly race: RaceLedger;
   readonly prover: Pick<Prover, "check">;
+  /** The codec's name in a worker. */
+  readonly subject: ProofSubject;
+  /** What bodies are read for; null: they are proved only. */
+  readonly watch: () => WatchSet | null;
   readonly clock: Clock;
   readonly onFault: (feed: Feed, refusal: Refusal) => void;
   /** A recoverable failure while filling or fetching; the upstream keeps its place. */
@@ -102,6 +108,10 @@ export class Pipeline implements FeedSink {
   /** Not taken yet by no fault of anybody; what builds on them is not held against who sends it. */
   readonly #early = new Map<string, true>();
   readonly #bodies: Bodies;
+  /** Null where the best chain is chosen by work. */
+  readonly #heads: Heads<Feed> | null;
+  /** What each upstream counts as final. */
+  readonly #finalized = new Map<Feed, number>();
   #waiting = false;
   #draining = false;
   #closed = false;
@@ -109,17 +119,21 @@ export class Pipeline implements FeedSink {
   constructor(options: PipelineOptions, modules: PipelineModules) {
     this.#options = options;
     this.#modules = modules;
-    const { codec, ingest, prover, clock, onTrouble, onBodyProved } = modules;
+    this.#heads = modules.codec.forkChoice === "heads" ? new Heads() : null;
+    const { codec, subject, ingest, prover, clock, watch, onTrouble, onBodyProved } = modules;
     this.#bodies = new Bodies(options, {
       codec,
+      subject,
       ingest,
       prover,
       clock,
+      watch,
       onTrouble,
       onBodyProved,
       sources: () => [...this.#feeds.values()].map(({ feed, abort }) => ({ feed, signal: abort.signal })),
       onRefused: (feed, hash, refusal) => this.#fault(feed, withHash(refusal, hash)),
       onInvalid: (hash, refusal) => bounded(this.#refused, hash, refusal, MAX_REFUSED),
+      onRemoved: () => this.#elect(clock.now()),
       onWithdrawn: () => this.#fillAll(),
     });
   }
@@ -150,8 +164,26 @@ export class Pipeline implements FeedSink {
     const record = this.#feeds.get(feed);
     if (record === undefined) return;
     this.#feeds.delete(feed);
+    this.#finalized.delete(feed);
     record.cancelRefill();
     record.abort.abort();
+  }
+
+  /** Final is what more than half of those who tell count as final: one alone may be on a branch of its own. */
+  finalized(feed: Feed, { hash, height }: ChainPoint): void {
+    const { ingest } = this.#modules;
+    const node = ingest.tree.get(hash);
+    // Of a block that is not here yet it is told again with the next one.
+    if (node === undefined || !ingest.tree.isMain(node)) return;
+    this.#finalized.set(feed, height);
+    const heights = [...this.#finalized.values()].sort((a, b) => b - a);
+    ingest.finalizedUpTo(heights[Math.floor(heights.length / 2)] ?? 0);
+  }
+
+  /** The upstream will not come back: its votes count no more. */
+  forget(feed: Feed): void {
+    this.#heads?.withdraw(feed);
+    this.#elect(this.#modules.clock.now());
   }
 
   announce(feed: Feed, announcements: readonly Announcement[]): void {
@@ -239,6 +271,7 @@ export class Pipeline implements FeedSink {
         if (!this.#isUp(item.record)) continue;
         item.record.inLine--;
         if (proof !== "unproved") this.#admit(item.record, item, proof);
+        if (this.#line[0] === undefined) this.#elect(item.announcement.receivedAt);
       }
     }
     this.#draining = false;
@@ -261,7 +294,7 @@ export class Pipeline implements FeedSink {
   #proofOf({ record, announcement: { header } }: Item): Proof | Promise<Proof> {
     const { codec, ingest, onTrouble } = this.#modules;
     if (!this.#isUp(record) || ingest.tree.has(header.hash)) return null;
-    const proof = codec.checkWork(header);
+    const proof = codec.checkHeader(header);
     if (!(proof instanceof Promise)) return proof;
     return proof.catch((error: unknown) => {
       onTrouble(record.feed, "proving a header", error);
@@ -286,7 +319,7 @@ export class Pipeline implements FeedSink {
     const { header, body, receivedAt } = item.announcement;
     const known = ingest.tree.get(header.hash);
     if (known !== undefined) {
-      record.height = Math.max(record.height, known.block.height);
+      this.#reached(record, known.block.hash, known.block.height);
       this.#recordArrival(item, known.block.height);
       return;
     }
@@ -312,27 +345,41 @@ export class Pipeline implements FeedSink {
       return;
     }
     const block = codec.toBlock(header, parent.block.height + 1, null);
-    const announced = Object.freeze({ ...block, txCount: item.announcement.txCount });
+    const { txCount } = item.announcement;
     const outcome = ingest.accept({
-      block: announced,
-      work: codec.work(header.bits),
+      block: txCount === null ? block : Object.freeze({ ...block, txCount }),
+      work: codec.weight(header),
       upstream: record.feed.name,
       receivedAt,
     });
     if (outcome === "past_finality") {
-      this.#fault(record.feed, {
-        code: "SPRINT_UPSTREAM_PAST_FINALITY",
-        message: `expected a branch from block ${ingest.finalized} or later, this one leaves the chain before that`,
-        data: { hash: header.hash, height: block.height },
-      });
+      this.#fault(record.feed, pastFinality(ingest.finalized, block));
       return;
     }
     // No room among the forks: what builds on it is no fault of who sends it.
     if (outcome === "full") return void bounded(this.#early, header.hash, true, MAX_REFUSED);
-    record.height = Math.max(record.height, block.height);
+    this.#reached(record, block.hash, block.height);
     this.#recordArrival(item, block.height);
     if (item.pushed) onFirst(record.feed);
     if (body !== null && ingest.provesBodies) this.#bodies.keep(header.hash, { raw: body, feed: record.feed });
+  }
+
+  /** The upstream has this block; under `heads` it is where its chain ends now. */
+  #reached(record: FeedRecord, hash: string, height: number): void {
+    record.height = this.#heads === null ? Math.max(record.height, height) : height;
+    this.#heads?.put(record.feed, hash);
+  }
+
+  /** The votes are in: the chain they are for. */
+  #elect(receivedAt: number): void {
+    const { ingest } = this.#modules;
+    if (this.#heads === null || !ingest.isRooted) return;
+    const elected = this.#heads.elect(ingest.tree);
+    if (ingest.prefer(elected, receivedAt)) return;
+    // Whoever holds on to what leaves the chain before its final block is wrong, or we all are: it is taken out either way.
+    for (const { feed, height } of this.#feeds.values()) {
+      if (height < ingest.finalized) this.#fault(feed, pastFinality(ingest.finalized, elected.block));
+    }
   }
 
   #recordArrival(item: Item, height: number): void {
@@ -359,6 +406,7 @@ export class Pipeline implements FeedSink {
     race.wrong({ upstream: feed.name, code: refusal.code, message: refusal.message, wall: clock.wall() });
     onFault(feed, refusal);
     this.down(feed);
+    this.forget(feed);
     feed.cordon(`${refusal.code}: ${refusal.message}`, this.#options.cordonMs);
   }
 
@@ -378,7 +426,7 @@ export class Pipeline implements FeedSink {
       for (let more = true; more && this.#isUp(record);) more = await this.#fillOnce(record);
       record.filling = false;
       if (!this.#isUp(record)) return;
-      this.#modules.ingest.live(this.#modules.clock.now());
+      if (this.#modules.ingest.isRooted) this.#modules.ingest.live(this.#modules.clock.now());
       this.#releaseHeld(record);
     } catch (error) {
       record.filling = false;
@@ -395,13 +443,24 @@ export class Pipeline implements FeedSink {
   /** One question and its answer; true when the node may have more. */
   async #fillOnce(record: FeedRecord): Promise<boolean> {
     const { ingest, codec, clock } = this.#modules;
-    const locator = [...this.#standOf(record), ...ingest.tree.locator(), codec.params.genesisHash];
+    const { genesisHash, forkChoice } = codec;
+    const genesis = forkChoice === "heads" || genesisHash === null ? [] : [genesisHash];
+    const locator = ingest.isRooted ? [...this.#standOf(record), ...ingest.tree.locator(), ...genesis] : [];
     const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.fillTimeoutMs)]);
     const headers = await record.feed.headersAfter(locator, signal);
     const first = headers[0];
     const last = headers.at(-1);
     if (first === undefined || last === undefined || !this.#isUp(record)) return false;
-    if (!ingest.tree.has(first.parentHash)) {
+    if (!ingest.isRooted) {
+      const refusal = await codec.checkHeader(first);
+      if (refusal !== null) this.#fault(record.feed, withHash(refusal, first.hash));
+      if (refusal !== null || ingest.isRooted) return false;
+      ingest.root({ block: codec.toBlock(first, first.height ?? 0, null), work: 0n });
+    }
+    const linked = headers.findIndex(({ hash, parentHash }) => ingest.tree.has(hash) || ingest.tree.has(parentHash));
+    // Another upstream gave the root meanwhile: asked again, this one answers from there.
+    if (linked < 0 && locator.length === 0) return true;
+    if (linked < 0) {
       this.#fault(record.feed, {
         code: "SPRINT_UPSTREAM_UNLINKED",
         message: `expected headers that follow our chain, the first one builds on ${first.parentHash}; is this node still syncing, or not on ${codec.chain} ${codec.network}?`,
@@ -410,14 +469,16 @@ export class Pipeline implements FeedSink {
       return false;
     }
     const receivedAt = clock.now();
-    const news = headers.filter((header) => !ingest.tree.has(header.hash));
+    const news = headers.slice(linked).filter((header) => !ingest.tree.has(header.hash));
     for (const header of news) {
       const announcement: Announcement = { header, via: "headers", receivedAt, txCount: null, body: null };
       this.#enqueue(record, { record, announcement, pushed: false, proof: undefined });
     }
     this.#drain();
     await this.#lineSettled();
-    record.height = Math.max(record.height, ingest.tree.get(last.hash)?.block.height ?? 0);
+    const reached = ingest.tree.get(last.hash);
+    if (reached !== undefined) this.#reached(record, last.hash, Math.max(record.height, reached.block.height));
+    this.#elect(receivedAt);
     // A short answer ends a P2P node's chain, and some nodes never answer a question about nothing. Over RPC it is no end: a slow
     // node gives what it has in time, a reorg cuts one off.
     const isEnd = record.feed.kind === "p2p" && headers.length < HEADERS_PER_ANSWER;
@@ -453,6 +514,14 @@ export class Pipeline implements FeedSink {
     for (const item of held) this.#enqueue(record, item);
     this.#drain();
   }
+}
+
+function pastFinality(final: number, block: { readonly hash: string; readonly height: number }): Refusal {
+  return {
+    code: "SPRINT_UPSTREAM_PAST_FINALITY",
+    message: `expected a branch from block ${final} or later, this one leaves the chain before that`,
+    data: { hash: block.hash, height: block.height },
+  };
 }
 
 function withHash(refusal: Refusal, hash: string): Refusal {

@@ -1,8 +1,14 @@
 /** What goes over `/ws/v1/events`: one text message is one event. */
+import type { BlockLog, PendingEvm } from "./body.ts";
 import type { Chain } from "./chain.ts";
+import type { StatsBody } from "./stats-api.ts";
 import type { Tier } from "./tier.ts";
 
-export const EVENT_TYPES = ["block", "reorg", "finalized", "gap", "hello", "goodbye"] as const;
+/** What everybody hears who names no types. */
+export const BASIC_TYPES = ["block", "reorg", "finalized", "gap", "hello", "goodbye"] as const;
+/** What is told to those who name it. `pending_tx` and `stats` tell of the moment: they are not replayed. */
+export const NAMED_TYPES = ["log", "watch", "pending_tx", "stats"] as const;
+export const EVENT_TYPES = [...BASIC_TYPES, ...NAMED_TYPES] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
 export const PHASES = ["announced", "validated"] as const;
@@ -24,6 +30,26 @@ export interface BlockData {
   /** Who announced it first. */
   readonly upstream: string;
   readonly validation: Validation;
+  /** What only this family of chains has; absent for the Bitcoin family. */
+  readonly evm?: EvmBlockData;
+  readonly svm?: SvmBlockData;
+}
+
+export interface EvmBlockData {
+  readonly gas_used: number;
+  readonly gas_limit: number;
+  /** Decimal; null before London. */
+  readonly base_fee_wei: string | null;
+}
+
+export interface SvmBlockData {
+  readonly slot: number;
+  readonly parent_slot: number;
+  /** Slots between the parent's and this one: nobody made a block there, none is missing. */
+  readonly skipped_slots: number;
+  /** Signatures verified, and signatures there are; null while only the header is known. */
+  readonly signatures_checked: number | null;
+  readonly signatures: number | null;
 }
 
 export interface RefData {
@@ -36,7 +62,7 @@ export interface ReorgData {
   readonly common_ancestor: RefData;
   /** Newest first: the order in which a client undoes them. */
   readonly reverted: readonly RefData[];
-  /** Oldest first: each follows as a `block` event of its own. */
+  /** Oldest first: each follows as a `block` event of its own. Empty where the chain went back and nothing new is there yet. */
   readonly applied: readonly RefData[];
 }
 
@@ -48,6 +74,66 @@ export interface GapData {
   /** The next block that the stream will build on. */
   readonly to: RefData | null;
   readonly reason: string;
+}
+
+/** The logs of one block that a subscriber's filter lets through, in the order of the block; told just before the block's `validated` event. */
+export interface LogData {
+  readonly block_hash: string;
+  readonly height: number;
+  /** True: the block was reverted, and these logs with it; told just before the `reorg`. */
+  readonly removed: boolean;
+  readonly logs: readonly LogEntry[];
+}
+
+export interface LogEntry extends BlockLog {
+  /** By the ABI that came with the subscription; null where no fragment of it fits, absent without one. */
+  readonly decoded?: DecodedLog | null;
+}
+
+export interface DecodedLog {
+  /** Signature, as `Transfer(address,address,uint256)`. */
+  readonly event: string;
+  /** By name, or by position where there is none; integers as decimal text. */
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/** Transactions that are in no block yet, as they were heard of since the last such event. */
+export interface PendingData {
+  readonly transactions: readonly PendingEntry[];
+}
+
+export interface PendingEntry {
+  readonly txid: string;
+  readonly upstream: string;
+  /** EVM: absent where only the hash came. */
+  readonly evm?: PendingEvm;
+  /** Bitcoin family: serialised size, absent where only the id came. */
+  readonly size_bytes?: number;
+}
+
+export const WATCH_STATES = ["seen", "mined", "confirmed", "final", "reverted"] as const;
+export type WatchState = (typeof WATCH_STATES)[number];
+
+/** Something that a watch list names happened. Each state once per movement and block. */
+export interface WatchData {
+  /** The watch list's id. */
+  readonly list: string;
+  /** The script, address, topic, account or program. */
+  readonly item: string;
+  readonly txid: string;
+  readonly output: number | null;
+  readonly kind: "created" | "spent" | "log" | "transaction";
+  readonly state: WatchState;
+  /** Blocks from the movement's on, 0 while it is in none. */
+  readonly confirmations: number;
+  /** Base units, decimal; null where it cannot be told. */
+  readonly value: string | null;
+  /** `txid:index` of the output that is spent, else null. */
+  readonly outpoint: string | null;
+  /** Null while it is in none. */
+  readonly block: RefData | null;
+  /** Counts the states told of this movement, from 1. */
+  readonly sequence: number;
 }
 
 export interface HelloData {
@@ -75,6 +161,10 @@ export type BlockEvent = ChainEvent<"block", BlockData> & { readonly phase: Phas
 export type ReorgEvent = ChainEvent<"reorg", ReorgData>;
 export type FinalizedEvent = ChainEvent<"finalized", FinalizedData>;
 export type GapEvent = ChainEvent<"gap", GapData>;
+export type LogEvent = ChainEvent<"log", LogData>;
+export type WatchEvent = ChainEvent<"watch", WatchData>;
+export type PendingEvent = ChainEvent<"pending_tx", PendingData>;
+export type StatsEvent = ChainEvent<"stats", StatsBody>;
 export interface HelloEvent {
   readonly type: "hello";
   readonly cursor: string;
@@ -85,7 +175,17 @@ export interface GoodbyeEvent {
   readonly cursor: string;
   readonly data: GoodbyeData;
 }
-export type SprintEvent = BlockEvent | ReorgEvent | FinalizedEvent | GapEvent | HelloEvent | GoodbyeEvent;
+export type SprintEvent =
+  | BlockEvent
+  | ReorgEvent
+  | FinalizedEvent
+  | GapEvent
+  | LogEvent
+  | WatchEvent
+  | PendingEvent
+  | StatsEvent
+  | HelloEvent
+  | GoodbyeEvent;
 
 /** 4000-4499: come back with the cursor. 4500-4999: do not, something must change first. */
 export const CLOSE = {

@@ -36,10 +36,16 @@ export {
 } from "./svm/block.ts";
 export { type SvmAnnounced, svmLocator, svmLocatorOf } from "./svm/announced.ts";
 export { type SvmBodyFacts, type SvmCodec, svmCodecFor, type SvmCodecOptions } from "./svm/codec.ts";
-export { type SvmParams, svmParams } from "./svm/params.ts";
+export { type SvmParams, svmNetworks, svmParams } from "./svm/params.ts";
+export { codecOf, networkNamesOf } from "./table.ts";
 export { decodeBase58, decodeBase58Bounded, encodeBase58 } from "./svm/base58.ts";
 export { verifyEd25519 } from "./svm/ed25519.ts";
-export { accountKey, encodeMessage, type Instruction as SvmInstruction, type Message as SvmMessage } from "./svm/message.ts";
+export {
+  accountKey,
+  encodeMessage,
+  type Instruction as SvmInstruction,
+  type Message as SvmMessage,
+} from "./svm/message.ts";
 export { signatureRoot } from "./svm/poh.ts";
 export { decodeTransaction, encodeTransaction, isVote, MAX_TRANSACTION_BYTES } from "./svm/transaction.ts";
 export {
@@ -54,14 +60,15 @@ export {
   isRlpBlock,
 } from "./evm/block.ts";
 export { type EvmCodec, evmCodecFor } from "./evm/codec.ts";
-export { bloomMayMatch, type LogFilter } from "./evm/bloom.ts";
+export { BLOOM_BYTES, BloomBits, bloomMayMatch, type LogFilter, mergeBloom } from "./evm/bloom.ts";
 export { checkEthash, EthashCache, isEthash } from "./evm/ethash.ts";
 export { decodeEvmHeader, type EvmHeader, evmHeaderFromJson } from "./evm/header.ts";
-export { openResponse, parseJson } from "./evm/json.ts";
+export { hexOf, openResponse, parseJson } from "./evm/json.ts";
+export { keccak256 } from "./evm/keccak.ts";
 export { evmNetworksOf, evmParamsFor, evmRulesAt } from "./evm/params.ts";
-export { type AccountVerdict, type ProvedAccount, verifyAccountProof } from "./evm/proof.ts";
+export { type AccountVerdict, EMPTY_CODE_HASH, type ProvedAccount, verifyAccountProof } from "./evm/proof.ts";
 export type { EvmReceipt } from "./evm/receipt.ts";
-export { readRlp } from "./evm/rlp.ts";
+export { encodeRlp, encodeRlpBytes, integerBytes, joinRlpList, readRlp, type RlpItem } from "./evm/rlp.ts";
 export {
   baseFeeAfter,
   blobBaseFee,
@@ -70,7 +77,10 @@ export {
   checkEvmHeader,
   type EvmParent,
   excessBlobGasAfter,
+  GAS_PER_BLOB,
+  NO_OMMERS,
 } from "./evm/rules.ts";
 export { senderOf } from "./evm/sender.ts";
 export type { EvmTransaction } from "./evm/transaction.ts";
+export { EMPTY_TRIE_ROOT, orderedTrieRoot, trieProof, trieRoot } from "./evm/trie.ts";
 export type { EvmParams, EvmRules } from "./evm/types.ts";

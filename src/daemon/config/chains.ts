@@ -1,11 +1,11 @@
 /** Which chains run, on which network, from whom: the part of the configuration that has the most ways of being said. */
-import { CHAINS, type Chain, isChain } from "../../shared/chain.ts";
+import { CHAIN_NAME, CHAINS, type BuiltInChain, type Chain, isBuiltIn, UTXO_CHAINS } from "../../shared/chain.ts";
 import { type Environment, nearest } from "../../shared/cli.ts";
 import { SprintError, isSprintError } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
-import { networksOf } from "../chain/index.ts";
-import { type FileChain, type FileCheckpoint, type FileValues, LATER_CHAINS } from "./file.ts";
-import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, wrongValue } from "./values.ts";
+import { networkNamesOf } from "../chain/index.ts";
+import type { FileChain, FileCheckpoint, FileValues } from "./file.ts";
+import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, unknownKey, wrongValue } from "./values.ts";
 import { type UpstreamAddress, parseUpstreamUrl } from "../upstream/index.ts";
 
 export interface ChainConfig {
@@ -18,10 +18,23 @@ export interface ChainConfig {
   readonly finalityDepth: number | null;
   /** Null: the built-in one. */
   readonly checkpoint: FileCheckpoint | null;
+  /** Transactions that are in no block yet are listened to. */
+  readonly mempool: boolean;
 }
 
-/** Networks whose blocks come from public peers found by DNS; a regtest network has none. */
-const NO_PUBLIC_PEERS: ReadonlySet<string> = new Set(["regtest"]);
+/** The networks whose rules the embedded nodes of devnet follow; a chain that is not here has none. */
+const DEVNET_NETWORK: Partial<Readonly<Record<Chain, string>>> = {
+  bitcoin: "regtest",
+  litecoin: "regtest",
+  dogecoin: "regtest",
+  ethereum: "devnet",
+  solana: "localnet",
+} satisfies Partial<Record<BuiltInChain, string>>;
+
+/** Whether blocks come from public peers where no upstream is written. */
+function hasPublicPeers(chain: Chain, network: string): boolean {
+  return (UTXO_CHAINS as readonly string[]).includes(chain) && network !== "regtest";
+}
 
 export interface WrittenChain {
   readonly chain: Chain;
@@ -38,14 +51,11 @@ export function readWrittenChains(flags: readonly string[] | undefined, env: Env
     const equals = pair.indexOf("=");
     const name = equals < 0 ? pair : pair.slice(0, equals);
     const url = equals < 0 ? "" : pair.slice(equals + 1);
-    if (!isChain(name)) throw wrongValue(place, `NAME=URL with a NAME of ${CHAINS.join(", ")}`, pair, nearChain(name));
+    if (!CHAIN_NAME.test(name))
+      throw wrongValue(place, `NAME=URL with a NAME of ${CHAINS.join(", ")}`, pair, nearest(name, CHAINS));
     if (url === "") throw wrongValue(place, `NAME=URL, for instance ${name}=p2p://127.0.0.1:PORT`, pair);
     return { chain: name, url, place };
   });
-}
-
-function nearChain(name: string): string | null {
-  return LATER_CHAINS.some((later) => later === name) ? null : nearest(name, CHAINS);
 }
 
 export interface ChainSources {
@@ -65,35 +75,42 @@ export function resolveChains({ network, values, written, file }: ChainSources):
   /** Sentences about what was written and has no effect. */
   readonly unused: readonly string[];
 } {
-  const relayed = values.chains?.relayed ?? {};
-  const isOn = (chain: Chain): boolean => relayed[chain] !== undefined && relayed[chain].enabled !== false;
-  const named = CHAINS.filter((chain) => isOn(chain) || written.some((entry) => entry.chain === chain));
-  const running = named.length > 0 ? named : CHAINS.filter((chain) => relayed[chain]?.enabled !== false);
+  const sections = values.chains ?? {};
+  refuseUnknown(sections, written, file, values.plugins ?? []);
+  const isOn = (chain: Chain): boolean => sections[chain] !== undefined && sections[chain].enabled !== false;
+  const known = [...CHAINS, ...Object.keys(sections), ...written.map(({ chain }) => chain)];
+  const named = [...new Set(known)].filter((chain) => isOn(chain) || written.some((entry) => entry.chain === chain));
+  const onDevnet = network === "devnet" || (network === null && named.length === 0);
+  const usual = onDevnet ? CHAINS.filter((chain) => DEVNET_NETWORK[chain] !== undefined) : UTXO_CHAINS;
+  const running = named.length > 0 ? named : usual.filter((chain) => sections[chain]?.enabled !== false);
   if (running.length === 0)
     throw conflict({ source: file ?? "", key: "chains" }, "at least one that is enabled", "none");
 
-  const onDevnet = network === "devnet" || (network === null && named.length === 0);
-  if (onDevnet && written[0] !== undefined) {
-    throw conflict(written[0].place, "another network than devnet, which brings its own nodes", written[0].chain);
+  const embedded = written.find(({ chain }) => onDevnet && DEVNET_NETWORK[chain] !== undefined);
+  if (embedded !== undefined) {
+    throw conflict(embedded.place, "another network than devnet, which brings its own nodes", embedded.chain);
   }
   const unused: string[] = [];
   const chains = running.map((chain) => {
-    const section = relayed[chain] ?? {};
+    const section = sections[chain] ?? {};
     const place: Place = { source: file ?? COMMAND_LINE, key: `chains.${chain}` };
     const urls = written.filter((entry) => entry.chain === chain).map((entry) => entry.url);
     let upstreams = urls.length > 0 ? urls : upstreamsOf(section, place);
-    if (onDevnet && upstreams.length > 0) {
+    const devnetNetwork = onDevnet ? DEVNET_NETWORK[chain] : undefined;
+    const isEmbedded = devnetNetwork !== undefined;
+    if (isEmbedded && upstreams.length > 0) {
       unused.push(`the upstreams of chains.${chain} are not used: devnet brings its own nodes`);
       upstreams = [];
     }
-    const other = { ...section, network: section.network === "regtest" ? undefined : section.network };
+    const other = { ...section, network: section.network === devnetNetwork ? undefined : section.network };
     for (const key of ["network", "checkpoint"] as const) {
-      if (onDevnet && other[key] !== undefined)
+      if (isEmbedded && other[key] !== undefined)
         unused.push(`chains.${chain}.${key} is not used: devnet brings its own nodes`);
     }
-    const chainNetwork = onDevnet ? "regtest" : networkOf(chain, section.network ?? network, upstreams, place);
-    if (!onDevnet && upstreams.length === 0 && NO_PUBLIC_PEERS.has(chainNetwork)) {
-      throw conflict(place, `an upstream: a ${chainNetwork} network has no public peers`, "none");
+    const said = section.network ?? (network === "devnet" ? null : network);
+    const chainNetwork = devnetNetwork ?? networkOf(chain, said, upstreams, place);
+    if (!isEmbedded && upstreams.length === 0 && !hasPublicPeers(chain, chainNetwork)) {
+      throw conflict(place, `an upstream: ${chain} ${chainNetwork} has no public peers that are found by themselves`, "none");
     }
     return {
       chain,
@@ -101,10 +118,27 @@ export function resolveChains({ network, values, written, file }: ChainSources):
       upstreams,
       validation: section.validation_level ?? "full",
       finalityDepth: section.finality_depth ?? null,
-      checkpoint: (onDevnet ? undefined : section.checkpoint) ?? null,
+      checkpoint: (isEmbedded ? undefined : section.checkpoint) ?? null,
+      mempool: section.mempool ?? (isEmbedded || upstreams.length > 0),
     };
   });
   return { chains, unused };
+}
+
+/** A chain that is not built in needs a plug-in that brings it; which one does is known when they are loaded. */
+function refuseUnknown(
+  sections: Readonly<Record<Chain, FileChain>>,
+  written: readonly WrittenChain[],
+  file: string | null,
+  plugins: readonly string[],
+): void {
+  if (plugins.length > 0) return;
+  for (const name of Object.keys(sections)) {
+    if (!isBuiltIn(name)) throw unknownKey({ source: file ?? "", key: `chains.${name}` }, name, CHAINS);
+  }
+  const other = written.find(({ chain }) => !isBuiltIn(chain));
+  if (other !== undefined)
+    throw wrongValue(other.place, `NAME=URL with a NAME of ${CHAINS.join(", ")}`, other.chain, nearest(other.chain, CHAINS));
 }
 
 /** A chain is on one network that it knows: what the configuration says, else what its URLs say, else mainnet. */
@@ -118,7 +152,8 @@ function networkOf(chain: Chain, said: string | null, upstreams: readonly string
     }
     network = own;
   }
-  const known = networksOf(chain).map((params) => params.network);
+  const known = networkNamesOf(chain);
+  if (known === null) return network ?? "mainnet";
   return oneOf(known)(network ?? "mainnet", { ...place, key: `${place.key}.network` });
 }
 
@@ -136,7 +171,9 @@ function parseAt(url: string, place: Place): UpstreamAddress {
 /** What the banner and the version route say. */
 export function overallNetwork(said: string | null, chains: readonly ChainConfig[]): string {
   if (said !== null) return said;
-  if (chains.every((chain) => chain.upstreams.length === 0 && chain.network === "regtest")) return "devnet";
+  const isEmbedded = ({ chain, network, upstreams }: ChainConfig): boolean =>
+    upstreams.length === 0 && network === DEVNET_NETWORK[chain];
+  if (chains.every(isEmbedded)) return "devnet";
   const names = new Set(chains.map((chain) => chain.network));
   return names.size === 1 ? (chains[0]?.network ?? "devnet") : "mixed";
 }

@@ -1,5 +1,5 @@
 /** Where each value of the configuration comes from: what loadConfig decides, told key by key. */
-import { type Chain, isChain } from "../../shared/chain.ts";
+import { CHAIN_NAME, type Chain } from "../../shared/chain.ts";
 import { nearest } from "../../shared/cli.ts";
 import { redactValue } from "../../shared/redact.ts";
 import { TIER, type TierRow } from "../../shared/tier.ts";
@@ -70,7 +70,7 @@ interface Said extends ConfigSources {
 /** Whoever says something about `key`, strongest first. */
 function places(key: string, said: Said): readonly string[] {
   const [section, name = "", field = ""] = key.split(".");
-  if (section === "chains" && isChain(name)) return chainPlaces(name, field, said);
+  if (section === "chains" && CHAIN_NAME.test(name)) return chainPlaces(name, field, said);
   const option = OPTIONS.find(([pattern]) => pattern.test(key))?.[1];
   const fromOption = option === undefined ? [] : optionPlaces(option, said);
   const inFile = fileKeys(key, said.values).map((each) => `${said.file ?? ""}: ${each}`);
@@ -108,7 +108,7 @@ function isWritten(values: FileValues, key: string): boolean {
 
 function chainPlaces(chain: Chain, field: string, said: Said): readonly string[] {
   const { flags, env, file, values } = said;
-  const written = values.chains?.relayed[chain];
+  const written = values.chains?.[chain];
   const inFile = (key: string): string => `${file ?? ""}: chains.${chain}${key === "" ? "" : `.${key}`}`;
   const named = readWrittenChains(flags.chain, env).find((entry) => entry.chain === chain);
   const byName = named === undefined ? [] : [named.place.key];
@@ -134,13 +134,13 @@ const OWN_NETWORKS = "the networks of the chains";
 
 /** Nobody named a network: it is devnet where no chain was named either. */
 function networkOfChains({ flags, env, values }: Said): readonly string[] {
-  const sections = Object.values(values.chains?.relayed ?? {});
+  const sections = Object.values(values.chains ?? {});
   const isNamed = readWrittenChains(flags.chain, env).length > 0 || sections.some(({ enabled }) => enabled !== false);
   return isNamed ? [OWN_NETWORKS] : [];
 }
 
 function hasUpstreams(chain: Chain, { flags, env, values }: Said): boolean {
-  const written = values.chains?.relayed[chain];
+  const written = values.chains?.[chain];
   const urls = [
     ...readWrittenChains(flags.chain, env).flatMap((entry) => (entry.chain === chain ? [entry.url] : [])),
     ...(written?.upstreams ?? []),

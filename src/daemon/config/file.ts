@@ -7,7 +7,7 @@ import { homedir } from "node:os";
 import { extname, join } from "node:path";
 import { TomlError, parse as parseToml } from "smol-toml";
 import { parseDocument } from "yaml";
-import { CHAINS, type Chain } from "../../shared/chain.ts";
+import { CHAIN_NAME, CHAINS, type Chain } from "../../shared/chain.ts";
 import type { Environment } from "../../shared/cli.ts";
 import { SprintError, messageOf } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
@@ -41,11 +41,9 @@ import {
 
 export const VALIDATION_LEVELS = ["header", "full"] as const;
 
-/** Chains that the specification names and this build does not relay: their sections load, and are not used. */
-export const LATER_CHAINS = ["ethereum", "solana", "polygon", "arbitrum", "optimism", "base", "bsc"] as const;
-
 const MAX_FILE_BYTES = 1_048_576;
 const MAX_UPSTREAMS = 64;
+const MAX_PLUGINS = 12;
 
 // --- the table of keys
 
@@ -100,6 +98,7 @@ const CHAIN_FIELDS = {
   zmq_endpoint: text,
   validation_level: oneOf(VALIDATION_LEVELS),
   finality_depth: integer(1, 100_000),
+  mempool: flag,
   checkpoint: readCheckpoint,
 } satisfies Fields;
 
@@ -107,31 +106,18 @@ export type FileChain = ReadFields<typeof CHAIN_FIELDS>;
 
 const readChain = section(CHAIN_FIELDS);
 
-export interface FileChains {
-  readonly relayed: Partial<Record<Chain, FileChain>>;
-  /** Sections of chains that this build knows by name only, and that are switched on. */
-  readonly later: readonly string[];
-}
+export type FileChains = Readonly<Record<Chain, FileChain>>;
 
+/** Whether a plug-in brings a chain that is not built in is known where the whole file is. */
 const readChains: Read<FileChains> = (value, place) => {
-  const relayed: Partial<Record<Chain, FileChain>> = {};
-  const later: string[] = [];
-  const known: readonly string[] = [...CHAINS, ...LATER_CHAINS];
+  const chains: Record<Chain, FileChain> = {};
   for (const [name, entry] of entriesOf(value, place)) {
     const at = { ...place, key: `${place.key}.${name}` };
-    const chain = CHAINS.find((candidate) => candidate === name);
-    if (chain !== undefined) relayed[chain] = readChain(entry ?? {}, at);
-    else if (!known.includes(name)) throw unknownKey(at, name, known);
-    else if (isSwitchedOn(entry ?? {}, at)) later.push(name);
+    if (!CHAIN_NAME.test(name)) throw unknownKey(at, name, CHAINS);
+    chains[name] = readChain(entry ?? {}, at);
   }
-  return { relayed, later };
+  return chains;
 };
-
-/** The keys of a chain that comes later are not known yet, but for this one. */
-function isSwitchedOn(value: unknown, place: Place): boolean {
-  const enabled = entriesOf(value, place).find(([key]) => key === "enabled");
-  return enabled === undefined || flag(enabled[1], { ...place, key: `${place.key}.enabled` });
-}
 
 const FILE_FIELDS = {
   network: networkName,
@@ -150,6 +136,7 @@ const FILE_FIELDS = {
   ),
   pacing: perTier(section({ min: duration, max: duration })),
   breakers: readBreakers,
+  plugins: listOf(text, MAX_PLUGINS),
   chains: readChains,
 } satisfies Fields;
 

@@ -6,7 +6,7 @@
  *   SPRINT_HOST, SPRINT_PORT, SPRINT_CONTROL_PORT, SPRINT_LOG_LEVEL, SPRINT_LOG_FORMAT
  */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { type Environment, formatDuration, nearest } from "../../shared/cli.ts";
 import { dataDirectory } from "../../shared/client.ts";
 import { redactValue } from "../../shared/redact.ts";
@@ -51,6 +51,8 @@ export interface Config {
   /** What a tier's breakers are opened with. */
   readonly breakers: Readonly<Record<Tier, BreakerPolicy>>;
   readonly chains: readonly ChainConfig[];
+  /** Modules that bring chains; whole paths. */
+  readonly plugins: readonly string[];
   /** The file that was read, null without one. */
   readonly file: string | null;
   /** Sentences for the operator: accepted, but not what it may look like. */
@@ -133,11 +135,11 @@ export function loadConfig(sources: ConfigSources): Config {
     },
     shutdownTimeoutMs: values.shutdown_timeout ?? DEFAULTS.shutdownTimeoutMs,
     breakers: policiesOf(values.breakers ?? {}, file ?? ""),
+    plugins: (values.plugins ?? []).map((path) => resolve(file === null ? cwd : dirname(file), path)),
     chains,
     file,
     warnings: [
       ...variableWarnings(env),
-      ...laterChainWarnings(values),
       ...tokenWarnings(values.control_tokens ?? []),
       ...unused,
     ],
@@ -177,6 +179,7 @@ export function documentOf(config: Config): {
     })),
     breakers: Object.fromEntries(config.tiers.map((tier) => [tier, documentOfPolicy(config.breakers[tier])])),
     control_tokens: config.control.tokens,
+    ...(config.plugins.length === 0 ? {} : { plugins: config.plugins }),
     chains: Object.fromEntries(config.chains.map((chain) => [chain.chain, dumpChain(chain)])),
   };
 }
@@ -187,6 +190,7 @@ function dumpChain(chain: ChainConfig): Record<string, unknown> {
     network: chain.network,
     upstreams: chain.upstreams,
     validation_level: chain.validation,
+    mempool: chain.mempool,
     ...(chain.finalityDepth === null ? {} : { finality_depth: chain.finalityDepth }),
     ...(chain.checkpoint === null
       ? {}
@@ -245,12 +249,6 @@ function variableWarnings(env: Environment): string[] {
       );
       return near === null ? [] : [`the environment variable ${name} is not used; did you mean SPRINT_${near}?`];
     });
-}
-
-function laterChainWarnings(values: FileValues): string[] {
-  return (values.chains?.later ?? []).map(
-    (name) => `chains.${name} is switched on, and this build does not relay ${name} yet: its section is not used`,
-  );
 }
 
 // --- tiers

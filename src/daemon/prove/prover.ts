@@ -5,11 +5,11 @@
 import { hash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
-import type { Chain } from "../../shared/chain.ts";
+import type { WatchSet } from "../../shared/body.ts";
 import { type Cancel, type Clock, systemClock } from "../../shared/clock.ts";
 import { messageOf, SprintError } from "../../shared/errors.ts";
-import type { BodyVerdict } from "../chain/index.ts";
-import type { ProofReply, ProofRequest } from "./types.ts";
+import type { BodyFacts, BodyPlace, BodyVerdict } from "../chain/index.ts";
+import type { ProofReply, ProofRequest, ProofSubject } from "./types.ts";
 
 export interface ProverOptions {
   /** Threads at most. */
@@ -39,7 +39,7 @@ const HEADER_BYTES = 80;
 const WORKER_URL = new URL(import.meta.url.endsWith(".ts") ? "./worker.ts" : "./worker.js", import.meta.url);
 
 interface Job {
-  readonly request: ProofRequest;
+  readonly request: ProofRequest & { readonly watch: WatchSet | null };
   readonly resolve: (verdict: BodyVerdict) => void;
   readonly reject: (error: SprintError) => void;
 }
@@ -48,6 +48,8 @@ interface Thread {
   readonly worker: Worker;
   job: Job | null;
   cancelDeadline: Cancel;
+  /** What its worker was last told to look for, by chain. */
+  readonly watched: Map<string, WatchSet>;
 }
 
 export class Prover {
@@ -67,12 +69,17 @@ export class Prover {
   }
 
   /**
-   * Proves one serialised block as `ChainCodec.checkBody` does. A verdict is about the block that the header names: one that is
-   * known is given again for another copy of the same length; a refusal that may be the copy's own fault (`data.mutated`) is
-   * not kept. Rejects with SPRINT_PROVE_OVERLOADED, SPRINT_PROVE_TIMEOUT, SPRINT_PROVE_CRASHED, SPRINT_PROVE_CLOSED, or
+   * Proves one body as `ChainCodec.checkBody` does. A verdict is about the block that the header names: one that is
+   * known is given again for another copy of the same length, unless it is to be read for `watch`; a refusal that may be the copy's own fault
+   * (`data.mutated`) is not kept. Rejects with SPRINT_PROVE_OVERLOADED, SPRINT_PROVE_TIMEOUT, SPRINT_PROVE_CRASHED, SPRINT_PROVE_CLOSED, or
    * what the codec has against the network.
    */
-  async check(chain: Chain, network: string, raw: Uint8Array, height: number | null): Promise<BodyVerdict> {
+  async check(
+    subject: ProofSubject,
+    raw: Uint8Array,
+    place: BodyPlace,
+    watch: WatchSet | null,
+  ): Promise<BodyVerdict> {
     const { threads, maxQueued } = this.#options;
     if (this.#pending >= threads + maxQueued) {
       throw new SprintError(
@@ -81,8 +88,9 @@ export class Prover {
         { expected: maxQueued, actual: maxQueued + 1 },
       );
     }
-    const header = hash("sha256", raw.subarray(0, HEADER_BYTES));
-    const key = `${chain} ${network} ${height ?? "?"} ${raw.length} ${header}`;
+    const { chain, network, plugin } = subject;
+    const name = place.hash ?? hash("sha256", raw.subarray(0, HEADER_BYTES));
+    const key = `${chain} ${network} ${plugin ?? ""} ${place.height ?? "?"} ${raw.length} ${name}`;
     this.#pending++;
     try {
       // of copies that come together one is proved; the next only if that said nothing about the block
@@ -90,9 +98,9 @@ export class Prover {
         await running.catch(() => null);
       }
       const known = this.#recall(key);
-      if (known !== undefined) return known;
+      if (known !== undefined && (watch === null || !known.ok)) return known;
       // the copy goes to the thread; what it was made of may be part of a larger buffer, or not be ours to give
-      const verdict = this.#submit({ chain, network, raw: new Uint8Array(raw), height });
+      const verdict = this.#submit({ subject, raw: new Uint8Array(raw), place, watch });
       this.#running.set(key, verdict);
       try {
         this.#remember(key, await verdict);
@@ -123,11 +131,11 @@ export class Prover {
 
   #remember(key: string, verdict: BodyVerdict): void {
     if (!verdict.ok && verdict.refusal.data["mutated"] === true) return;
-    this.#known.set(key, verdict);
+    this.#known.set(key, verdict.ok ? { ok: true, facts: withoutReading(verdict.facts) } : verdict);
     if (this.#known.size > MAX_KNOWN) this.#known.delete(this.#known.keys().next().value as string);
   }
 
-  #submit(request: ProofRequest): Promise<BodyVerdict> {
+  #submit(request: Job["request"]): Promise<BodyVerdict> {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(closed());
       this.#queue.push({ request, resolve, reject });
@@ -150,7 +158,7 @@ export class Prover {
 
   #hire(): Thread {
     const worker = new Worker(this.#modules.workerUrl, { resourceLimits: { maxOldGenerationSizeMb: MAX_HEAP_MB } });
-    const thread: Thread = { worker, job: null, cancelDeadline: () => {} };
+    const thread: Thread = { worker, job: null, cancelDeadline: () => {}, watched: new Map() };
     worker.on("message", (reply: ProofReply) => this.#finish(thread, reply));
     worker.on("error", (error) => void this.#dismiss(thread, crashed(messageOf(error))));
     worker.on("exit", (code) => void this.#dismiss(thread, crashed(`exit code ${code}`)));
@@ -175,7 +183,11 @@ export class Prover {
         ),
       );
     });
-    thread.worker.postMessage(job.request, [job.request.raw.buffer]);
+    const { request } = job;
+    const { chain } = request.subject;
+    const isSame = request.watch !== null && thread.watched.get(chain) === request.watch;
+    if (request.watch !== null) thread.watched.set(chain, request.watch);
+    thread.worker.postMessage(isSame ? { ...request, watch: "same" } : request, [request.raw.buffer]);
   }
 
   #finish(thread: Thread, reply: ProofReply): void {
@@ -197,6 +209,10 @@ export class Prover {
     if (!this.#closed) this.#dispatch();
     await thread.worker.terminate();
   }
+}
+
+function withoutReading({ reading: _, ...facts }: BodyFacts): BodyFacts {
+  return facts;
 }
 
 function crashed(detail: string): SprintError {

@@ -1,13 +1,23 @@
 /** What goes between the pool and its workers. */
+import type { WatchSet } from "../../shared/body.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
-import type { BodyVerdict } from "../chain/index.ts";
+import type { BodyPlace, BodyVerdict } from "../chain/index.ts";
 
-export interface ProofRequest {
+/** Names a codec in any thread. */
+export interface ProofSubject {
   readonly chain: Chain;
   readonly network: string;
+  /** URL of the module whose default export is the plug-in that brings this chain; null for a built-in one. */
+  readonly plugin: string | null;
+}
+
+export interface ProofRequest {
+  readonly subject: ProofSubject;
   readonly raw: Uint8Array<ArrayBuffer>;
-  readonly height: number | null;
+  readonly place: BodyPlace;
+  /** "same": as this thread was given last for this chain. */
+  readonly watch: WatchSet | "same" | null;
 }
 
 /** A verdict, or why there could be none: a network without a row, or a fault of this program. */

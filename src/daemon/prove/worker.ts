@@ -1,22 +1,41 @@
 /** One thread of the pool: proves one block at a time. */
 import { parentPort } from "node:worker_threads";
-import { isSprintError, messageOf } from "../../shared/errors.ts";
-import { type ChainCodec, codecFor, paramsFor } from "../chain/index.ts";
-import type { ProofReply, ProofRequest } from "./types.ts";
+import type { WatchSet } from "../../shared/body.ts";
+import { isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
+import { type ChainCodec, codecOf } from "../chain/index.ts";
+import type { ProofReply, ProofRequest, ProofSubject } from "./types.ts";
 
 /** One codec a network; there are as many as rows in the table. */
-const codecs = new Map<string, ChainCodec>();
+const codecs = new Map<string, ChainCodec | Promise<ChainCodec>>();
+/** What was looked for last, by chain. */
+const watched = new Map<string, WatchSet>();
 
-function prove({ chain, network, raw, height }: ProofRequest): ProofReply {
+async function prove({ subject, raw, place, watch }: ProofRequest): Promise<ProofReply> {
   try {
-    const name = `${chain} ${network}`;
-    const codec = codecs.get(name) ?? codecFor(paramsFor(chain, network));
-    codecs.set(name, codec);
-    return { verdict: codec.checkBody(raw, height) };
+    if (watch !== null && watch !== "same") watched.set(subject.chain, watch);
+    const codec = await codecFor(subject);
+    const wanted = watch === "same" ? (watched.get(subject.chain) ?? null) : watch;
+    return { verdict: codec.checkBody(raw, place, wanted) };
   } catch (error) {
     return { error: { code: isSprintError(error) ? error.code : "SPRINT_PROVE_FAILED", message: messageOf(error) } };
   }
 }
 
+function codecFor({ chain, network, plugin }: ProofSubject): ChainCodec | Promise<ChainCodec> {
+  const name = `${chain} ${network} ${plugin ?? ""}`;
+  const known = codecs.get(name);
+  if (known !== undefined) return known;
+  const codec = plugin === null ? codecOf(chain, network) : pluginCodec(plugin, network);
+  codecs.set(name, codec);
+  return codec;
+}
+
+/** What a plug-in is was checked when the daemon took it; here only its codec is needed. */
+async function pluginCodec(url: string, network: string): Promise<ChainCodec> {
+  const { default: row } = (await import(url)) as { default?: { codec?: (network: string) => ChainCodec } };
+  if (typeof row?.codec === "function") return row.codec(network);
+  throw new SprintError("SPRINT_PLUGIN_SHAPE", `expected the default export of ${url} to have codec(network)`, { url });
+}
+
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port to a thread has no origin
-parentPort?.on("message", (request: ProofRequest) => parentPort?.postMessage(prove(request)));
+parentPort?.on("message", (request: ProofRequest) => void prove(request).then((reply) => parentPort?.postMessage(reply)));

@@ -2,16 +2,17 @@
  * A cursor names a place in the stream in two ways: as a number in one daemon run's log (exact while that log lasts), and per chain
  * as the blocks that the client has seen (good after a restart, and in any other daemon of the same chains).
  *
- * Bytes, big-endian, written as base64url: version u8 · checksum u16 · run 8 · seq u48 · per chain: index u8 · announced height u32 · end
- * of its hash 8 · blocks from there back to the last validated one u16 · end of that one's hash 8 (absent where it is the same block) ·
- * blocks back to the last finalized one u16.
+ * Bytes, big-endian, written as base64url: version u8 · checksum u16 · run 8 · seq u48 · per chain: index u8 (255: length u8 and name of a plug-in's
+ * chain follow) · announced height u32 · end of its hash 8 · blocks from there back to the last validated one u16 · end of that one's hash 8 (absent where it
+ * is the same block) · blocks back to the last finalized one u16, whose highest bit says that the logs of the block after the validated one are out.
  */
 import type { BlockRef } from "../../shared/block.ts";
-import { CHAINS, type Chain } from "../../shared/chain.ts";
+import { CHAIN_NAME, CHAINS, type Chain } from "../../shared/chain.ts";
 import { GAP } from "./gap.ts";
 import type { StreamDraft } from "./types.ts";
 
-/** A block by its height and the last 16 hex digits of its hash (the first are zeros where work is high). */
+/** A block by its height and the end of its hash as 16 hex digits: the last 8 bytes of one in hex (the first are zeros where work is high), the last 8 characters
+ *  of one in base58. */
 export interface Point {
   readonly height: number;
   readonly tail: string;
@@ -25,6 +26,8 @@ export interface ChainPosition {
   readonly validated: Point;
   /** Highest height told as final, or the last height before the stream began. */
   readonly final: number;
+  /** The logs of the block after `validated` are out already. */
+  readonly logsAhead: boolean;
 }
 
 export type Positions = ReadonlyMap<Chain, ChainPosition>;
@@ -42,15 +45,26 @@ const VERSION = 1;
 const HEAD_BYTES = 17;
 const CHAIN_BYTES = 17;
 const TAIL_BYTES = 8;
-const MAX_BYTES = HEAD_BYTES + CHAINS.length * (CHAIN_BYTES + TAIL_BYTES);
+const NAMED = 0xff;
+const MAX_NAME_BYTES = 33;
+/** Chains of one daemon; a position more would make a cursor too long for a query string. */
+export const MAX_CHAINS = 24;
+const MAX_BYTES = HEAD_BYTES + MAX_CHAINS * (CHAIN_BYTES + TAIL_BYTES + MAX_NAME_BYTES);
+const LOGS_AHEAD = 0x8000;
+const HEX_HASH = /^(0x)?[0-9a-f]{64}$/;
 const TEXT = new RegExp(`^[A-Za-z0-9_-]{1,${Math.ceil((MAX_BYTES * 4) / 3)}}$`);
 
 export function pointOf(ref: Pick<BlockRef, "height" | "hash">): Point {
-  return { height: ref.height, tail: ref.hash.slice(-2 * TAIL_BYTES) };
+  return { height: ref.height, tail: tailOf(ref.hash) };
+}
+
+function tailOf(hash: string): string {
+  if (HEX_HASH.test(hash)) return hash.slice(-2 * TAIL_BYTES);
+  return Buffer.from(hash.slice(-TAIL_BYTES).padStart(TAIL_BYTES), "latin1").toString("hex");
 }
 
 export function isAt(point: Point, ref: Pick<BlockRef, "height" | "hash">): boolean {
-  return ref.height === point.height && ref.hash.endsWith(point.tail);
+  return ref.height === point.height && tailOf(ref.hash) === point.tail;
 }
 
 /** The position after `event`; null is "nothing of this chain sent yet". */
@@ -59,28 +73,37 @@ export function advance(position: ChainPosition | null, event: StreamDraft): Cha
     case "block": {
       const point = pointOf(event.data);
       if (position === null) {
-        const before = { height: point.height - 1, tail: event.data.parent_hash.slice(-2 * TAIL_BYTES) };
-        return { announced: point, validated: event.phase === "validated" ? point : before, final: before.height };
+        const before = { height: point.height - 1, tail: tailOf(event.data.parent_hash) };
+        const validated = event.phase === "validated" ? point : before;
+        return { announced: point, validated, final: before.height, logsAhead: false };
       }
-      return event.phase === "announced" ? { ...position, announced: point } : { ...position, validated: point };
+      return event.phase === "announced"
+        ? { ...position, announced: point }
+        : { ...position, validated: point, logsAhead: false };
     }
     case "reorg":
       return backTo(position, pointOf(event.data.common_ancestor));
+    case "log":
+      return position === null || event.data.removed ? position : { ...position, logsAhead: true };
+    case "watch":
+      return position;
     case "finalized":
       return position === null ? null : { ...position, final: event.data.height };
     case "gap":
+      if (event.data.reason === GAP.LOGS_UNAVAILABLE) return position;
       if (event.data.reason === GAP.BODY_UNAVAILABLE && event.data.to !== null) {
-        return position === null ? null : { ...position, validated: pointOf(event.data.to) };
+        return position === null ? null : { ...position, validated: pointOf(event.data.to), logsAhead: false };
       }
       return event.data.from === null ? null : backTo(position, pointOf(event.data.from));
   }
 }
 
 function backTo(position: ChainPosition | null, point: Point): ChainPosition {
-  if (position === null) return { announced: point, validated: point, final: point.height };
+  if (position === null) return { announced: point, validated: point, final: point.height, logsAhead: false };
   return {
     announced: point,
     validated: position.validated.height > point.height ? point : position.validated,
+    logsAhead: position.logsAhead && position.validated.height < point.height,
     final: Math.min(position.final, point.height),
   };
 }
@@ -91,14 +114,20 @@ export function encodeCursor(cursor: Cursor): string {
   bytes.write(cursor.run, 3, "hex");
   bytes.writeUIntBE(cursor.seq, 11, 6);
   let at = HEAD_BYTES;
-  for (const [chain, { announced, validated, final }] of cursor.positions) {
-    at = bytes.writeUInt8(CHAINS.indexOf(chain), at);
+  for (const [chain, { announced, validated, final, logsAhead }] of cursor.positions) {
+    const index = (CHAINS as readonly string[]).indexOf(chain);
+    at = bytes.writeUInt8(index < 0 ? NAMED : index, at);
+    if (index < 0) {
+      at = bytes.writeUInt8(chain.length, at);
+      at += bytes.write(chain, at, "latin1");
+    }
     at = bytes.writeUInt32BE(announced.height, at);
     at += bytes.write(announced.tail, at, "hex");
     const unproved = distance(announced.height, validated.height);
     at = bytes.writeUInt16BE(unproved, at);
     if (unproved > 0) at += bytes.write(validated.tail, at, "hex");
-    at = bytes.writeUInt16BE(distance(announced.height, final), at);
+    const back = Math.min(LOGS_AHEAD - 1, distance(announced.height, final));
+    at = bytes.writeUInt16BE(logsAhead ? back | LOGS_AHEAD : back, at);
   }
   bytes.writeUInt16BE(checksum(bytes, at), 1);
   return bytes.toString("base64url", 0, at);
@@ -119,7 +148,16 @@ export function decodeCursor(text: string): Cursor | null {
   let at = HEAD_BYTES;
   while (at < bytes.length) {
     if (at + CHAIN_BYTES > bytes.length) return null;
-    const chain = CHAINS[bytes.readUInt8(at)];
+    const index = bytes.readUInt8(at);
+    let chain: Chain | undefined = CHAINS[index];
+    if (index === NAMED) {
+      const length = bytes.readUInt8(at + 1);
+      if (at + 1 + length + CHAIN_BYTES > bytes.length) return null;
+      const name = bytes.toString("latin1", at + 2, at + 2 + length);
+      if (!CHAIN_NAME.test(name)) return null;
+      chain = name;
+      at += 1 + length;
+    }
     const announced = { height: bytes.readUInt32BE(at + 1), tail: bytes.toString("hex", at + 5, at + 13) };
     const unproved = bytes.readUInt16BE(at + 13);
     at += 15;
@@ -129,10 +167,12 @@ export function decodeCursor(text: string): Cursor | null {
       validated = { height: announced.height - unproved, tail: bytes.toString("hex", at, at + TAIL_BYTES) };
       at += TAIL_BYTES;
     }
-    const final = announced.height - bytes.readUInt16BE(at);
+    const back = bytes.readUInt16BE(at);
+    const final = announced.height - (back & (LOGS_AHEAD - 1));
+    const logsAhead = (back & LOGS_AHEAD) !== 0;
     at += 2;
     // A chain of a later version is skipped: this daemon has nothing to say about it.
-    if (chain !== undefined) positions.set(chain, { announced, validated, final });
+    if (chain !== undefined) positions.set(chain, { announced, validated, final, logsAhead });
   }
   return { run: bytes.toString("hex", 3, 11), seq: bytes.readUIntBE(11, 6), positions };
 }

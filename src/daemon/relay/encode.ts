@@ -4,7 +4,8 @@
  * written into a fresh copy; bytes that a socket has seen are never touched again.
  */
 import type { GoodbyeEvent, HelloEvent } from "../../shared/events.ts";
-import type { StreamEvent } from "./types.ts";
+import { logsFor, pendingFor } from "./filter.ts";
+import type { Filter, LogDecoder, StreamEvent } from "./types.ts";
 
 /** One or several frames in a row, to be handed over in one write. */
 export interface Batch {
@@ -31,10 +32,16 @@ const SPACE = 0x20;
 const POINT = 0x2e;
 const ZERO = 0x30;
 
-export function encodeEvent(event: StreamEvent): Batch {
+/** Whether the same bytes serve everybody who gets the event. */
+export function isForAll(event: StreamEvent, { logs, pending }: Filter): boolean {
+  return event.type === "log" ? logs === undefined : event.type !== "pending_tx" || pending === undefined;
+}
+
+/** `filter` and `decode` (null: logs are not decoded) are those of the subscribers that get the event. */
+export function encodeEvent(event: StreamEvent, filter: Filter, decode: LogDecoder | null): Batch {
   const { type, chain, network, cursor } = event;
   if (event.type !== "block") {
-    const text = JSON.stringify({ type, chain, network, cursor, data: event.data });
+    const text = JSON.stringify({ type, chain, network, cursor, data: dataFor(event, filter, decode) });
     return { bytes: textFrame(Buffer.from(text)), stamps: [], events: 1, cursor, announcedAt: null };
   }
   const head = JSON.stringify({ type, chain, network, phase: event.phase, cursor }).slice(0, -1);
@@ -45,6 +52,13 @@ export function encodeEvent(event: StreamEvent): Batch {
   const { phase, receivedAt } = event;
   const stamps = [{ at: bytes.length - tail.length, receivedAt }];
   return { bytes, stamps, events: 1, cursor, announcedAt: phase === "announced" ? receivedAt : null };
+}
+
+function dataFor(event: StreamEvent, filter: Filter, decode: LogDecoder | null): unknown {
+  if (event.type === "pending_tx") return pendingFor(filter, event.data);
+  if (event.type !== "log") return event.data;
+  const data = logsFor(filter, event.data);
+  return decode === null ? data : { ...data, logs: data.logs.map((log) => ({ ...log, decoded: decode(log) })) };
 }
 
 /** `hello` and `goodbye` belong to one subscriber. */

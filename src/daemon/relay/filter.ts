@@ -1,19 +1,74 @@
 /** Which events a subscriber hears. */
+import type { BlockLog } from "../../shared/body.ts";
+import { BASIC_TYPES, type EventType, type LogData, type PendingData, type PendingEntry } from "../../shared/events.ts";
 import { GAP } from "./gap.ts";
-import type { Filter, StreamDraft } from "./types.ts";
+import type { Filter, LogFilter, PassingDraft, PendingFilter, StreamDraft } from "./types.ts";
+
+/** Who names no types hears these. */
+const BASIC: ReadonlySet<EventType> = new Set(BASIC_TYPES);
 
 /** A gap is told whatever types are asked for: silence would be a lie. */
-export function matches(filter: Filter, event: StreamDraft): boolean {
+export function matches(filter: Filter, event: StreamDraft | PassingDraft): boolean {
   if (filter.chains !== null && !filter.chains.includes(event.chain)) return false;
   // Whoever does not listen for proofs misses nothing where one will not come.
-  if (event.type === "gap") return event.data.reason !== GAP.BODY_UNAVAILABLE || filter.phase !== "announced";
-  if (filter.types !== null && !filter.types.includes(event.type)) return false;
-  return event.type !== "block" || filter.phase === null || filter.phase === event.phase;
+  if (event.type === "gap") {
+    if (event.data.reason === GAP.LOGS_UNAVAILABLE) return filter.types?.includes("log") === true;
+    return event.data.reason !== GAP.BODY_UNAVAILABLE || filter.phase !== "announced";
+  }
+  if (filter.types === null ? !BASIC.has(event.type) : !filter.types.includes(event.type)) return false;
+  switch (event.type) {
+    case "block":
+      return filter.phase === null || filter.phase === event.phase;
+    case "watch":
+      return filter.watch === undefined || filter.watch.includes(event.data.list);
+    case "log":
+      return filter.logs === undefined || event.data.logs.some((log) => logMatches(log, filter.logs as LogFilter));
+    case "pending_tx":
+      return (
+        filter.pending === undefined ||
+        event.data.transactions.some((each) => pendingMatches(each, filter.pending as PendingFilter))
+      );
+    default:
+      return true;
+  }
+}
+
+/** What of a list the filter lets through. */
+export function logsFor({ logs: filter }: Filter, data: LogData): LogData {
+  return filter === undefined ? data : { ...data, logs: data.logs.filter((log) => logMatches(log, filter)) };
+}
+
+export function pendingFor({ pending: filter }: Filter, { transactions }: PendingData): PendingData {
+  if (filter === undefined) return { transactions };
+  return { transactions: transactions.filter((each) => pendingMatches(each, filter)) };
+}
+
+function logMatches(log: BlockLog, { addresses, topics }: LogFilter): boolean {
+  if (addresses.length > 0 && !addresses.includes(log.address)) return false;
+  return topics.every((any, position) => any === null || any.includes(log.topics[position] ?? ""));
+}
+
+/** Of what came as a hash alone nothing else is known: only who asks for nothing in particular hears of it. */
+function pendingMatches({ evm }: PendingEntry, { addresses, selectors, minValue }: PendingFilter): boolean {
+  if (evm === undefined) return false;
+  if (addresses.length > 0 && !addresses.includes(evm.from) && (evm.to === null || !addresses.includes(evm.to)))
+    return false;
+  if (selectors.length > 0 && (evm.selector === null || !selectors.includes(evm.selector))) return false;
+  return minValue === null || BigInt(evm.valueWei) >= minValue;
 }
 
 /** The same text for filters that let the same through. */
 export function filterKey(filter: Filter): string {
   const list = (values: readonly string[] | null): string =>
     values === null ? "*" : [...new Set(values)].sort().join(",");
-  return `${list(filter.chains)}|${list(filter.types)}|${filter.phase ?? "*"}`;
+  const { logs, pending, watch } = filter;
+  const more =
+    logs === undefined && pending === undefined && watch === undefined
+      ? ""
+      : `|${JSON.stringify([logs, pending, watch], bigintText)}`;
+  return `${list(filter.chains)}|${list(filter.types)}|${filter.phase ?? "*"}${more}`;
+}
+
+function bigintText(_key: string, value: unknown): unknown {
+  return typeof value === "bigint" ? value.toString() : value;
 }

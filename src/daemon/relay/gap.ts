@@ -2,7 +2,8 @@
  * Why something is missing from a stream. What a client does with a gap: it takes the next `block` event (`to`, where that is given)
  * as the block to go on from, and drops what it holds of that height and above; up to `from` (where given) what it holds stands, and no
  * more is told of it.
- * `body_unavailable` alone is milder: the blocks after `from` up to and with `to` stand, but their `validated` events will not come.
+ * `body_unavailable` and `logs_unavailable` are milder: the blocks after `from` up to and with `to` stand, but their `validated` events, or their logs, will not
+ * come.
  */
 export const GAP = {
   /** The proof of these blocks' bodies cannot be had from any upstream, or was not made by this daemon. */
@@ -17,6 +18,8 @@ export const GAP = {
   POSITION_AHEAD: "position_ahead",
   /** This daemon still fetches the chain's headers; the stream goes on with the first block after that. */
   CATCHING_UP: "catching_up",
+  /** The blocks after `from` up to and with `to` stand, but their logs are not kept any more. Told to those who listen to logs. */
+  LOGS_UNAVAILABLE: "logs_unavailable",
   /** More happened since than is replayed at once. */
   BACKLOG_TOO_LARGE: "backlog_too_large",
 } as const;

@@ -5,11 +5,11 @@
 import type { Clock } from "../../shared/clock.ts";
 import { CLOSE, type HelloEvent } from "../../shared/events.ts";
 import { TIER, TIER_ORDER, type Tier, type TierRow } from "../../shared/tier.ts";
-import { type Batch, encodeEvent, encodeMessage, joinBatches, stamped } from "./encode.ts";
+import { type Batch, encodeEvent, encodeMessage, isForAll, joinBatches, stamped } from "./encode.ts";
 import { filterKey, matches } from "./filter.ts";
 import { type Handed, Outbox } from "./outbox.ts";
 import { CHUNK, PacingEntropy, TimingWheel } from "./pacing.ts";
-import type { Filter, StreamEvent, Subscriber } from "./types.ts";
+import type { Filter, LogDecoder, StreamEvent, Subscriber } from "./types.ts";
 
 export interface HubOptions {
   /** Bytes that may wait for one subscriber before it counts as slow. */
@@ -25,7 +25,7 @@ export interface HubOptions {
 }
 
 const HUB_DEFAULTS: HubOptions = {
-  outboxBytes: 1024 * 1024,
+  outboxBytes: 4 * 1024 * 1024,
   joinEvents: 64,
   joinBytes: 64 * 1024,
   joinMs: 1,
@@ -39,6 +39,8 @@ export interface HubModules {
   readonly entropy: Uint8Array;
   /** Calls `fn` at the end of the running turn (queueMicrotask): what was published until then goes out in one write. */
   readonly defer: (fn: () => void) => void;
+  /** Decodes logs by the fragments of a filter. */
+  readonly decoderOf?: (abi: readonly string[]) => LogDecoder;
   /** A subscriber was removed by the hub: it was told why, and closed. */
   readonly onDrop?: (drop: Drop) => void;
   /** A subscriber's unsent bytes passed half of what is allowed; told once until it has caught up. */
@@ -135,7 +137,7 @@ export class Hub {
     for (const tier of TIER_ORDER) {
       for (const group of this.#groups[tier].values()) {
         if (!matches(group.filter, event)) continue;
-        batch ??= this.#encode(event);
+        batch = this.#encode(event, group.filter);
         group.pending.push(batch);
       }
     }
@@ -184,7 +186,7 @@ export class Hub {
         subscriber,
         salt,
         cursor: hello.cursor,
-        replay: backlog.map((event) => this.#encode(event)),
+        replay: backlog.map((event) => this.#encode(event, subscriber.filter)),
         replayFrom: pacingMs === null ? now : now + this.#entropy.delay(salt, pacingMs),
       },
     );
@@ -237,10 +239,14 @@ export class Hub {
     };
   }
 
-  #encode(event: StreamEvent): Batch {
+  #encode(event: StreamEvent, filter: Filter): Batch {
+    if (!isForAll(event, filter)) {
+      const abi = filter.logs?.abi;
+      return encodeEvent(event, filter, abi === undefined ? null : (this.#modules.decoderOf?.(abi) ?? null));
+    }
     let batch = this.#encoded.get(event);
     if (batch === undefined) {
-      batch = encodeEvent(event);
+      batch = encodeEvent(event, filter, null);
       this.#encoded.set(event, batch);
     }
     return batch;

@@ -1,7 +1,16 @@
 /** One chain's blocks in, its part of the stream out: what is new, what was undone, what is proved, what is final. */
 import type { Block } from "../../shared/block.ts";
 import type { Chain } from "../../shared/chain.ts";
-import type { BlockData, Phase, RefData, Validation } from "../../shared/events.ts";
+import type { BodyReading } from "../../shared/body.ts";
+import type {
+  BlockData,
+  EvmBlockData,
+  LogData,
+  Phase,
+  RefData,
+  SvmBlockData,
+  Validation,
+} from "../../shared/events.ts";
 import { GAP } from "./gap.ts";
 import { type AddOutcome, ForkTree, type Path, TREE_DEFAULTS, type TreeOptions, type TreeRoot } from "./tree.ts";
 import type { StreamDraft, StreamFact, TreeNode } from "./types.ts";
@@ -9,17 +18,32 @@ import type { StreamDraft, StreamFact, TreeNode } from "./types.ts";
 export interface IngestOptions extends Partial<TreeOptions> {
   readonly chain: Chain;
   readonly network: string;
-  /** A block with this many blocks on it is final. */
+  /** A block with this many blocks on it is final; where finality is told, only until it is. */
   readonly finalityDepth: number;
+  /** "told": blocks are final when `finalizedUpTo` says so. Default "depth". */
+  readonly finality?: "depth" | "told";
   /** "full": bodies are proved, and a block is final only when its own was. "header": no bodies come. Default "full". */
   readonly validation?: Validation;
   /** How many blocks may wait for the proof of an older one's body before that is given up with a gap. Default 2000. */
   readonly maxUnproved?: number;
+  /** How many blocks may wait for their finality to be told before they count as final all the same. Default 20000. */
+  readonly maxUnfinal?: number;
+  /** Bodies are read for logs: each block's are told before its proof. Default false. */
+  readonly tellsLogs?: boolean;
 }
 
 export interface IngestModules {
   /** Takes the next event of the chain, synchronously. */
   readonly publish: (draft: StreamDraft) => void;
+  /** A block with a proved body, given back with what the body adds. */
+  readonly withFacts: (block: Block, facts: ProvedFacts) => Block;
+  /** A block of the best chain was told as proved, in the chain's order; null where its body was not read. */
+  readonly onProved?: (node: TreeNode, reading: BodyReading | null) => void;
+  /** A block that was told is on the best chain no more; newest first. */
+  readonly onReverted?: (node: TreeNode) => void;
+  /** The best chain has a new tip. */
+  readonly onTip?: (node: TreeNode) => void;
+  readonly onFinal?: (node: TreeNode) => void;
 }
 
 export interface Arrival {
@@ -35,12 +59,26 @@ export interface Arrival {
 /** What a proved body adds. */
 export interface ProvedFacts {
   readonly txCount: number;
-  readonly sizeBytes: number;
-  readonly weight: number;
+  readonly sizeBytes: number | null;
+  readonly level: Validation;
+  readonly weight?: number;
+  readonly signatures?: { readonly checked: number; readonly total: number };
+  readonly reading?: BodyReading;
 }
 
 /** `final`: too late, the block counts as final and stays. */
 export type InvalidOutcome = "unknown" | "final" | "removed" | "reorged";
+
+/** What a proved body told. */
+interface Proof {
+  readonly level: Validation;
+  /** Null once it is not kept any more, or was not made. */
+  reading: BodyReading | null;
+}
+
+/** Readings of final blocks that are kept for those who come back, by number and by the bytes of their logs. */
+const MAX_KEPT_READINGS = 64;
+const MAX_KEPT_LOGS = 20_000;
 
 interface Origin {
   readonly upstream: string;
@@ -54,8 +92,15 @@ export class ChainIngest {
   readonly network: string;
   readonly tree: ForkTree;
   readonly #options: Required<IngestOptions>;
-  readonly #publish: (draft: StreamDraft) => void;
+  readonly #modules: IngestModules;
   readonly #origins = new WeakMap<TreeNode, Origin>();
+  readonly #proofs = new WeakMap<TreeNode, Proof>();
+  /** Proofs of final blocks whose readings are kept, oldest first. */
+  readonly #kept: Proof[] = [];
+  #keptLogs = 0;
+  #isRooted = true;
+  /** Highest height told as final by upstreams; null where none told. */
+  #finalizedUpTo: number | null = null;
   #live = false;
   #liveAt = 0;
   /** Highest height told as final; at first the last one before the stream. */
@@ -64,10 +109,18 @@ export class ChainIngest {
   #provedHeight: number;
 
   constructor(options: IngestOptions, modules: IngestModules, root: TreeRoot) {
-    this.#options = { ...TREE_DEFAULTS, validation: "full", maxUnproved: 2_000, ...options };
+    this.#options = {
+      ...TREE_DEFAULTS,
+      validation: "full",
+      finality: "depth",
+      maxUnproved: 2_000,
+      maxUnfinal: 20_000,
+      tellsLogs: false,
+      ...options,
+    };
     this.chain = options.chain;
     this.network = options.network;
-    this.#publish = modules.publish;
+    this.#modules = modules;
     this.tree = new ForkTree(this.#options, root);
     this.#provedHeight = root.block.height;
   }
@@ -96,6 +149,24 @@ export class ChainIngest {
     return this.#options.validation === "full";
   }
 
+  /** False until `root`, where the chain's begin is taken from an upstream. */
+  get isRooted(): boolean {
+    return this.#isRooted;
+  }
+
+  /** The chain's begin is not known yet: the root given is in its place only. */
+  unroot(): void {
+    this.#isRooted = false;
+  }
+
+  /** The chain begins here. Once, before the first block is taken. */
+  root(root: TreeRoot): void {
+    if (this.#isRooted) throw new Error(`${this.chain} has its root already`);
+    this.#isRooted = true;
+    this.tree.replant(root);
+    this.#provedHeight = root.block.height;
+  }
+
   /** The first catch-up is done: the tip is the stream's first block, and everything from now on follows. `at`: monotonic ms. */
   live(at: number): void {
     if (this.#live) return;
@@ -105,6 +176,23 @@ export class ChainIngest {
     this.#provedHeight = this.#toldFinal = tip.block.height - 1;
     this.#send(this.announcedFact(tip), this.#originOf(tip).receivedAt);
     this.#settle();
+  }
+
+  /** Upstreams count everything up to this height as final. Never goes back. */
+  finalizedUpTo(height: number): void {
+    if (height <= (this.#finalizedUpTo ?? -1)) return;
+    this.#finalizedUpTo = height;
+    this.#settle();
+  }
+
+  /** Follows another head, whatever its weight: the chain went over to another branch, or back. False where that would undo what is final. */
+  prefer(node: TreeNode, receivedAt: number): boolean {
+    const before = this.tree.tip;
+    if (before === node) return true;
+    if (!this.tree.prefer(node)) return false;
+    this.#reorg(before, receivedAt);
+    this.#settle();
+    return true;
   }
 
   /** Takes a block whose header holds. Publishes before it returns. */
@@ -123,23 +211,16 @@ export class ChainIngest {
   /** A body was proved. Its event goes out once those of all blocks before it are out. */
   validated(hash: string, facts: ProvedFacts): void {
     const node = this.tree.get(hash);
-    if (node === undefined || isProved(node)) return;
-    const { block } = node;
-    this.tree.update(
-      Object.freeze({
-        ...block,
-        txCount: facts.txCount,
-        sizeBytes: facts.sizeBytes,
-        detail: Object.freeze({ ...block.detail, weight: facts.weight }),
-      }),
-    );
+    if (node === undefined || this.#isProved(node)) return;
+    this.tree.update(this.#modules.withFacts(node.block, facts));
+    this.#proofs.set(node, { level: facts.level, reading: facts.reading ?? null });
     this.#settle();
   }
 
   /** No upstream has the body, or none in time: the blocks after it go on behind a gap (`body_unavailable`). */
   withoutBody(hash: string): void {
     const node = this.tree.get(hash);
-    if (node === undefined || isProved(node)) return;
+    if (node === undefined || this.#isProved(node)) return;
     this.#origins.set(node, { ...this.#originOf(node), skipped: true });
     this.#settle();
   }
@@ -162,9 +243,20 @@ export class ChainIngest {
     return this.#live && this.provesBodies ? this.tree.at(this.#provedHeight + 1) : null;
   }
 
+  /** The same, and those after it, `most` at most, without the ones whose proof is at hand and waits for an older one's. */
+  unvalidated(most: number): readonly TreeNode[] {
+    const nodes: TreeNode[] = [];
+    let node = this.nextUnvalidated();
+    for (let seen = 0; node !== null && seen < most; seen++) {
+      if (!this.#isProved(node) && !this.#originOf(node).skipped) nodes.push(node);
+      node = this.tree.at(node.block.height + 1);
+    }
+    return nodes;
+  }
+
   /** The body is not proved yet, and nobody has given it up: a block from before the stream may be such. */
   mayBeProved(node: TreeNode): boolean {
-    return this.provesBodies && !isProved(node) && !this.#originOf(node).skipped;
+    return this.provesBodies && !this.#isProved(node) && !this.#originOf(node).skipped;
   }
 
   /** The upstream that announced the block first; null where it is not known. */
@@ -184,11 +276,24 @@ export class ChainIngest {
 
   /** Null while the block's body is not proved. */
   validatedFact(node: TreeNode): StreamFact | null {
-    return isProved(node) ? this.#blockFact(node, "validated") : null;
+    return this.#isProved(node) ? this.#blockFact(node, "validated") : null;
+  }
+
+  /** What the block's logs are told with: null where it has none, or none are told; "gone" where they are not kept any more. */
+  logFact(node: TreeNode, removed: boolean): StreamFact | "gone" | null {
+    if (!this.#options.tellsLogs) return null;
+    const proof = this.#proofs.get(node);
+    const logs = proof?.reading?.logs;
+    if (proof === undefined || logs === undefined) return "gone";
+    if (logs === null || logs.length === 0) return null;
+    const data: LogData = { block_hash: node.block.hash, height: node.block.height, removed, logs };
+    return { type: "log", data };
   }
 
   #announce(node: TreeNode, receivedAt: number): void {
-    if (this.#live) this.#send(this.announcedFact(node), receivedAt);
+    if (!this.#live) return;
+    this.#send(this.announcedFact(node), receivedAt);
+    this.#modules.onTip?.(node);
   }
 
   /** Tells how the best chain went from `before` to the tip it has now. */
@@ -196,10 +301,20 @@ export class ChainIngest {
     const path = this.tree.pathBetween(before, this.tree.tip);
     if (path === null) throw new Error(`the tips ${before.block.hash} and ${this.tip.hash} have no common block`);
     const height = path.ancestor.block.height;
+    const provedBefore = this.#provedHeight;
     this.#provedHeight = Math.min(this.#provedHeight, height);
     if (!this.#live) return;
     this.#toldFinal = Math.min(this.#toldFinal, height);
-    this.#send(reorgFact(path), receivedAt);
+    if (path.reverted.length > 0) {
+      const told = path.reverted.filter((node) => node.block.height <= provedBefore);
+      for (const node of told) {
+        const logs = this.logFact(node, true);
+        if (logs !== null && logs !== "gone") this.#send(logs, receivedAt);
+      }
+      this.#send(reorgFact(path), receivedAt);
+      for (const node of told) this.#modules.onReverted?.(node);
+      if (path.applied.length === 0) this.#modules.onTip?.(this.tree.tip);
+    }
     for (const node of path.applied) this.#announce(node, this.#originOf(node).receivedAt);
   }
 
@@ -207,11 +322,35 @@ export class ChainIngest {
   #settle(): void {
     if (this.#live && this.provesBodies) this.#settleProofs();
     else this.#provedHeight = this.tip.height;
-    this.tree.finalize(Math.min(this.tip.height - this.#options.finalityDepth, this.#provedHeight));
+    this.tree.finalize(Math.min(this.#finalHeight(), this.#provedHeight));
     while (this.#live && this.#toldFinal < this.finalized) {
       this.#toldFinal++;
       const node = this.tree.at(this.#toldFinal);
-      if (node !== null) this.#send({ type: "finalized", data: refOf(node) }, this.#originOf(node).receivedAt);
+      if (node === null) continue;
+      this.#send({ type: "finalized", data: refOf(node) }, this.#originOf(node).receivedAt);
+      this.#modules.onFinal?.(node);
+      this.#keep(node);
+    }
+  }
+
+  #finalHeight(): number {
+    const { finality, finalityDepth, maxUnfinal } = this.#options;
+    const { height } = this.tip;
+    if (finality === "depth" || this.#finalizedUpTo === null) return height - finalityDepth;
+    return Math.max(this.#finalizedUpTo, height - maxUnfinal);
+  }
+
+  /** Of what is final only the newest readings stay: nothing can take their logs back any more. */
+  #keep(node: TreeNode): void {
+    const proof = this.#proofs.get(node);
+    if (proof === undefined || proof.reading === null) return;
+    this.#kept.push(proof);
+    this.#keptLogs += proof.reading.logs?.length ?? 0;
+    while (this.#kept.length > MAX_KEPT_READINGS || (this.#keptLogs > MAX_KEPT_LOGS && this.#kept.length > 1)) {
+      const oldest = this.#kept.shift();
+      if (oldest === undefined) return;
+      this.#keptLogs -= oldest.reading?.logs?.length ?? 0;
+      oldest.reading = null;
     }
   }
 
@@ -219,13 +358,29 @@ export class ChainIngest {
     for (let node = this.tree.at(this.#provedHeight + 1); node !== null; node = this.tree.at(this.#provedHeight + 1)) {
       const origin = this.#originOf(node);
       const fact = this.validatedFact(node);
-      if (fact !== null) this.#send(fact, origin.receivedAt);
+      if (fact !== null) this.#tellProof(node, fact, origin.receivedAt);
       else if (origin.skipped || this.tip.height - node.block.height >= this.#options.maxUnproved) {
         const from = node.parent === null ? null : refOf(node.parent);
         this.#send({ type: "gap", data: { from, to: refOf(node), reason: GAP.BODY_UNAVAILABLE } }, origin.receivedAt);
       } else return;
       this.#provedHeight++;
     }
+  }
+
+  /** Logs first: who comes back with the cursor of the proof has them. */
+  #tellProof(node: TreeNode, fact: StreamFact, receivedAt: number): void {
+    const logs = this.logFact(node, false);
+    const ref = refOf(node);
+    if (logs === "gone") {
+      const from = node.parent === null ? null : refOf(node.parent);
+      this.#send({ type: "gap", data: { from, to: ref, reason: GAP.LOGS_UNAVAILABLE } }, receivedAt);
+    } else if (logs !== null) this.#send(logs, receivedAt);
+    this.#send(fact, receivedAt);
+    this.#modules.onProved?.(node, this.#proofs.get(node)?.reading ?? null);
+  }
+
+  #isProved(node: TreeNode): boolean {
+    return this.#proofs.has(node) || node.block.sizeBytes !== null;
   }
 
   #blockFact(node: TreeNode, phase: Phase): StreamFact {
@@ -238,13 +393,14 @@ export class ChainIngest {
       tx_count: block.txCount,
       size_bytes: block.sizeBytes,
       upstream: this.#originOf(node).upstream,
-      validation: phase === "validated" ? "full" : "header",
+      validation: phase === "validated" ? (this.#proofs.get(node)?.level ?? "full") : "header",
+      ...familyData(block),
     };
     return { type: "block", phase, data };
   }
 
   #send(fact: StreamFact, receivedAt: number): void {
-    this.#publish({ chain: this.chain, network: this.network, receivedAt, ...fact });
+    this.#modules.publish({ chain: this.chain, network: this.network, receivedAt, ...fact });
   }
 
   #originOf(node: TreeNode): Origin {
@@ -252,8 +408,28 @@ export class ChainIngest {
   }
 }
 
-function isProved(node: TreeNode): boolean {
-  return node.block.sizeBytes !== null;
+function familyData({ detail }: Block): { readonly evm?: EvmBlockData; readonly svm?: SvmBlockData } {
+  switch (detail.family) {
+    case "utxo":
+      return {};
+    case "evm": {
+      const { gasUsed, gasLimit, baseFeePerGas } = detail;
+      const base_fee_wei = baseFeePerGas?.toString() ?? null;
+      return { evm: { gas_used: Number(gasUsed), gas_limit: Number(gasLimit), base_fee_wei } };
+    }
+    case "svm": {
+      const { slot, parentSlot, signatures } = detail;
+      return {
+        svm: {
+          slot,
+          parent_slot: parentSlot,
+          skipped_slots: Math.max(0, slot - parentSlot - 1),
+          signatures_checked: signatures?.checked ?? null,
+          signatures: signatures?.total ?? null,
+        },
+      };
+    }
+  }
 }
 
 export function refOf(node: TreeNode): RefData {

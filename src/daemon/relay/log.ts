@@ -1,7 +1,7 @@
 /** The stream as it was sent: gives each event its number and its cursor, and keeps the newest of them for those who come back. */
 import type { Chain } from "../../shared/chain.ts";
 import { advance, type ChainPosition, encodeCursor, type Positions } from "./cursor.ts";
-import type { StreamDraft, StreamEvent } from "./types.ts";
+import type { PassingDraft, StreamDraft, StreamEvent } from "./types.ts";
 
 export interface LogOptions {
   readonly maxEvents: number;
@@ -20,6 +20,9 @@ export class EventLog {
   #lastSeq = 0;
   #kept = 0;
   #bytes = 0;
+  /** The cursor of the newest event, made when it is first asked for. */
+  #cursorNow = "";
+  #cursorOf = -1;
 
   /** `run`: 8 random bytes, new at each start. */
   constructor(options: Partial<LogOptions>, modules: { readonly run: Uint8Array }) {
@@ -60,6 +63,15 @@ export class EventLog {
     return event;
   }
 
+  /** An event of the moment: it takes no place of its own, and is not kept. */
+  passing(draft: PassingDraft): StreamEvent {
+    if (this.#cursorOf !== this.#lastSeq) {
+      this.#cursorNow = this.cursor();
+      this.#cursorOf = this.#lastSeq;
+    }
+    return { ...draft, seq: this.#lastSeq, cursor: this.#cursorNow };
+  }
+
   /** Everything after `seq`, oldest first; null where that is not all kept any more, or was never sent. */
   since(seq: number): readonly StreamEvent[] | null {
     if (seq > this.#lastSeq || seq < this.#lastSeq - this.#kept) return null;
@@ -82,6 +94,7 @@ export class EventLog {
 }
 
 function approximateBytes(event: StreamEvent): number {
-  const refs = event.type === "reorg" ? event.data.reverted.length + event.data.applied.length : 0;
-  return 600 + refs * 120;
+  if (event.type === "reorg") return 600 + (event.data.reverted.length + event.data.applied.length) * 120;
+  if (event.type !== "log") return 600;
+  return event.data.logs.reduce((sum, { topics, data }) => sum + 400 + topics.length * 68 + data.length, 600);
 }

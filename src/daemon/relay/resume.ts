@@ -151,8 +151,10 @@ class Story {
     if (this.#known(at) === null) {
       const side = tree.findSide((block) => isAt(at, block));
       const path = side === null ? null : tree.pathBetween(side, tree.tip);
-      if (path !== null) this.#add(reorgFact(path));
-      else if (!this.#fallBack()) return;
+      if (path !== null) {
+        for (const node of path.reverted) this.#addLogs(node, true);
+        this.#add(reorgFact(path));
+      } else if (!this.#fallBack()) return;
     }
     this.#waitForProofs();
     if (this.#ingest.tip.height - (this.position?.announced.height ?? 0) > room) this.startOver(GAP.BACKLOG_TOO_LARGE);
@@ -237,6 +239,7 @@ class Story {
       }
       if (unproved !== null) this.#gap(unproved.from, unproved.to, GAP.BODY_UNAVAILABLE);
       unproved = null;
+      this.#addLogs(node, false);
       this.#add(proof, node);
     }
     if (unproved !== null) this.#gap(unproved.from, unproved.to, GAP.BODY_UNAVAILABLE);
@@ -244,6 +247,17 @@ class Story {
       const node = tree.at(height);
       if (node !== null) this.#add({ type: "finalized", data: refOf(node) }, node);
     }
+  }
+
+  /** Of a block that was told as proved, or is told so now. */
+  #addLogs(node: TreeNode, removed: boolean): void {
+    const { validated, logsAhead } = this.position as ChainPosition;
+    const { height } = node.block;
+    const areOut = height <= validated.height || (logsAhead && height === validated.height + 1);
+    if (removed !== areOut) return;
+    const fact = this.#ingest.logFact(node, removed);
+    if (fact === "gone") this.#gap(node.parent === null ? null : refOf(node.parent), refOf(node), GAP.LOGS_UNAVAILABLE);
+    else if (fact !== null) this.#add(fact, node);
   }
 
   /** The best chain's block at a point, null where that is another or not kept. */

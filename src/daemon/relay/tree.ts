@@ -7,9 +7,11 @@ export interface TreeOptions {
   readonly keepHeaders: number;
   /** Bound on blocks off the best chain; at the bound the weakest fork's tip makes room. */
   readonly maxSideNodes: number;
+  /** The branch with most work is the best chain. False: it only grows at its tip, and `prefer` says where that is. */
+  readonly followsWork: boolean;
 }
 
-export const TREE_DEFAULTS: TreeOptions = { keepHeaders: 4_100, maxSideNodes: 10_000 };
+export const TREE_DEFAULTS: TreeOptions = { keepHeaders: 4_100, maxSideNodes: 10_000, followsWork: true };
 
 /** Where a tree begins: a checkpoint or genesis. */
 export interface TreeRoot {
@@ -59,6 +61,18 @@ export class ForkTree {
 
   constructor(options: Partial<TreeOptions>, root: TreeRoot) {
     this.#options = { ...TREE_DEFAULTS, ...options };
+    this.#finalHeight = root.block.height;
+    this.#plant(root);
+  }
+
+  /** Begins again from another root: everything before is forgotten. */
+  replant(root: TreeRoot): void {
+    this.#nodes.clear();
+    this.#main.length = 0;
+    this.#plant(root);
+  }
+
+  #plant(root: TreeRoot): void {
     let parent: Node | null = null;
     for (const block of (root.ancestors ?? []).toReversed()) parent = this.#grow(block, parent, 0n);
     this.#grow(root.block, parent, root.work);
@@ -122,7 +136,8 @@ export class ForkTree {
     if (parent.block.height < this.#finalHeight) return "past_finality";
     const total = parent.work + work;
     const tip = this.#tip;
-    if (total <= tip.work && this.sideNodes >= this.#options.maxSideNodes && !this.#makeRoom(parent, total))
+    const isHeavier = this.#options.followsWork && total > tip.work;
+    if (!isHeavier && parent !== tip && this.sideNodes >= this.#options.maxSideNodes && !this.#makeRoom(parent, total))
       return "full";
     const node = this.#grow(block, parent, total);
     if (parent === tip) {
@@ -130,9 +145,23 @@ export class ForkTree {
       this.#forget();
       return "extended";
     }
-    if (total <= tip.work) return "side";
+    if (!isHeavier) return "side";
     this.#follow(node);
     return "reorged";
+  }
+
+  /** Makes a block the tip whatever its work, where that leaves what is final in place; false where it does not. */
+  prefer(node: TreeNode): boolean {
+    if (!this.#descendsFromFinal(node)) return false;
+    this.#follow(node as Node);
+    return true;
+  }
+
+  #descendsFromFinal(node: TreeNode): boolean {
+    if (this.#nodes.get(node.block.hash) !== node) return false;
+    let at: TreeNode | null = node;
+    while (at !== null && !this.isMain(at)) at = at.parent;
+    return at !== null && at.block.height >= this.#finalHeight;
   }
 
   /** Replaces what is known of a block, its hash and place unchanged (a proved body adds its facts). */
@@ -165,16 +194,16 @@ export class ForkTree {
     this.#forget();
   }
 
-  /** Hashes of the best chain, newest first, one by one and then ever farther apart, down to the oldest kept (as Bitcoin's getheaders takes them). */
+  /** Locators of the best chain, newest first, one by one and then ever farther apart, down to the oldest kept (as Bitcoin's getheaders takes them). */
   locator(): string[] {
-    const hashes: string[] = [];
+    const locators: string[] = [];
     let step = 1;
     for (let index = this.#main.length - 1; index > 0; index -= step) {
-      hashes.push(this.#mainAt(index).block.hash);
-      if (hashes.length >= 10) step *= 2;
+      locators.push(this.#mainAt(index).block.locator);
+      if (locators.length >= 10) step *= 2;
     }
-    hashes.push(this.#oldest.block.hash);
-    return hashes;
+    locators.push(this.#oldest.block.locator);
+    return locators;
   }
 
   /** The way from `from` to `to` over their last common block; null where that is not kept any more. */
@@ -231,6 +260,7 @@ export class ForkTree {
 
   #best(): Node {
     let best = this.#tip;
+    if (!this.#options.followsWork) return best;
     for (const node of this.#nodes.values()) {
       if (node.work > best.work || (node.work === best.work && node.order < best.order)) best = node;
     }
