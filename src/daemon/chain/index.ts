@@ -1,9 +1,11 @@
 /** The door of this room: the networks, their codecs, and the words both speak in. */
+export { addressOf, type AddressPlace, scriptOf } from "./address.ts";
 export { checkpointFrom } from "./checkpoints.ts";
 export { codecFor } from "./codec.ts";
 export { decodeHeader, encodeHeader, HEADER_BYTES, headerBytes, type HeaderFields } from "./header.ts";
 export { findByGenesis, networksOf, paramsFor } from "./params.ts";
 export { readTransaction } from "./reading.ts";
+export { type Branch, SCRIPT_KINDS, type ScriptKind, Wallet, type WalletOptions, type WalletPlace } from "./xpub.ts";
 export type {
   Ancestor,
   AuxPow,
