@@ -1,9 +1,12 @@
 /** What one node of the Bitcoin family tells over RPC about its chain. Checks that each answer is of the shape and hash asked for. */
 import type { Clock } from "../../shared/clock.ts";
 import { type ErrorData, isSprintError, SprintError } from "../../shared/errors.ts";
-import { type UtxoCodec, findByGenesis, type UtxoHeader } from "../chain/index.ts";
+import { type Header, type UtxoCodec, findByGenesis, type UtxoHeader } from "../chain/index.ts";
+import { chunks, inParallel, linked, NO_BATCHES } from "./batches.ts";
+import type { FollowedNode, Known } from "./follow.ts";
 import type { CallOptions, RpcClient } from "./jsonrpc.ts";
 import { shorten } from "./jsonrpc-answer.ts";
+import type { ChainPoint } from "./types.ts";
 
 /** What is needed of a chain's codec. */
 export type HeaderCodec = Pick<UtxoCodec, "chain" | "network" | "params" | "decodeHeader">;
@@ -19,10 +22,7 @@ export interface RpcNodeModules {
   readonly clock: Clock;
 }
 
-export interface Tip {
-  readonly hash: string;
-  readonly height: number;
-}
+export type Tip = ChainPoint;
 
 /** As many as one P2P `headers` message holds. */
 const MAX_HEADERS = 2000;
@@ -39,7 +39,7 @@ const HEX = /^(?:[0-9a-f]{2})+$/;
 /** RPC_INVALID_ADDRESS_OR_KEY, which Core and its forks answer for a block that they do not have. */
 const NOT_FOUND_CODE = -5;
 
-export class RpcNode {
+export class RpcNode implements FollowedNode {
   readonly #maxHeaders: number;
   readonly #client: RpcClient;
   readonly #codec: HeaderCodec;
@@ -101,6 +101,11 @@ export class RpcNode {
     return this.headersFrom(fork ?? { hash: this.#codec.params.genesisHash, height: 0 }, signal);
   }
 
+  async leadingTo(_last: Header, known: Known, signal: AbortSignal): Promise<readonly UtxoHeader[]> {
+    const fork = await this.findFork(known.locator(), signal);
+    return fork === null ? [] : this.headersFrom(fork, signal);
+  }
+
   /** The first hash of `locator` that is on the node's active chain. */
   async findFork(locator: readonly string[], signal: AbortSignal): Promise<Tip | null> {
     for (const hash of locator) {
@@ -121,7 +126,7 @@ export class RpcNode {
       try {
         return linked(
           start.hash,
-          await inParallel(chunks(heights), PARALLEL_BATCHES, (some) => this.#headersAt(some, signal)),
+          await inParallel(chunks(heights, BATCH), PARALLEL_BATCHES, (some) => this.#headersAt(some, signal)),
         );
       } catch (error) {
         // A node that is broken altogether shows below.
@@ -238,49 +243,6 @@ function isRefused(error: unknown): error is SprintError {
 
 /** Methods that hosted nodes hide. */
 const REFUSED: ReadonlySet<string> = new Set(["SPRINT_RPC_ERROR", "SPRINT_RPC_METHOD_MISSING", "SPRINT_RPC_FORBIDDEN"]);
-
-/** The run of headers that starts at `parentHash` and has no hole. */
-function linked(parentHash: string, headers: readonly (UtxoHeader | null)[]): readonly UtxoHeader[] {
-  const run: UtxoHeader[] = [];
-  for (const header of headers) {
-    if (header?.parentHash !== (run.at(-1)?.hash ?? parentHash)) break;
-    run.push(header);
-  }
-  return run;
-}
-
-/** How nodes and proxies that do not know batches answer one. */
-const NO_BATCHES: ReadonlySet<string> = new Set([
-  "SPRINT_RPC_SHAPE",
-  "SPRINT_RPC_ERROR",
-  "SPRINT_RPC_METHOD_MISSING",
-  "SPRINT_RPC_WRONG_ID",
-  "SPRINT_RPC_NOT_JSON",
-  "SPRINT_RPC_EMPTY",
-  "SPRINT_RPC_STATUS",
-  "SPRINT_RPC_FORBIDDEN",
-]);
-
-function chunks(heights: readonly number[]): readonly (readonly number[])[] {
-  const found: number[][] = [];
-  for (let at = 0; at < heights.length; at += BATCH) found.push(heights.slice(at, at + BATCH));
-  return found;
-}
-
-/** The results in the order of the items, some at a time. */
-async function inParallel<I, R>(
-  items: readonly I[],
-  limit: number,
-  work: (item: I) => Promise<readonly R[]>,
-): Promise<readonly R[]> {
-  const results: (readonly R[])[] = [];
-  const queue = items.entries();
-  const worker = async (): Promise<void> => {
-    for (const [at, item] of queue) results[at] = await work(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, worker));
-  return results.flat();
-}
 
 function bytesIn(method: string, value: unknown): Uint8Array {
   if (typeof value === "string" && HEX.test(value)) return Buffer.from(value, "hex");
