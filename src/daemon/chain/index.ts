@@ -86,3 +86,21 @@ export { senderOf } from "./evm/sender.ts";
 export type { EvmTransaction } from "./evm/transaction.ts";
 export { EMPTY_TRIE_ROOT, orderedTrieRoot, trieProof, trieRoot } from "./evm/trie.ts";
 export type { EvmParams, EvmRules } from "./evm/types.ts";
+export { type ExecutionPoint, executionOfBlock } from "./beacon/block.ts";
+export {
+  type LightClientBootstrap,
+  type LightClientMessages,
+  type LightClientUpdate,
+  readLightClient,
+} from "./beacon/containers.ts";
+export {
+  checkLightClientUpdate,
+  executionOf,
+  type LightClientStore,
+  type LightClientVerdict,
+  rootOfHeader,
+  startLightClient,
+  storePeriod,
+} from "./beacon/light-client.ts";
+export { type BeaconParams, beaconParamsFor, isBeaconFork, periodAt, slotAt } from "./beacon/params.ts";
+export { holdsSyncSignature, type SyncSignature } from "./beacon/signature.ts";

@@ -6,3 +6,7 @@ export { DEVNET_NODE_DEFAULTS, DevnetNode } from "./node.ts";
 export type { DevnetNodeModules, DevnetNodeOptions, DevnetSeen } from "./node.ts";
 export { LIES } from "./lies.ts";
 export type { Lie } from "./lies.ts";
+export { SVM_DEVNET_NODE_DEFAULTS, SvmDevnetNode } from "./svm-node.ts";
+export type { SvmDevnetNodeModules, SvmDevnetNodeOptions, SvmSlotRef } from "./svm-node.ts";
+export { SVM_LIES } from "./svm-lies.ts";
+export type { SvmLie } from "./svm-lies.ts";

@@ -1,0 +1,148 @@
+/**
+ * HTTP and WebSocket of the Solana node, as validators serve them on two ports, on one: which it is, the request says. On loopback,
+ * without a password: the chain is nobody's money.
+ */
+import { once } from "node:events";
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { type WebSocket, WebSocketServer } from "ws";
+
+export interface SvmServerModules {
+  /** The text of a request in, that of its answer out; empty where there is none. Does not throw. */
+  readonly answer: (body: string) => Promise<string>;
+  readonly onSocket: (socket: WebSocket) => void;
+}
+
+/** `MAX_REQUEST_BODY_SIZE` and the largest message of a subscriber. */
+const MAX_BODY_BYTES = 51_200;
+const MAX_MESSAGE_BYTES = 65_536;
+const MAX_HEADER_BYTES = 16_384;
+const REQUEST_TIMEOUT_MS = 30_000;
+
+export class SvmServer {
+  readonly #maxConnections: number;
+  readonly #modules: SvmServerModules;
+  readonly #sockets: WebSocketServer;
+  #server: Server | null = null;
+  #held: PromiseWithResolvers<void> | null = null;
+
+  constructor(options: { readonly maxConnections: number }, modules: SvmServerModules) {
+    this.#maxConnections = options.maxConnections;
+    this.#modules = modules;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: MAX_MESSAGE_BYTES,
+    });
+  }
+
+  /** Listens, on any free port where `port` is 0, and tells which. Rejects with what the system says where it cannot. */
+  async listen(host: string, port: number): Promise<number> {
+    const server = createServer(
+      {
+        maxHeaderSize: MAX_HEADER_BYTES,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        headersTimeout: REQUEST_TIMEOUT_MS,
+        keepAliveTimeout: REQUEST_TIMEOUT_MS,
+        noDelay: true,
+      },
+      (request, response) => void this.#serve(request, response),
+    );
+    server.maxConnections = this.#maxConnections;
+    server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#server = server;
+    server.listen(port, host);
+    await once(server, "listening");
+    const { port: listening } = server.address() as AddressInfo;
+    // Closed in the meantime.
+    if (this.#server !== server) server.close();
+    return listening;
+  }
+
+  /** Cuts every HTTP connection and frees the port, as soon as the sockets that were handed out have been hung up on. */
+  async close(): Promise<void> {
+    const server = this.#server;
+    this.#server = null;
+    this.thaw();
+    if (server === null || !server.listening) return;
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  }
+
+  /** Takes connections and answers nothing, handshakes neither, until `thaw`. */
+  freeze(): void {
+    this.#held ??= Promise.withResolvers();
+  }
+
+  thaw(): void {
+    this.#held?.resolve();
+    this.#held = null;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const body = await readBody(request);
+      await this.#whileHeld();
+      const { status, text, type } = body === null ? TOO_LARGE : await this.#reply(request, body);
+      await this.#whileHeld();
+      // What was not read stands in the way of the next request.
+      if (body === null) response.setHeader("connection", "close");
+      response.writeHead(status, { "content-type": type });
+      response.end(text);
+    } catch {
+      // The request broke off before it was whole.
+      response.destroy();
+    }
+  }
+
+  /** What waited through one freeze may wait through the next one. */
+  async #whileHeld(): Promise<void> {
+    while (this.#held !== null) await this.#held.promise;
+  }
+
+  async #reply(request: IncomingMessage, body: string): Promise<Reply> {
+    if (request.method === "GET" && request.url === "/health") return plain(200, "ok");
+    if (request.method !== "POST") {
+      return plain(405, "Used HTTP Method is not allowed. POST or OPTIONS is required\n");
+    }
+    if (!(request.headers["content-type"] ?? "").startsWith("application/json")) {
+      return plain(415, "Supplied content type is not allowed. Content-Type: application/json is required\n");
+    }
+    return { status: 200, type: "application/json; charset=utf-8", text: await this.#modules.answer(body) };
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    await this.#whileHeld();
+    if (this.#server === null || socket.destroyed) return void socket.destroy();
+    this.#sockets.handleUpgrade(request, socket, head, (each) => this.#modules.onSocket(each));
+  }
+}
+
+interface Reply {
+  readonly status: number;
+  readonly type: string;
+  readonly text: string;
+}
+
+function plain(status: number, text: string): Reply {
+  return { status, type: "text/plain", text };
+}
+
+const TOO_LARGE = plain(413, "Payload too large\n");
+
+/** Null where it is longer than it may be; the rest is left unread. Throws where it breaks off. */
+async function readBody(request: IncomingMessage): Promise<string | null> {
+  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) return null;
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > MAX_BODY_BYTES) return null;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks, sizeBytes).toString("utf8");
+}

@@ -1,0 +1,123 @@
+/** The WebSocket side of the Solana node: who has subscribed to what, and telling them. */
+import type { WebSocket } from "ws";
+import { numberIn } from "./svm-arguments.ts";
+import { SVM_AGENT } from "./svm-cluster-methods.ts";
+import type { SvmSlotEvent } from "./svm-ledger.ts";
+import { SVM_RPC_CODE, SvmRefusal, answerSvmMessage } from "./svm-request.ts";
+import { type SvmTopic, type SvmTopicModules, isUnsubscribe, svmTopic } from "./svm-topics.ts";
+
+export interface SvmSocketsOptions {
+  /** A socket's. */
+  readonly maxSubscriptions: number;
+}
+
+/** One who does not read what it is told is hung up on. */
+const MAX_BUFFERED_BYTES = 16_777_216;
+
+interface Subscription {
+  readonly id: number;
+  readonly topic: SvmTopic;
+}
+
+/** One client, and what it is subscribed to. */
+class Session {
+  readonly subscriptions = new Map<number, Subscription>();
+  readonly socket: WebSocket;
+
+  constructor(socket: WebSocket) {
+    this.socket = socket;
+  }
+
+  tell(event: SvmSlotEvent): void {
+    for (const { id, topic } of this.subscriptions.values()) {
+      for (const result of topic.tell(event)) {
+        this.#send(
+          JSON.stringify({ jsonrpc: "2.0", method: topic.notification, params: { result, subscription: id } }),
+        );
+        if (topic.once?.(result) === true) this.subscriptions.delete(id);
+      }
+    }
+  }
+
+  answer(text: string): void {
+    if (text !== "") this.#send(text);
+  }
+
+  #send(text: string): void {
+    if (this.socket.bufferedAmount > MAX_BUFFERED_BYTES) this.socket.terminate();
+    else this.socket.send(text);
+  }
+}
+
+export class SvmSockets {
+  readonly #options: SvmSocketsOptions;
+  readonly #modules: SvmTopicModules;
+  readonly #sessions = new Set<Session>();
+  readonly #subscribed = new Map<string, number>();
+  #frozen = false;
+  #nextId = 0;
+
+  constructor(options: SvmSocketsOptions, modules: SvmTopicModules) {
+    this.#options = options;
+    this.#modules = modules;
+  }
+
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Subscriptions taken, by method, since the node was made. */
+  get subscribed(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#subscribed);
+  }
+
+  add(socket: WebSocket): void {
+    const session = new Session(socket);
+    this.#sessions.add(session);
+    socket.on("error", () => {});
+    socket.on("close", () => this.#sessions.delete(session));
+    socket.on("message", (data, isBinary) => {
+      const text = isBinary ? "" : (data as Buffer).toString("utf8");
+      session.answer(answerSvmMessage(text, (method, params) => this.#call(session, method, params)));
+    });
+    if (this.#frozen) socket.pause();
+  }
+
+  tell(event: SvmSlotEvent): void {
+    if (this.#modules.view.silent) return;
+    const told = this.#modules.view.event(event);
+    for (const session of this.#sessions) session.tell(told);
+  }
+
+  /** Reads nothing until `thaw`. */
+  freeze(): void {
+    this.#frozen = true;
+    for (const { socket } of this.#sessions) socket.pause();
+  }
+
+  thaw(): void {
+    this.#frozen = false;
+    for (const { socket } of this.#sessions) socket.resume();
+  }
+
+  hangUp(): void {
+    for (const { socket } of this.#sessions) socket.terminate();
+  }
+
+  #call(session: Session, method: string, params: readonly unknown[]): unknown {
+    if (method === "getVersion") return { "feature-set": 0, "solana-core": SVM_AGENT };
+    if (isUnsubscribe(method)) {
+      if (session.subscriptions.delete(numberIn(params[0]))) return true;
+      throw new SvmRefusal(SVM_RPC_CODE.INVALID_PARAMS, "Invalid subscription id.");
+    }
+    const topic = svmTopic(method, params, this.#modules);
+    if (session.subscriptions.size >= this.#options.maxSubscriptions) {
+      const message = "Internal Error: Subscription refused. Node subscription limit reached";
+      throw new SvmRefusal(SVM_RPC_CODE.INTERNAL_ERROR, message);
+    }
+    const id = this.#nextId++;
+    session.subscriptions.set(id, { id, topic });
+    this.#subscribed.set(method, (this.#subscribed.get(method) ?? 0) + 1);
+    return id;
+  }
+}
