@@ -29,6 +29,8 @@ export {
 export { RpcSocket, type RpcSocketModules, type RpcSocketOptions } from "./rpc-socket.ts";
 export type { Notification } from "./rpc-socket-message.ts";
 export type { PassedAnswer } from "./jsonrpc-answer.ts";
+export { BEACON_DEFAULTS, createBeaconFeed } from "./beacon.ts";
+export type { BeaconFeedModules, BeaconFeedOptions } from "./beacon.ts";
 export { parseUpstreamUrl, rpcOrigin, wsUrl } from "./url.ts";
 export type {
   P2pAddress,

@@ -5,6 +5,7 @@
  *   http(s)://[USER:PASS@]HOST[:PORT][/PATH][?network=NET&cookie=FILE&…]
  *   ws(s)://[USER:PASS@]HOST[:PORT][/PATH][?network=NET&rpc=URL&cookie=FILE&…]
  *   zmq+tcp://HOST:PORT[?network=NET&rpc=URL&cookie=FILE]
+ *   beacon+http(s)://HOST[:PORT][/PATH][?network=NET&trusted=0xBLOCKROOT]
  *
  * The URL in rpc= is an http(s) one, of the same node; its own `?cookie=` is good too. What else stands in the query of an
  * http(s) or ws(s) URL is the node's own (hosted ones have their keys there) and stays with the path.
@@ -13,7 +14,7 @@
 import { SprintError } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
 
-export type UpstreamAddress = P2pAddress | RpcUpstreamAddress | WsAddress | ZmqAddress;
+export type UpstreamAddress = P2pAddress | RpcUpstreamAddress | WsAddress | ZmqAddress | BeaconAddress;
 
 export interface P2pAddress {
   readonly kind: "p2p";
@@ -60,6 +61,20 @@ export interface ZmqAddress {
   readonly display: string;
 }
 
+export interface BeaconAddress {
+  readonly kind: "beacon";
+  readonly secure: boolean;
+  readonly host: string;
+  /** Null: 443 or 80. */
+  readonly port: number | null;
+  /** What stands before `/eth`; begins with a slash. */
+  readonly path: string;
+  /** Root of a finalized beacon block, 0x-hex in lower case: what is final is proved from there on. Null: the node is believed. */
+  readonly trusted: string | null;
+  readonly network: string | null;
+  readonly display: string;
+}
+
 export interface RpcAddress {
   readonly secure: boolean;
   readonly host: string;
@@ -79,11 +94,14 @@ const MAX_URL_CHARS = 2048;
 const HOST = /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/i;
 const NETWORK = /^[a-z0-9-]{1,32}$/;
 
-const SCHEMES = "p2p, http, https, ws, wss or zmq+tcp";
+const BLOCK_ROOT = /^0x[0-9a-f]{64}$/i;
+
+const SCHEMES = "p2p, http, https, ws, wss, zmq+tcp, beacon+http or beacon+https";
 
 const HINTS: Readonly<Record<string, string>> = {
   tcp: "write zmq+tcp:// for a ZMQ publisher or p2p:// for a peer",
   zmq: "write zmq+tcp://",
+  beacon: "write beacon+http:// or beacon+https://",
 };
 
 /** Throws SPRINT_CONFIG_UPSTREAM_URL; its message never holds a credential. */
@@ -134,6 +152,21 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
         host: parts.host,
         port: parts.port,
         rpc: rpcBeside(query, text),
+        network: network(query, text),
+        display: redactText(text),
+      };
+    }
+    case "beacon+http":
+    case "beacon+https": {
+      refuseCredentials(parts, text);
+      const query = takeQuery(parts, ["network", "trusted"], text);
+      return {
+        kind: "beacon",
+        secure: parts.scheme === "beacon+https",
+        host: parts.host,
+        port: parts.port,
+        path: parts.path,
+        trusted: trustedRoot(query, text),
         network: network(query, text),
         display: redactText(text),
       };
@@ -261,6 +294,13 @@ function network(query: ReadonlyMap<string, string>, whole: string): string | nu
   if (!NETWORK.test(name))
     throw wrong(whole, "network=mainnet, regtest or another network's name", quoted(name, whole));
   return name;
+}
+
+function trustedRoot(query: ReadonlyMap<string, string>, whole: string): string | null {
+  const root = query.get("trusted");
+  if (root === undefined) return null;
+  if (!BLOCK_ROOT.test(root)) throw wrong(whole, "trusted=0x and the 64 hex digits of a block root", "something else");
+  return root.toLowerCase();
 }
 
 function refuseCredentials(parts: Parts, whole: string): void {
