@@ -1,4 +1,4 @@
-/** What a node refuses a call with: bitcoind's codes (`rpc/protocol.h`), as the error object of the answer. */
+/** What a node refuses a call with, as the error object of the answer: bitcoind's codes (`rpc/protocol.h`), and those of EIP-1474. */
 export const RPC_CODE = {
   PARSE_ERROR: -32700,
   INVALID_REQUEST: -32600,
@@ -7,6 +7,9 @@ export const RPC_CODE = {
   TYPE_ERROR: -3,
   INVALID_ADDRESS_OR_KEY: -5,
   INVALID_PARAMETER: -8,
+  INVALID_PARAMS: -32602,
+  RESOURCE_UNAVAILABLE: -32000,
+  LIMIT_EXCEEDED: -32005,
 } as const;
 
 export type RpcCode = (typeof RPC_CODE)[keyof typeof RPC_CODE];

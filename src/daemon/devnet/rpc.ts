@@ -5,11 +5,14 @@
 import { once } from "node:events";
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Reply } from "./rpc-request.ts";
 
 export interface RpcServerModules {
   /** `signal` aborts when whoever asked has gone. Does not throw. */
   readonly answer: (body: string, signal: AbortSignal) => Promise<Reply>;
+  /** Takes over connections that ask for another protocol, and cuts them at the end; without it they are cut. */
+  readonly upgrade?: (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 }
 
 const MAX_BODY_BYTES = 1_048_576;
@@ -21,13 +24,13 @@ const MAX_CALLS = 64;
 const SERVER_TIMEOUT_MS = 30_000;
 
 export class RpcServer {
-  readonly #answer: RpcServerModules["answer"];
+  readonly #modules: RpcServerModules;
   #server: Server | null = null;
   #calls = 0;
   #held: PromiseWithResolvers<void> | null = null;
 
   constructor(modules: RpcServerModules) {
-    this.#answer = modules.answer;
+    this.#modules = modules;
   }
 
   /** Listens, on any free port where `port` is 0, and tells which. Rejects with what the system says where it cannot. */
@@ -42,6 +45,7 @@ export class RpcServer {
       (request, response) => void this.#serve(request, response),
     );
     server.maxConnections = MAX_CONNECTIONS;
+    if (this.#modules.upgrade !== undefined) server.on("upgrade", this.#modules.upgrade);
     this.#server = server;
     server.listen(port, host);
     await once(server, "listening");
@@ -103,7 +107,7 @@ export class RpcServer {
     if (request.method !== "POST") return { status: 405, body: "JSONRPC server handles only POST requests" };
     if (request.url !== "/") return { status: 404, body: "" };
     const body = await readBody(request);
-    return body === null ? TOO_LARGE : this.#answer(body, signal);
+    return body === null ? TOO_LARGE : this.#modules.answer(body, signal);
   }
 }
 
