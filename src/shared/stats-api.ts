@@ -1,6 +1,6 @@
 /** What `GET /api/v1/chains/{chain}/stats` and `stats` events tell, by family. Null: not known, and not guessed. Shares are 0-1. */
 import { type Static, type TSchema, Type } from "typebox";
-import { ChainName, Height, orNull, Time } from "./schema.ts";
+import { Height, orNull, Time } from "./schema.ts";
 
 const Count = Type.Integer({ minimum: 0 });
 const Share = Type.Number({ description: "0-1" });
@@ -16,7 +16,7 @@ const Tip = Type.Object({ hash: Type.String(), height: Height, timestamp: Time }
 function common<const F extends string>(family: F) {
   return {
     family: Type.Literal(family),
-    chain: ChainName,
+    chain: Type.String(),
     network: Type.String(),
     at: orNull(Time),
     tip: orNull(Tip),
@@ -100,14 +100,19 @@ export const UtxoStatsBody = Type.Object({
   pools: Pools,
   segwit_share: orNull(Type.Number({ description: "of transactions, 0-1" })),
   mweb: orNull(
-    Type.Object({ blocks: Type.Integer({ minimum: 0, description: "with an extension block" }), kernels: Count }),
+    Type.Object(
+      { blocks: Count, blocks_with_kernels: Count, kernels: Count },
+      { description: "blocks: those with an extension block; null where none has one" },
+    ),
   ),
   auxpow: orNull(
-    Type.Object({
-      blocks: Type.Integer({ minimum: 0, description: "headers looked at" }),
-      merged_share: Share,
-      parents: Pools,
-    }),
+    Type.Object(
+      { blocks: Count, merged_share: Share, parents: Pools },
+      {
+        description:
+          "blocks: headers looked at; parents: pools of the parent chain's blocks. Null where no work is merged",
+      },
+    ),
   ),
   reward_units: orNull(Type.Object({ last: Units, mean: Units })),
   fullness: orNull(Type.Object({ last: Share, mean: Share }, { description: "weight over the most allowed" })),
@@ -163,8 +168,8 @@ export const EvmStatsBody = Type.Object({
   ),
   blobs: orNull(
     Type.Object({
-      last: Count,
-      mean: Type.Number({ description: "blobs a block" }),
+      last: orNull(Type.Integer({ description: "of the newest block, once it is read" })),
+      mean: orNull(Type.Number({ description: "a block" })),
       target: Type.Integer(),
       max: Type.Integer(),
       excess_gas: Gas,
@@ -235,6 +240,7 @@ export const SvmStatsBody = Type.Object({
       changes: orNull(
         Type.Object(
           {
+            at: orNull(Time),
             joined: listed(StakeChange),
             left: listed(StakeChange),
             became_delinquent: listed(StakeChange),
@@ -248,7 +254,7 @@ export const SvmStatsBody = Type.Object({
               }),
             ),
           },
-          { description: "since the snapshot before; null with the first" },
+          { description: "between the last two snapshots that differ; null until two do" },
         ),
       ),
     }),

@@ -60,7 +60,7 @@ export type WatchBody = Static<typeof WatchBody>;
 
 export const WatchListBody = Type.Object({
   id: ListId,
-  chain: ChainName,
+  chain: Type.String(),
   ...lists,
   confirmations: Depths,
   items: Type.Integer({ description: "scripts, accounts and topics looked for, those of extended keys counted" }),

@@ -13,6 +13,8 @@ export const FLOORS: Readonly<Record<string, number>> = {
   wire: 1,
   relay: 1,
   breaker: 1,
+  stats: 1,
+  watch: 1,
   observe: 1,
   prove: 2,
   upstream: 2,
@@ -28,7 +30,7 @@ export const FLOORS: Readonly<Record<string, number>> = {
 };
 
 /** These read no clock, no randomness, no process, no console, no socket; Clock and Random come in as parameters. */
-const PURE_ROOMS = ["chain", "wire", "relay", "breaker"];
+const PURE_ROOMS = ["chain", "wire", "relay", "breaker", "stats", "watch"];
 /** What they may import from outside: functions of their arguments. */
 const PURE_MODULES: Readonly<Record<string, readonly string[]>> = {
   chain: [
