@@ -140,6 +140,7 @@ export class SvmDevnetNode {
     this.#held = [];
     this.#frozen = false;
     this.#sockets.hangUp();
+    this.#sockets.thaw();
     await this.#server.close();
   }
 
