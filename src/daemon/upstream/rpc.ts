@@ -174,7 +174,8 @@ function settled(promise: Promise<Tip>): Promise<Waited> {
   );
 }
 
-function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
+/** Rejects with the signal's reason. */
+export function pause(ms: number, clock: Clock, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {
       cancel();

@@ -1,0 +1,393 @@
+/**
+ * A node of Solana: slots as it processes them, over its WebSocket; over HTTP alone what is confirmed, by asking now and then.
+ *
+ * `slotSubscribe` tells a slot when the node begins to work on it, with its parent's: so that one is done, and the newest blockhash is
+ * asked for. What these two do not tell together is told when it is confirmed (see `svm-follow.ts`). `slotsUpdatesSubscribe` and
+ * `blockSubscribe`, which not every node has, make that sooner; `blockSubscribe` is asked for headers only: bodies are megabytes, and
+ * one upstream's is enough.
+ */
+import type { Clock } from "../../shared/clock.ts";
+import { isSprintError, SprintError } from "../../shared/errors.ts";
+import type { SvmAnnounced } from "../chain/index.ts";
+import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
+import { asLost, pause } from "./rpc.ts";
+import { RpcSocket } from "./rpc-socket.ts";
+import type { Notification } from "./rpc-socket-message.ts";
+import { openCallerBeside, openHttpCaller, type OpenCaller } from "./svm-caller.ts";
+import { SvmFollower } from "./svm-follow.ts";
+import { announcedOf, member, REFUSED, SvmNode, type SvmFeedCodec, wholeNumber } from "./svm-node.ts";
+import type { Feed } from "./types.ts";
+import { type RpcUpstreamAddress, type WsAddress, wsUrl } from "./url.ts";
+
+export interface SvmFeedOptions extends Pick<
+  FeedOptions,
+  "name" | "stallMs" | "openTimeoutMs" | "requestTimeoutMs" | "backoff"
+> {
+  readonly address: WsAddress | RpcUpstreamAddress;
+  /** Between two looks at a node without a socket, and at what is confirmed while a hole is filled; each is up to a quarter shorter or longer. */
+  readonly pollMs?: number;
+}
+
+export interface SvmFeedModules extends Omit<FeedModules, "connect"> {
+  readonly codec: SvmFeedCodec;
+}
+
+export const SVM_DEFAULTS = { pollMs: 400 } as const;
+
+/** A node's newest processed block is a moment behind its notifications: it is asked for again after each of these. */
+const LOOK_AGAIN_MS = [30, 60, 120] as const;
+/** Slots between two blocks told; more are not filled from here. */
+const MAX_GAP_SLOTS = 512;
+/** Slots in which a chain has a block at least. */
+const ANCHOR_SLOTS = 512;
+/** A node that ends below what it told as confirmed is given so long: behind one address may be several, some late. */
+const REWOUND_MS = 2_000;
+/** Polls between two looks at what is rooted. */
+const ROOT_EVERY = 8;
+/** A block that should be there is asked for so often, then its node is given up. */
+const MAX_STRIKES = 25;
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+
+export function createSvmFeed(options: SvmFeedOptions, modules: SvmFeedModules): Feed {
+  const { address } = options;
+  const { chain, params } = modules.codec;
+  const settings = { ...SVM_DEFAULTS, ...options };
+  const connect = (events: LinkEvents): Link => new SvmLink(settings, modules, events);
+  const { blockTimeSeconds } = params;
+  return new LinkFeed(
+    { ...options, chain, kind: address.kind, url: address.display, blockTimeSeconds },
+    { ...modules, connect },
+  );
+}
+
+type Settings = SvmFeedOptions & { readonly pollMs: number };
+
+class SvmLink implements Link {
+  readonly #settings: Settings;
+  readonly #modules: SvmFeedModules;
+  readonly #events: LinkEvents;
+  readonly #clock: Clock;
+  readonly #follower: SvmFollower;
+  readonly #abort = new AbortController();
+  readonly #look: Job;
+  readonly #fill: Job;
+  readonly #finalize: Job;
+  readonly #ended: Promise<void>;
+  #socket: RpcSocket | null = null;
+  #open: OpenCaller | null = null;
+  #node: SvmNode | null = null;
+  #isUp = false;
+  /** The newest slot that should be processed. */
+  #expectedSlot = 0;
+  #rootSlot = 0;
+  #finalizedSlot = -1;
+  /** The newest that the node told as confirmed. */
+  #confirmedSlot = 0;
+  /** Since when it ends below that. */
+  #belowSince: number | null = null;
+  #strikes = 0;
+
+  constructor(settings: Settings, modules: SvmFeedModules, events: LinkEvents) {
+    this.#settings = settings;
+    this.#modules = modules;
+    this.#events = events;
+    this.#clock = modules.clock;
+    this.#follower = new SvmFollower({
+      nowSeconds: () => Math.floor(modules.clock.wall() / 1000),
+      announce: (announcements) => {
+        const height = announcements.at(-1)?.header.height ?? null;
+        if (height !== null) events.told({ height });
+        events.announce(announcements);
+      },
+    });
+    const failed = (error: unknown): void => this.#lose(error);
+    this.#look = new Job(() => this.#lookAtHead(), failed);
+    this.#fill = new Job(() => this.#fillHole(), failed);
+    this.#finalize = new Job(() => this.#tellFinalized(), failed);
+    this.#ended = this.#run();
+  }
+
+  async headersAfter(...[locator, signal]: Parameters<Link["headersAfter"]>): Promise<readonly SvmAnnounced[]> {
+    return this.#asked().headersAfter(locator, signal);
+  }
+
+  async body(locator: string, signal: AbortSignal): Promise<Uint8Array> {
+    return this.#asked().body(locator, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    await Promise.all([this.#socket?.close(), this.#open?.close()]);
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#abort;
+    const { codec } = this.#modules;
+    try {
+      // nothing is told before `Connect` has returned
+      await Promise.resolve();
+      this.#open = await this.#openCaller(signal);
+      const node = new SvmNode({}, { caller: this.#open.caller, codec, clock: this.#clock });
+      this.#node = node;
+      await node.identify(signal);
+      const agent = await node.agent(signal);
+      const isPushed = this.#socket !== null && (await this.#subscribe(this.#socket, signal));
+      const anchor = await this.#anchor(signal);
+      this.#follower.startAt(anchor);
+      this.#events.told({
+        ...(anchor.height === null ? {} : { height: anchor.height }),
+        ...(agent === null ? {} : { agent }),
+      });
+      this.#isUp = true;
+      this.#events.up();
+      if (isPushed) this.#look.poke();
+      else await this.#watchByPolling(signal);
+    } catch (error) {
+      this.#lose(error);
+    }
+  }
+
+  async #openCaller(signal: AbortSignal): Promise<OpenCaller> {
+    const { address } = this.#settings;
+    const { rpcPort } = this.#modules.codec.params;
+    const clock = this.#clock;
+    if (address.kind === "rpc") return openHttpCaller(address.rpc, rpcPort, clock);
+    this.#socket = new RpcSocket(
+      { url: wsUrl(address, rpcPort + 1), auth: address.auth, maxMessageBytes: MAX_MESSAGE_BYTES },
+      { clock, onLost: (error) => this.#lose(error) },
+    );
+    await this.#socket.opened();
+    return openCallerBeside(this.#socket, address, { rpcPort, clock, signal });
+  }
+
+  /** False where the node does not push slots: it is polled. */
+  async #subscribe(socket: RpcSocket, signal: AbortSignal): Promise<boolean> {
+    const { codec } = this.#modules;
+    const has = async (
+      method: string,
+      params: readonly unknown[],
+      take: (value: unknown, receivedAt: number) => void,
+    ): Promise<boolean> => {
+      try {
+        const onNotification = (told: Notification): void => take(told.value(), told.receivedAt);
+        await socket.subscribe(method, params, onNotification, { signal });
+        return true;
+      } catch (error) {
+        if (isSprintError(error) && REFUSED.has(error.code)) return false;
+        throw error;
+      }
+    };
+    const isPushed = await has("slotSubscribe", [], (value) => this.#onSlot(value));
+    await has("slotsUpdatesSubscribe", [], (value, receivedAt) => this.#onUpdate(value, receivedAt));
+    await has("rootSubscribe", [], (value) => this.#onRoot(wholeNumber("rootSubscribe", value)));
+    const details = {
+      commitment: "confirmed",
+      encoding: "base64",
+      transactionDetails: "none",
+      showRewards: false,
+      maxSupportedTransactionVersion: 0,
+    };
+    await has("blockSubscribe", ["all", details], (value, receivedAt) => {
+      const told = member(value, "value");
+      const block = member(told, "block") ?? null;
+      if (block === null || !this.#isUp) return;
+      const header = announcedOf(block, wholeNumber("blockSubscribe", member(told, "slot")), codec, this.#clock);
+      this.#confirmedUpTo(header.slot);
+      if (!this.#follower.pushed(header, receivedAt)) this.#fill.poke();
+    });
+    return isPushed;
+  }
+
+  #onSlot(value: unknown): void {
+    const [slot, parent, root] = ["slot", "parent", "root"].map((name) =>
+      wholeNumber("slotSubscribe", member(value, name)),
+    ) as [number, number, number];
+    this.#opened(slot, parent);
+    this.#onRoot(root);
+    this.#expect(parent);
+  }
+
+  #onUpdate(value: unknown, receivedAt: number): void {
+    const type = member(value, "type");
+    const slot = wholeNumber("slotsUpdatesSubscribe", member(value, "slot"));
+    if (type === "createdBank") this.#opened(slot, wholeNumber("slotsUpdatesSubscribe", member(value, "parent")));
+    else if (type === "frozen") this.#expect(slot);
+    else if (type === "dead" && this.#isUp) this.#follower.dead(slot, receivedAt);
+    else if (type === "root") this.#onRoot(slot);
+    else if (type === "optimisticConfirmation") {
+      this.#confirmedUpTo(slot);
+      if (this.#follower.hasHole) this.#fill.poke();
+    }
+  }
+
+  #opened(slot: number, parent: number): void {
+    if (parent < slot || slot === 0) return this.#follower.opened(slot, parent);
+    const message = `slot ${slot}: expected a parent below it, got ${parent}`;
+    throw new SprintError("SPRINT_UPSTREAM_PARENT_SLOT", message, { slot, parent });
+  }
+
+  #expect(slot: number): void {
+    this.#expectedSlot = Math.max(this.#expectedSlot, slot);
+    if (this.#isUp) this.#look.poke();
+  }
+
+  #onRoot(slot: number): void {
+    if (slot <= this.#rootSlot) return;
+    this.#rootSlot = slot;
+    if (this.#isUp) this.#finalize.poke();
+  }
+
+  // --- what is asked for ---
+
+  async #lookAtHead(): Promise<void> {
+    const { signal } = this.#abort;
+    for (const waitMs of [0, ...LOOK_AGAIN_MS]) {
+      if (waitMs > 0) await pause(waitMs, this.#clock, signal);
+      const head = await this.#asked().head("processed", signal);
+      this.#checkNotRewound(head.slot);
+      this.#follower.processed(head, this.#clock.now());
+      if (this.#follower.hasHole) this.#fill.poke();
+      if (head.slot >= this.#expectedSlot) return;
+    }
+  }
+
+  async #fillHole(): Promise<void> {
+    while (this.#follower.hasHole) {
+      await this.#catchUp();
+      if (this.#follower.hasHole) await this.#pause();
+    }
+  }
+
+  async #watchByPolling(signal: AbortSignal): Promise<never> {
+    for (let poll = 0; ; poll++) {
+      if (poll % ROOT_EVERY === 0) this.#onRoot(await this.#asked().slot("finalized", signal));
+      await this.#catchUp();
+      await this.#pause();
+    }
+  }
+
+  /** Tells what is confirmed and was not told. */
+  async #catchUp(): Promise<void> {
+    const { signal } = this.#abort;
+    const follower = this.#follower;
+    const node = this.#asked();
+    const newest = await node.slot("confirmed", signal);
+    this.#checkNotRewound(newest);
+    this.#confirmedUpTo(newest);
+    const from = follower.confirmedSlot + 1;
+    if (newest < from) return;
+    if (newest - from >= MAX_GAP_SLOTS) return this.#jumpTo(newest, node, signal);
+    const listed = await node.slots(from, newest, signal);
+    const unknown = listed.filter((slot) => !follower.knowsSlot(slot));
+    const headers = await node.headers(unknown, signal);
+    const missing = unknown[headers.length];
+    const upTo = missing === undefined ? (listed.at(-1) ?? from - 1) : missing - 1;
+    const hasLinked = follower.confirmed(headers, upTo, this.#clock.now());
+    if (hasLinked && missing === undefined) this.#strikes = 0;
+    else this.#strike(hasLinked ? `a block in slot ${missing}` : "blocks that build on each other");
+  }
+
+  async #jumpTo(slot: number, node: SvmNode, signal: AbortSignal): Promise<void> {
+    const header = await node.header(slot, signal);
+    if (header === null) return this.#strike(`a block in slot ${slot}`);
+    this.#strikes = 0;
+    this.#follower.jump(header, this.#clock.now());
+  }
+
+  async #tellFinalized(): Promise<void> {
+    const slot = this.#rootSlot;
+    const point = this.#follower.pointAt(slot) ?? (await this.#asked().header(slot, this.#abort.signal, "finalized"));
+    if (point === null || point.height === null || slot <= this.#finalizedSlot) return;
+    this.#finalizedSlot = slot;
+    this.#events.told({ finalized: { hash: point.hash, height: point.height } });
+  }
+
+  /** The newest confirmed block: what is told builds on it. */
+  async #anchor(signal: AbortSignal): Promise<SvmAnnounced> {
+    for (;;) {
+      const newest = await this.#asked().slot("confirmed", signal);
+      const listed = await this.#asked().slots(Math.max(0, newest - ANCHOR_SLOTS), newest, signal);
+      const slot = listed.at(-1);
+      const header = slot === undefined ? null : await this.#asked().header(slot, signal);
+      if (header !== null) return header;
+      this.#strike(`a block in slot ${slot ?? newest}`);
+      await this.#pause();
+    }
+  }
+
+  #pause(): Promise<void> {
+    const { random } = this.#modules;
+    return pause(this.#settings.pollMs * (0.75 + random() / 2), this.#clock, this.#abort.signal);
+  }
+
+  // --- what can be wrong ---
+
+  /** What is confirmed stays: a node that ends below it has another ledger now. */
+  #checkNotRewound(slot: number): void {
+    const now = this.#clock.now();
+    if (slot >= this.#confirmedSlot) this.#belowSince = null;
+    else this.#belowSince ??= now;
+    if (this.#belowSince === null || now - this.#belowSince < REWOUND_MS) return;
+    throw new SprintError(
+      "SPRINT_UPSTREAM_REWOUND",
+      `expected the node's chain to end at slot ${this.#confirmedSlot} or above, which it has told as confirmed, got ${slot}`,
+      { expected: this.#confirmedSlot, actual: slot },
+    );
+  }
+
+  #confirmedUpTo(slot: number): void {
+    this.#confirmedSlot = Math.max(this.#confirmedSlot, slot);
+  }
+
+  /** Throws when the node's answers have not fitted together for some time. */
+  #strike(expected: string): void {
+    if (++this.#strikes < MAX_STRIKES) return;
+    throw new SprintError(
+      "SPRINT_UPSTREAM_NULL_BLOCK",
+      `expected ${expected}, which the node lists as confirmed, got none that fits in ${MAX_STRIKES} questions`,
+      { expected, questions: MAX_STRIKES },
+    );
+  }
+
+  #asked(): SvmNode {
+    if (this.#node !== null) return this.#node;
+    throw new SprintError("SPRINT_UPSTREAM_DOWN", "this connection is not open yet", {});
+  }
+
+  #lose(error: unknown): void {
+    if (!this.#abort.signal.aborted) this.#events.lost(asLost(error));
+  }
+}
+
+/** Work that runs once at a time; asked for while it runs, it runs once more. */
+class Job {
+  readonly #work: () => Promise<void>;
+  readonly #failed: (error: unknown) => void;
+  #running = false;
+  #again = false;
+
+  constructor(work: () => Promise<void>, failed: (error: unknown) => void) {
+    this.#work = work;
+    this.#failed = failed;
+  }
+
+  poke(): void {
+    this.#again = true;
+    if (!this.#running) void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    try {
+      while (this.#again) {
+        this.#again = false;
+        await this.#work();
+      }
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#running = false;
+    }
+  }
+}
