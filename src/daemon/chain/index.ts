@@ -1,5 +1,14 @@
 /** The door of this room: the networks, their codecs, and the words both speak in. */
 export { addressOf, type AddressPlace, scriptOf } from "./address.ts";
+export {
+  buildFilter,
+  checkFilterHeaders,
+  filterHash,
+  filterHeader,
+  filterHeaders,
+  filterMatches,
+  NO_FILTER_HEADER,
+} from "./blockfilter.ts";
 export { checkpointFrom } from "./checkpoints.ts";
 export { codecFor } from "./codec.ts";
 export { decodeHeader, encodeHeader, HEADER_BYTES, headerBytes, type HeaderFields } from "./header.ts";
@@ -67,8 +76,15 @@ export { checkEthash, EthashCache, isEthash } from "./evm/ethash.ts";
 export { decodeEvmHeader, type EvmHeader, evmHeaderFromJson } from "./evm/header.ts";
 export { hexOf, openResponse, parseJson } from "./evm/json.ts";
 export { keccak256 } from "./evm/keccak.ts";
+export { checkLogs, logFilterFromJson } from "./evm/logs.ts";
 export { evmNetworksOf, evmParamsFor, evmRulesAt } from "./evm/params.ts";
-export { type AccountVerdict, EMPTY_CODE_HASH, type ProvedAccount, verifyAccountProof } from "./evm/proof.ts";
+export {
+  type AccountVerdict,
+  checkAccountAnswer,
+  EMPTY_CODE_HASH,
+  type ProvedAccount,
+  verifyAccountProof,
+} from "./evm/proof.ts";
 export type { EvmReceipt } from "./evm/receipt.ts";
 export { encodeRlp, encodeRlpBytes, integerBytes, joinRlpList, readRlp, type RlpItem } from "./evm/rlp.ts";
 export {

@@ -3,10 +3,11 @@ import type { Clock } from "../../shared/clock.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { type Breaker, FAILURE, IGNORED, type OutcomeCode } from "../breaker/index.ts";
 import type { PassedAnswer } from "../upstream/index.ts";
+import type { Dialect } from "./dialect.ts";
 import type { Lane } from "./lane.ts";
 import { CLASSES, type MethodRow } from "./methods.ts";
 import type { AttemptTold, Params, ServedChain } from "./types.ts";
-import { outcomeOf, outcomeOfError, type Verdict, verdictOf, wordOfAnswer, wordOfError } from "./verdict.ts";
+import { judge, outcomeOfError, type Verdict, wordOfAnswer, wordOfError } from "./verdict.ts";
 
 export interface Call {
   readonly row: MethodRow;
@@ -37,6 +38,7 @@ export interface AttemptOptions {
 
 export interface AttemptModules {
   readonly clock: Clock;
+  readonly dialect: Dialect;
   readonly served: ServedChain;
   readonly onAttempt: ((attempt: AttemptTold) => void) | undefined;
 }
@@ -91,8 +93,9 @@ export class Attempt {
         timeoutMs: Math.max(1, Math.ceil(Math.min(timeoutMs, remainingMs))),
         maxResponseBytes: answerBytes,
       });
-      const verdict = verdictOf(row, params, answer, this.#modules.served);
-      this.#end(verdict, wordOfAnswer(verdict, answer), outcomeOf(answer), answer);
+      const { dialect, served } = this.#modules;
+      const { verdict, outcome } = judge(dialect, row, params, answer, served);
+      this.#end(verdict, wordOfAnswer(verdict, answer), outcome, answer);
     } catch (error) {
       const word = wordOfError(error);
       // One that began late in the call's time had less than an upstream may take.

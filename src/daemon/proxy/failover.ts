@@ -7,6 +7,7 @@ import { REJECT_FORCED } from "../breaker/index.ts";
 import type { PassedAnswer } from "../upstream/index.ts";
 import { type AttemptModules, Attempt, type Call, type Ended } from "./attempt.ts";
 import { RetryBudget } from "./budget.ts";
+import { dialectOf } from "./dialects.ts";
 import { type Choice, choose, Lane } from "./lane.ts";
 import { CLASSES } from "./methods.ts";
 import { Patience } from "./patience.ts";
@@ -52,7 +53,7 @@ export class Failover {
     const { clock, served, onAttempt } = modules;
     this.#options = options;
     this.#modules = modules;
-    this.#attemptModules = { clock, served, onAttempt };
+    this.#attemptModules = { clock, dialect: dialectOf(options.family), served, onAttempt };
     this.#budget = new RetryBudget(options.retries, { clock });
     this.#patience = new Patience(options.hedge, { clock });
     this.#turn = Math.floor(modules.random() * 1_000);

@@ -1,6 +1,7 @@
 /** The JSON-RPC proxy of a chain. Owns which methods pass, which upstream is asked, and what is tried when it fails; does not own HTTP, nor what a block means. */
 export { createRpcProxy } from "./proxy.ts";
-export { CLASSES, type MethodClass, methodsOf } from "./methods.ts";
+export { methodsOf } from "./dialects.ts";
+export { CLASSES, type MethodClass } from "./methods.ts";
 export { openRpcUpstream, type RpcUpstreamModules, type RpcUpstreamOptions } from "./upstream.ts";
 export {
   type AttemptTold,

@@ -2,7 +2,7 @@
  * JSON-RPC through the upstreams of one chain. What stands around a call, from the outside to the inside, and why in this order:
  *
  *   1. bounds         size, batch, requests under way      nothing below has to be afraid of its input
- *   2. allow-list     `methods.ts`                         what is refused costs nothing further
+ *   2. allow-list     `dialects.ts`                        what is refused costs nothing further
  *   3. sharing        equal reads under way, one answer    before all that costs: a hundred clients are one call to what follows
  *   4. deadline       10 s, for all that follows           a retry does not buy time, it spends it
  *   5. catching up    250 ms of looking again              around failover: only when nobody was up to date
@@ -27,8 +27,10 @@
  * nobody else is left.
  */
 import { isSprintError } from "../../shared/errors.ts";
+import type { Dialect } from "./dialect.ts";
+import { dialectOf, methodsOf } from "./dialects.ts";
 import { Failover, type Served } from "./failover.ts";
-import { CLASSES, type MethodRow, methodsOf } from "./methods.ts";
+import { CLASSES, type MethodRow } from "./methods.ts";
 import { closed, tooManyRequests } from "./problem.ts";
 import {
   type Asked,
@@ -89,7 +91,7 @@ class Account {
 }
 
 export function createRpcProxy(
-  options: Pick<ProxyOptions, "chain"> & Partial<ProxyOptions>,
+  options: Pick<ProxyOptions, "chain" | "family"> & Partial<ProxyOptions>,
   modules: ProxyModules,
 ): RpcProxy {
   return new ChainProxy({ ...PROXY_DEFAULTS, ...options }, modules);
@@ -98,6 +100,7 @@ export function createRpcProxy(
 class ChainProxy implements RpcProxy {
   readonly #options: ProxyOptions;
   readonly #modules: ProxyModules;
+  readonly #dialect: Dialect;
   readonly #methods: ReadonlyMap<string, MethodRow>;
   readonly #failover: Failover;
   readonly #sharing: Sharing<Served>;
@@ -108,7 +111,8 @@ class ChainProxy implements RpcProxy {
   constructor(options: ProxyOptions, modules: ProxyModules) {
     this.#options = options;
     this.#modules = modules;
-    this.#methods = methodsOf(options.chain);
+    this.#dialect = dialectOf(options.family);
+    this.#methods = methodsOf(options.chain, options.family);
     this.#failover = new Failover(options, modules);
     this.#sharing = new Sharing({ limit: options.shared });
   }
@@ -197,7 +201,7 @@ class ChainProxy implements RpcProxy {
   }
 
   async #answer({ params }: Asked, row: MethodRow, signal: AbortSignal): Promise<Answered> {
-    const call = { row, params };
+    const call = { row: this.#dialect.rowFor(row, params, this.#modules.served), params };
     const { reads } = CLASSES[row.class];
     try {
       const begin = (flight: AbortSignal): Promise<Served> => this.#failover.pursue(call, flight);

@@ -1,6 +1,7 @@
 /** The words of this room. A call is one JSON-RPC call of a client; an attempt is that call at one upstream. */
 import type { Clock, Random } from "../../shared/clock.ts";
-import type { Chain } from "../../shared/chain.ts";
+import type { Block } from "../../shared/block.ts";
+import type { Chain, ChainFamily } from "../../shared/chain.ts";
 import type { Breaker, BreakerPolicy } from "../breaker/index.ts";
 import type { CallOptions, PassedAnswer } from "../upstream/index.ts";
 import type { MethodClass } from "./methods.ts";
@@ -18,6 +19,7 @@ export interface RpcUpstream {
 
 export interface ProxyOptions {
   readonly chain: Chain;
+  readonly family: ChainFamily;
   /** From a call's begin to its end, whatever was tried. */
   readonly deadlineMs: number;
   /** Upstreams that are asked for one call before it fails. */
@@ -63,7 +65,7 @@ export interface HedgeOptions {
   readonly mostMs: number;
 }
 
-export const PROXY_DEFAULTS: Omit<ProxyOptions, "chain"> = {
+export const PROXY_DEFAULTS: Omit<ProxyOptions, "chain" | "family"> = {
   deadlineMs: 10_000,
   attempts: 3,
   perUpstream: 16,
@@ -86,6 +88,8 @@ export interface ServedChain {
   tip(): { readonly hash: string; readonly height: number } | null;
   /** Of a block on the served chain; null where it is not on it, or not known. */
   heightOf(hash: string): number | null;
+  /** The block at that height of the served chain, for answers that can be held against it; null where it is not known. */
+  block?(height: number): Block | null;
 }
 
 export interface ProxyModules {

@@ -1,70 +1,59 @@
 /** What an upstream's answer, or its absence, means: for its breaker, and for the call. */
 import { isSprintError } from "../../shared/errors.ts";
-import { FAILURE, IGNORED, jsonRpcOutcome, type OutcomeCode, SUCCESS } from "../breaker/index.ts";
+import { FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "../breaker/index.ts";
 import type { PassedAnswer } from "../upstream/index.ts";
+import type { Dialect } from "./dialect.ts";
 import type { MethodRow } from "./methods.ts";
 import type { Params, ServedChain } from "./types.ts";
 
 /**
- * `answer` goes to the client. `behind`: right for a chain that ends before the served tip. `elsewhere`: this node does not have it, another may.
+ * `answer` goes to the client. `behind`: right for a chain that ends before the served tip. `elsewhere`: this node does not have it, or what it says is in doubt; another may.
  * `failed`: it did not do its work. `too_large`: nobody's answer would be smaller. `stopped`: we broke it off.
  */
 export type Verdict = "answer" | "behind" | "elsewhere" | "failed" | "too_large" | "stopped";
 
-/** A node's error codes for what it has not: RPC_MISC_ERROR, RPC_INVALID_ADDRESS_OR_KEY, RPC_INVALID_PARAMETER (bitcoind's protocol.h). */
-const NOT_HERE: ReadonlySet<number | null> = new Set([-1, -5, -8]);
 const WARMING_UP = -28;
 
-/** An error object is an answer, unless it says that the node is not well. */
-export function outcomeOf(answer: PassedAnswer): OutcomeCode {
-  return answer.ok ? SUCCESS : jsonRpcOutcome({ code: answer.code });
+export interface Judged {
+  readonly verdict: Verdict;
+  readonly outcome: OutcomeCode;
 }
 
-export function verdictOf(row: MethodRow, params: Params, answer: PassedAnswer, served: ServedChain): Verdict {
-  if (outcomeOf(answer) === FAILURE) return "failed";
-  if (isBehind(row, params, answer, served)) return "behind";
-  return !answer.ok && row.elsewhere && NOT_HERE.has(answer.code) ? "elsewhere" : "answer";
+export function judge(
+  dialect: Dialect,
+  row: MethodRow,
+  params: Params,
+  answer: PassedAnswer,
+  served: ServedChain,
+): Judged {
+  const outcome = answer.ok ? SUCCESS : dialect.outcomeOf(answer);
+  if (outcome === FAILURE) return { verdict: "failed", outcome };
+  const missing = dialect.missing(answer);
+  if (isBehind(dialect, row, params, answer, served, missing)) return { verdict: "behind", outcome };
+  if (missing !== null) return { verdict: row.elsewhere ? "elsewhere" : "answer", outcome };
+  const doubt = answer.ok ? dialect.doubt(row, params, answer.json, served) : null;
+  return { verdict: doubt ?? "answer", outcome: doubt === "failed" ? FAILURE : outcome };
 }
 
 /** The node's answer contradicts what our subscribers were told already. Nothing is known before the first block. */
-function isBehind(row: MethodRow, params: Params, answer: PassedAnswer, served: ServedChain): boolean {
+function isBehind(
+  dialect: Dialect,
+  row: MethodRow,
+  params: Params,
+  answer: PassedAnswer,
+  served: ServedChain,
+  missing: "yet" | "for ever" | null,
+): boolean {
   const tip = served.tip();
   if (tip === null) return false;
-  if (!answer.ok) {
+  if (missing !== null) {
     // A pruned node is not behind: it will never have it again.
-    if (row.block === null || !NOT_HERE.has(answer.code) || answer.message.includes("pruned")) return false;
-    const asked = param(params, ...row.block);
-    const height = typeof asked === "string" ? served.heightOf(asked) : asked;
-    return typeof height === "number" && height >= 0 && height <= tip.height;
+    if (missing === "for ever") return false;
+    const asked = dialect.heightAsked(row, params, served);
+    return asked !== null && asked <= tip.height;
   }
-  const height = heightIn(row.method, answer.json, served);
+  const height = answer.ok ? dialect.heightIn(row.method, params, answer.json, served) : null;
   return height !== null && height < tip.height;
-}
-
-function heightIn(method: string, json: string, served: ServedChain): number | null {
-  if (method === "getblockcount") return numberOrNull(parsed(json));
-  if (method === "getblockchaininfo") return numberOrNull((parsed(json) as { blocks?: unknown } | null)?.blocks);
-  if (method !== "getbestblockhash" && method !== "gettxout") return null;
-  const answer = parsed(json);
-  const hash = method === "gettxout" ? (answer as { bestblock?: unknown } | null)?.bestblock : answer;
-  // One that we do not know is newer than what we serve, or on a branch that may win.
-  return typeof hash === "string" ? served.heightOf(hash) : null;
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json) as unknown;
-  } catch {
-    return null;
-  }
-}
-
-function numberOrNull(value: unknown): number | null {
-  return typeof value === "number" ? value : null;
-}
-
-function param(params: Params, position: number, name: string): unknown {
-  return Array.isArray(params) ? params[position] : (params as Readonly<Record<string, unknown>>)[name];
 }
 
 /** In `x-sprint-tried` and in metrics: how an attempt ended. */
@@ -88,13 +77,17 @@ export const ATTEMPT_WORDS: readonly string[] = [
   "elsewhere",
   "warming_up",
   "unwell",
+  "disproved",
   "stopped",
   "garbled",
   ...new Set(Object.values(FAILURE_WORDS)),
 ];
 
 export function wordOfAnswer(verdict: Verdict, answer: PassedAnswer): string {
-  if (verdict === "failed") return !answer.ok && answer.code === WARMING_UP ? "warming_up" : "unwell";
+  if (verdict === "failed") {
+    if (answer.ok) return "disproved";
+    return answer.code === WARMING_UP ? "warming_up" : "unwell";
+  }
   return verdict === "answer" ? (answer.ok ? "ok" : "error") : verdict;
 }
 

@@ -43,7 +43,7 @@ describe("two real litecoind behind the proxy", { skip }, () => {
       );
     }
     proxy = createRpcProxy(
-      { chain: "litecoin", behindWaitMs: 5_000 },
+      { chain: "litecoin", family: "utxo", behindWaitMs: 5_000 },
       {
         clock: systemClock,
         random: () => 0,
@@ -100,7 +100,7 @@ describe("two real litecoind behind the proxy", { skip }, () => {
   });
 
   test("the node has every method of the table", async () => {
-    for (const method of methodsOf("litecoin").keys()) {
+    for (const method of methodsOf("litecoin", "utxo").keys()) {
       const { text } = await ask(method);
       assert.notEqual((JSON.parse(text) as { error: { code: number } | null }).error?.code, -32601, method);
     }

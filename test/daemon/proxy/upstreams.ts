@@ -91,7 +91,7 @@ export function bench(count: number, options: Partial<ProxyOptions> = {}, module
     known,
     served: { hash: hashAt(100), height: 100 },
     proxy: createRpcProxy(
-      { chain: "litecoin", ...options },
+      { chain: "litecoin", family: "utxo", ...options },
       {
         clock,
         // Begins with the first upstream.

@@ -166,6 +166,31 @@ export function verifyAccountProof(stateRoot: string, answer: unknown): AccountV
   return { ok: true, account };
 }
 
+/**
+ * The answer to eth_getProof of one account and its keys, proved against `stateRoot` and held against what was asked. Refuses with SPRINT_EVM_PROOF_*,
+ * throws SPRINT_EVM_JSON_* for a question or an answer that is none.
+ */
+export function checkAccountAnswer(
+  stateRoot: string,
+  asked: { readonly address: unknown; readonly keys: unknown },
+  answer: unknown,
+): Refusal | null {
+  const verdict = verifyAccountProof(stateRoot, answer);
+  if (!verdict.ok) return verdict.refusal;
+  const { address, storage } = verdict.account;
+  const wanted = hexOf(dataOf(asked.address, "address", 20));
+  if (address !== wanted) return refuse("SPRINT_EVM_PROOF_VALUE", "address", wanted, address);
+  const keys = listOf(asked.keys ?? [], "keys").map((key) => hexOf(storageKey(key)));
+  const left = keys.find((key) => !storage.has(key));
+  return left === undefined ? null : refuse("SPRINT_EVM_PROOF_VALUE", "storageProof", left, "no proof of it");
+}
+
+/** A key is a quantity or 32 bytes, as it was asked for. */
+function storageKey(value: unknown): Buffer {
+  const short = quantityBytes(value, "key");
+  return Buffer.concat([Buffer.alloc(HASH_BYTES - short.length), short]);
+}
+
 /** Nodes write the hashes of an account that is not there as zeros, or as those of nothing. */
 function isEmptyAccount(nonce: Uint8Array, balance: Uint8Array, storage: Uint8Array, code: Uint8Array): boolean {
   const none = (hash: Uint8Array, empty: string): boolean => [empty, ZERO_HASH].includes(hexOf(hash));
@@ -174,9 +199,7 @@ function isEmptyAccount(nonce: Uint8Array, balance: Uint8Array, storage: Uint8Ar
 
 function verifySlot(storageRoot: string, given: unknown, storage: Map<string, bigint>): Refusal | null {
   const slot = objectOf(given, "storageProof");
-  // a key is a quantity or 32 bytes, as it was asked for
-  const short = quantityBytes(slot["key"], "key");
-  const key = Buffer.concat([Buffer.alloc(HASH_BYTES - short.length), short]);
+  const key = storageKey(slot["key"]);
   const value = quantityBytes(slot["value"], "value");
   const found = verifyProof(Buffer.from(storageRoot.slice(2), "hex"), keccak256(key), nodesOf(slot["proof"], "proof"));
   if (!found.ok) return found.refusal;

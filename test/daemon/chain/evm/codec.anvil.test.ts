@@ -6,7 +6,6 @@ import { evmCodecFor } from "../../../../src/daemon/chain/evm/codec.ts";
 import { evmHeaderFromJson } from "../../../../src/daemon/chain/evm/header.ts";
 import { evmParamsFor, evmRulesAt } from "../../../../src/daemon/chain/evm/params.ts";
 import type { Ancestor } from "../../../../src/daemon/chain/types.ts";
-import type { EvmDigest } from "../../../../src/shared/body.ts";
 import { type Anvil, hasAnvil, startAnvil } from "../../../fakes/anvil.ts";
 
 const PARAMS = evmParamsFor("ethereum", "devnet");
@@ -39,10 +38,12 @@ async function proveAll(
     const watch = { items: new Set<string>(), topics: new Set<string>(), outpoints: new Map<string, string>() };
     const verdict = codec.checkBody(Buffer.from(JSON.stringify({ block, receipts })), place, watch);
     assert.ok(verdict.ok, verdict.ok ? "" : `${header.number}: ${verdict.refusal.message}`);
-    const own = (verdict.facts.reading?.digest as EvmDigest).blobs;
+    const { reading } = verdict.facts;
+    assert.ok(reading?.digest.family === "evm");
+    const own = reading.digest.blobs;
     // its root of transactions is over the blobs, which no block has
     assert.deepEqual([verdict.facts.level, verdict.facts.skipped.length], own === 0 ? ["full", 0] : ["header", 1]);
-    logs += verdict.facts.reading?.logs?.length ?? 0;
+    logs += reading.logs?.length ?? 0;
     blobs += own;
     parent = { block: codec.toBlock(header, header.number, verdict.facts), parent };
   }
