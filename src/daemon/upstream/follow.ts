@@ -69,9 +69,9 @@ export class TipFollower {
     this.#tip = tip;
   }
 
-  /** The hash told last. */
-  get tip(): string | null {
-    return this.#tip?.hash ?? null;
+  /** The header told last, where its height is known. */
+  get tip(): ChainPoint | null {
+    return this.#tip;
   }
 
   /** Headers that the floor above has by another way; oldest first. */
@@ -87,7 +87,7 @@ export class TipFollower {
   pushed(header: Header, body: Uint8Array | null, receivedAt: number, via: AnnounceVia = this.#options.via): boolean {
     const announcement: Announcement = { header, via, receivedAt, txCount: null, body };
     if (this.knows(header.hash)) {
-      if (this.#options.heads && header.hash !== this.tip) this.#tell([announcement]);
+      if (this.#options.heads && header.hash !== this.#tip?.hash) this.#tell([announcement]);
       return true;
     }
     if (this.#modules.node !== null && !this.knows(header.parentHash)) {

@@ -9,6 +9,8 @@ export type {
   FeedSink,
   FeedState,
   FeedStatus,
+  FilterRange,
+  FilterRun,
 } from "./types.ts";
 export { FEED_DEFAULTS, type FeedModules, stallMsFor } from "./feed.ts";
 export type { BackoffOptions } from "./backoff.ts";
@@ -17,6 +19,9 @@ export type { P2pModules, P2pOptions } from "./p2p.ts";
 export type { TransactionPool } from "./compact.ts";
 export { createRpcFeed, RPC_DEFAULTS } from "./rpc.ts";
 export type { RpcFeedModules, RpcFeedOptions } from "./rpc.ts";
+export { createEvmFeed } from "./evm.ts";
+export type { EvmFeedModules, EvmFeedOptions } from "./evm.ts";
+export type { EvmNetwork } from "./evm-node.ts";
 export { createZmqFeed } from "./zmq.ts";
 export type { SequenceGap, ZmqFeedModules, ZmqFeedOptions } from "./zmq.ts";
 export {
@@ -28,6 +33,8 @@ export {
 } from "./jsonrpc.ts";
 export { RpcSocket, type RpcSocketModules, type RpcSocketOptions } from "./rpc-socket.ts";
 export type { Notification } from "./rpc-socket-message.ts";
+export { createSvmFeed, SVM_DEFAULTS, type SvmFeedModules, type SvmFeedOptions } from "./svm.ts";
+export type { SvmFeedCodec } from "./svm-node.ts";
 export type { PassedAnswer } from "./jsonrpc-answer.ts";
 export { BEACON_DEFAULTS, createBeaconFeed } from "./beacon.ts";
 export type { BeaconFeedModules, BeaconFeedOptions } from "./beacon.ts";
