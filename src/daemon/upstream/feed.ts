@@ -22,16 +22,28 @@ import type { PendingTransaction } from "../../shared/body.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Cancel, Clock, Random } from "../../shared/clock.ts";
 import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
-import { type Breaker, type BreakerCondition, FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "../breaker/index.ts";
+import { type Breaker, FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "../breaker/index.ts";
 import type { Header } from "../chain/index.ts";
 import { type BackoffOptions, nextDelayMs } from "./backoff.ts";
-import type { Announcement, ChainPoint, Feed, FeedKind, FeedSink, FeedState, FeedStatus } from "./types.ts";
+import { busy, noAnswer, noFilters, notUp, openTimeout, stalled, tripped } from "./feed-errors.ts";
+import type {
+  Announcement,
+  ChainPoint,
+  Feed,
+  FeedKind,
+  FeedSink,
+  FeedState,
+  FeedStatus,
+  FilterRange,
+  FilterRun,
+} from "./types.ts";
 
 /** One connection. After `close` it calls back no more. */
 export interface Link {
   /** As in `Feed`; time-outs come in by the signal. */
   headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]>;
   body(locator: string, signal: AbortSignal): Promise<Uint8Array>;
+  filters?(range: FilterRange, signal: AbortSignal): Promise<FilterRun>;
   /** May be called more than once; resolves when nothing is open any more. */
   close(): Promise<void>;
 }
@@ -100,7 +112,11 @@ const MAX_RECENT = 64;
 const MAX_LOCATOR = 101;
 
 /** What a refused or useless request says nothing about: the node's health. */
-const NO_OPINION: ReadonlySet<string> = new Set(["SPRINT_UPSTREAM_NOT_FOUND", "SPRINT_UPSTREAM_BUSY"]);
+const NO_OPINION: ReadonlySet<string> = new Set([
+  "SPRINT_UPSTREAM_NOT_FOUND",
+  "SPRINT_UPSTREAM_BUSY",
+  "SPRINT_UPSTREAM_UNSUPPORTED",
+]);
 
 type Phase =
   | { readonly state: "idle" }
@@ -214,6 +230,13 @@ export class LinkFeed implements Feed {
 
   body(locator: string, signal: AbortSignal): Promise<Uint8Array> {
     return this.#request("a block", signal, (link, either) => link.body(locator, either));
+  }
+
+  filters(range: FilterRange, signal: AbortSignal): Promise<FilterRun> {
+    return this.#request("block filters", signal, async (link, either) => {
+      if (link.filters !== undefined) return link.filters(range, either);
+      throw noFilters(this.name);
+    });
   }
 
   status(): FeedStatus {
@@ -393,7 +416,7 @@ export class LinkFeed implements Feed {
     const phase = this.#phase;
     const { clock, breaker } = this.#modules;
     if (phase.state !== "up") throw notUp(this.name, what, phase.state);
-    if (this.#requests >= MAX_REQUESTS) throw busy(this.name, what);
+    if (this.#requests >= MAX_REQUESTS) throw busy(this.name, what, MAX_REQUESTS);
     const timeout = new AbortController();
     const cancel = clock.after(this.#options.requestTimeoutMs, () => timeout.abort(noAnswer(this.#options, what)));
     const either = AbortSignal.any([signal, phase.abort.signal, timeout.signal]);
@@ -446,58 +469,4 @@ function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     else signal.addEventListener("abort", onAbort, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
   });
-}
-
-function openTimeout(options: Required<FeedOptions>): SprintError {
-  return new SprintError(
-    "SPRINT_UPSTREAM_TIMEOUT",
-    `Expected ${options.url} to answer and shake hands within ${options.openTimeoutMs} ms, it did not. Is the node running and its port open?`,
-    { upstream: options.name, timeoutMs: options.openTimeoutMs },
-  );
-}
-
-function noAnswer(options: Required<FeedOptions>, what: string): SprintError {
-  return new SprintError(
-    "SPRINT_UPSTREAM_TIMEOUT",
-    `Asked ${options.url} for ${what}, no answer within ${options.requestTimeoutMs} ms. A node that is still syncing answers nothing.`,
-    { upstream: options.name, what, timeoutMs: options.requestTimeoutMs },
-  );
-}
-
-function stalled(options: Required<FeedOptions>, unpushed: number | string): SprintError {
-  const found =
-    typeof unpushed === "number" ? `${unpushed} newer blocks that it did not push` : `no answer (${unpushed})`;
-  return new SprintError(
-    "SPRINT_UPSTREAM_STALLED",
-    `${options.url} pushed nothing new for ${options.stallMs} ms; asked, it gave ${found}. Connecting again.`,
-    { upstream: options.name, stallMs: options.stallMs },
-  );
-}
-
-function notUp(name: string, what: string, state: FeedState): SprintError {
-  return new SprintError(
-    "SPRINT_UPSTREAM_DOWN",
-    `Cannot ask ${name} for ${what}: it is ${state}. Ask another upstream.`,
-    {
-      upstream: name,
-      state,
-    },
-  );
-}
-
-function busy(name: string, what: string): SprintError {
-  return new SprintError(
-    "SPRINT_UPSTREAM_BUSY",
-    `Cannot ask ${name} for ${what}: ${MAX_REQUESTS} requests are under way already. Ask again later.`,
-    { upstream: name, maxRequests: MAX_REQUESTS },
-  );
-}
-
-function tripped(name: string, state: BreakerCondition): SprintError {
-  const when = state === "open" ? "when the breaker lets a probe through" : "when an operator lets go of the breaker";
-  return new SprintError(
-    "SPRINT_UPSTREAM_BREAKER_OPEN",
-    `The breaker of ${name} is ${state}: the connection was given up. It is dialled again ${when}.`,
-    { upstream: name, state },
-  );
 }

@@ -148,7 +148,7 @@ function endsWithHogEx(body: Uint8Array): boolean {
   return Buffer.from(body.buffer, body.byteOffset, body.byteLength).subarray(-HOGEX_REACH_BYTES).includes(HOGEX_SCRIPT);
 }
 
-function notFound(url: string, hash: string): SprintError {
+export function notFound(url: string, hash: string): SprintError {
   return new SprintError("SPRINT_UPSTREAM_NOT_FOUND", `${url} does not have block ${hash}. Ask another upstream.`, {
     url,
     hash,

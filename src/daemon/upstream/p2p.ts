@@ -34,12 +34,13 @@ import {
 } from "../wire/index.ts";
 import { EMPTY_POOL, type TransactionPool } from "./compact.ts";
 import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed, FEED_DEFAULTS } from "./feed.ts";
-import { BodyAsks } from "./p2p-bodies.ts";
+import { BodyAsks, notFound } from "./p2p-bodies.ts";
+import { FilterAsks } from "./p2p-filters.ts";
 import { Handshake } from "./p2p-handshake.ts";
 import { HeaderAsks } from "./p2p-headers.ts";
 import { InboundMeter, METER_DEFAULTS } from "./p2p-meter.ts";
 import { Pinger } from "./p2p-ping.ts";
-import type { Announcement, AnnounceVia, Feed } from "./types.ts";
+import type { Announcement, AnnounceVia, Feed, FilterRange, FilterRun } from "./types.ts";
 
 export interface P2pOptions extends Pick<
   FeedOptions,
@@ -101,6 +102,7 @@ class P2pLink implements Link {
   #handshake: Handshake | null = null;
   /** Set when the handshake is done. */
   #bodies: BodyAsks | null = null;
+  #filters: FilterAsks | null = null;
   #over = false;
   /** Ends the questions that this link asks on its own. */
   readonly #end = new AbortController();
@@ -152,6 +154,17 @@ class P2pLink implements Link {
   body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
     if (this.#bodies === null) return Promise.reject(hungUp(this.#settings.url, true));
     return this.#bodies.ask(hash, signal);
+  }
+
+  /** Only of blocks that the node has on its best chain, which its headers show: it hangs up on who asks for others. */
+  async filters(range: FilterRange, signal: AbortSignal): Promise<FilterRun> {
+    if (this.#filters === null) throw hungUp(this.#settings.url, true);
+    const { stopHash } = range;
+    if (stopHash !== this.#newest) {
+      const [next] = await this.#headers.ask([stopHash, this.#codec.params.genesisHash], signal);
+      if (next !== undefined && next.parentHash !== stopHash) throw notFound(this.#settings.url, stopHash);
+    }
+    return this.#filters.ask(range, signal);
   }
 
   close(): Promise<void> {
@@ -214,6 +227,7 @@ class P2pLink implements Link {
       { url, blockInvType: plain ? INV.WITNESS_BLOCK : blockInvType, compactTimeoutMs },
       { send: this.#send, clock: this.#clock, pool: this.#modules.pool ?? EMPTY_POOL },
     );
+    this.#filters = new FilterAsks({ url, served: (peer.services & SERVICE.COMPACT_FILTERS) !== 0n }, this.#send);
     if (this.#modules.onAddresses) this.#send("getaddr");
     this.#pinger.start();
     this.#events.told({ agent: peer.agent, height: peer.height });
@@ -239,6 +253,9 @@ class P2pLink implements Link {
       }
       case "blocktxn":
         return bodies.receiveTransactions(decodeBlockTransactions(payload));
+      case "cfheaders":
+      case "cfilter":
+        return this.#filters?.receive(command, payload) ?? false;
       case "pong":
         return this.#pinger.receive(decodePing(payload));
       default:

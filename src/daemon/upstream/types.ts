@@ -38,6 +38,19 @@ export interface ChainPoint {
   readonly height: number;
 }
 
+/** Blocks of the node's best chain, oldest first: `count` of them, 100 at most, up to `stopHash`. */
+export interface FilterRange {
+  readonly startHeight: number;
+  readonly stopHash: string;
+  readonly count: number;
+}
+
+/** Basic block filters (BIP 158), each held against the header (BIP 157) that stands beside it; hashes in display order. */
+export interface FilterRun {
+  readonly previousHeader: string;
+  readonly filters: readonly { readonly blockHash: string; readonly filter: Uint8Array; readonly header: string }[];
+}
+
 export type FeedState = "idle" | "connecting" | "up" | "down" | "cordoned" | "closed";
 
 export interface FeedStatus {
@@ -76,6 +89,8 @@ export interface Feed {
   /** The body as the chain's codec takes it: the serialised block (from a compact block where one is pending, else by getdata or RPC), or JSON of what a
    *  node answers. `locator` is the block's. */
   body(locator: string, signal: AbortSignal): Promise<Uint8Array>;
+  /** Of the Bitcoin family over P2P. SPRINT_UPSTREAM_UNSUPPORTED where the node has none, SPRINT_UPSTREAM_NOT_FOUND where it does not have the block. */
+  filters?(range: FilterRange, signal: AbortSignal): Promise<FilterRun>;
   /** Takes the feed out: it disconnects and stays out for `forMs` (Infinity: until uncordon). */
   cordon(reason: string, forMs: number): void;
   uncordon(): void;

@@ -14,7 +14,7 @@
 import { hash } from "node:crypto";
 import { ByteReader, ByteWriter, hashBytes, malformed } from "./bytes.ts";
 import type { Decode } from "./inventory.ts";
-import { type SipKey, sipHash24Low48 } from "./siphash.ts";
+import { type SipKey, sipHash24Low48 } from "../../shared/siphash.ts";
 import { transactionEnd } from "./transaction.ts";
 
 const SHORT_ID_BYTES = 6;

@@ -19,6 +19,8 @@ export const SERVICE = {
   /** Serves the whole chain. */
   NETWORK: 1n,
   WITNESS: 8n,
+  /** BIP 157: serves basic block filters. */
+  COMPACT_FILTERS: 64n,
   /** BIP 159: serves the last 288 blocks. */
   NETWORK_LIMITED: 1024n,
   /** Litecoin: serves extension blocks. */

@@ -39,8 +39,18 @@ export {
   shortIdOf,
 } from "./compact.ts";
 export type { BlockTransactions, CompactBlock, CompactHead, GetBlockTransactions, Prefilled } from "./compact.ts";
-export { sipHash24, sipHash24Low48 } from "./siphash.ts";
-export type { SipKey } from "./siphash.ts";
+export {
+  BASIC_FILTER,
+  MAX_FILTERS,
+  MAX_FILTER_HEADERS,
+  decodeFilter,
+  decodeFilterHeaders,
+  decodeGetFilters,
+  encodeFilter,
+  encodeFilterHeaders,
+  encodeGetFilters,
+} from "./filters.ts";
+export type { BlockFilter, FilterHeaders, GetFilters } from "./filters.ts";
 export { transactionEnd, transactionIdOf, witnessIdOf } from "./transaction.ts";
 export { decodeAddresses, decodeAddressesV2, encodeAddresses, encodeAddressesV2 } from "./address.ts";
 export type { AddressNetwork, NodeAddress } from "./address.ts";

@@ -12,11 +12,11 @@ import {
   encodeGetBlockTransactions,
   shortIdKey,
   shortIdOf,
-  sipHash24,
   transactionEnd,
   transactionIdOf,
   witnessIdOf,
 } from "../../../src/daemon/wire/index.ts";
+import { sipHash24 } from "../../../src/shared/siphash.ts";
 import { hasData, readData } from "../../fakes/data.ts";
 
 const skip = hasData ? false : "no recorded chain data on this machine";
