@@ -70,7 +70,7 @@ const METHODS: Readonly<Record<string, SvmMethod>> = {
   },
 
   getBlocks([from, to, given], { view }) {
-    const isConfig = typeof to === "object";
+    const isConfig = typeof to === "object" && to !== null;
     const config = configIn(isConfig ? to : given);
     const start = numberIn(from);
     const end = isConfig ? null : optionalNumberIn(to);
