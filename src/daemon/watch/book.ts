@@ -91,7 +91,7 @@ export class WatchBook {
 
   /** What to look for in bodies. The same object until it changes. */
   get watch(): WatchSet {
-    const { items, topics } = this.#lists;
+    const { items, topics } = this.#lists.union;
     const { outpoints } = this.#outputs;
     const { items: itemsBefore, topics: topicsBefore, outpoints: outpointsBefore } = this.#watch ?? {};
     if (this.#watch === null || items !== itemsBefore || topics !== topicsBefore || outpoints !== outpointsBefore) {
@@ -103,7 +103,7 @@ export class WatchBook {
 
   /** False where nobody watches anything: bodies need not be read. */
   get isEmpty(): boolean {
-    return this.#lists.items.size + this.#lists.topics.size === 0;
+    return this.#lists.isEmpty;
   }
 
   /**

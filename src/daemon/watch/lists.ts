@@ -16,21 +16,27 @@ export class WatchLists {
   readonly #lists = new Map<string, WatchList>();
   /** Item or topic → lists that have it, in the order in which they came. */
   readonly #byItem = new Map<string, Set<WatchList>>();
-  #items: ReadonlySet<string> = new Set();
-  #topics: ReadonlySet<string> = new Set();
+  /** Null where they have changed since they were asked for. */
+  #union: { readonly items: ReadonlySet<string>; readonly topics: ReadonlySet<string> } | null = null;
+  /** Number of the next list without a name; never given twice. */
   nextList = 1;
 
   constructor(bounds: ListBounds) {
     this.#bounds = bounds;
   }
 
-  /** Items of all lists; another set after each change. */
-  get items(): ReadonlySet<string> {
-    return this.#items;
+  /** What all lists together look for; other sets after each change. */
+  get union(): { readonly items: ReadonlySet<string>; readonly topics: ReadonlySet<string> } {
+    if (this.#union === null) {
+      const lists = this.all();
+      const items = new Set(lists.flatMap((list) => list.items));
+      this.#union = { items, topics: new Set(lists.flatMap(({ topics }) => topics)) };
+    }
+    return this.#union;
   }
 
-  get topics(): ReadonlySet<string> {
-    return this.#topics;
+  get isEmpty(): boolean {
+    return this.#byItem.size === 0;
   }
 
   get(id: string): WatchList | null {
@@ -70,6 +76,7 @@ export class WatchLists {
     if (list.items.length + list.topics.length === 0)
       throw refused("EMPTY", "expected something to watch, got nothing");
     this.#put(list);
+    if (draft.id === undefined) this.nextList++;
     return list;
   }
 
@@ -87,7 +94,7 @@ export class WatchLists {
     if (list === undefined) return false;
     this.#unindex(list);
     this.#lists.delete(id);
-    this.#unite();
+    this.#union = null;
     return true;
   }
 
@@ -108,7 +115,7 @@ export class WatchLists {
       if (lists === undefined) this.#byItem.set(item, new Set([list]));
       else lists.add(list);
     }
-    this.#unite();
+    this.#union = null;
   }
 
   #unindex(list: WatchList): void {
@@ -119,15 +126,9 @@ export class WatchLists {
     }
   }
 
-  #unite(): void {
-    const lists = this.all();
-    this.#items = new Set(lists.flatMap(({ items }) => items));
-    this.#topics = new Set(lists.flatMap(({ topics }) => topics));
-  }
-
   #freeId(): string {
     while (this.#lists.has(`list-${this.nextList}`)) this.nextList++;
-    return `list-${this.nextList++}`;
+    return `list-${this.nextList}`;
   }
 }
 
