@@ -34,6 +34,8 @@ export interface SvmDevnetNodeOptions extends SvmLedgerOptions {
   readonly maxConnections: number;
   /** A socket's. */
   readonly maxSubscriptions: number;
+  /** One who leaves more of what it is told unread is hung up on. Orders that make many slots in one turn write all of it at once. */
+  readonly maxUnreadBytes: number;
 }
 
 export const SVM_DEVNET_NODE_DEFAULTS: SvmDevnetNodeOptions = {
@@ -50,6 +52,7 @@ export const SVM_DEVNET_NODE_DEFAULTS: SvmDevnetNodeOptions = {
   port: 0,
   maxConnections: 64,
   maxSubscriptions: 100,
+  maxUnreadBytes: 67_108_864,
 };
 
 export interface SvmDevnetNodeModules {

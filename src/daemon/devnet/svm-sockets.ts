@@ -9,10 +9,9 @@ import { type SvmTopic, type SvmTopicModules, isUnsubscribe, svmTopic } from "./
 export interface SvmSocketsOptions {
   /** A socket's. */
   readonly maxSubscriptions: number;
+  /** One who leaves more unread is hung up on. */
+  readonly maxUnreadBytes: number;
 }
-
-/** One who does not read what it is told is hung up on. */
-const MAX_BUFFERED_BYTES = 16_777_216;
 
 interface Subscription {
   readonly id: number;
@@ -24,8 +23,11 @@ class Session {
   readonly subscriptions = new Map<number, Subscription>();
   readonly socket: WebSocket;
 
-  constructor(socket: WebSocket) {
+  readonly #maxUnreadBytes: number;
+
+  constructor(socket: WebSocket, { maxUnreadBytes }: SvmSocketsOptions) {
     this.socket = socket;
+    this.#maxUnreadBytes = maxUnreadBytes;
   }
 
   tell(event: SvmSlotEvent): void {
@@ -44,7 +46,7 @@ class Session {
   }
 
   #send(text: string): void {
-    if (this.socket.bufferedAmount > MAX_BUFFERED_BYTES) this.socket.terminate();
+    if (this.socket.bufferedAmount > this.#maxUnreadBytes) this.socket.terminate();
     else this.socket.send(text);
   }
 }
@@ -72,7 +74,7 @@ export class SvmSockets {
   }
 
   add(socket: WebSocket): void {
-    const session = new Session(socket);
+    const session = new Session(socket, this.#options);
     this.#sessions.add(session);
     socket.on("error", () => {});
     socket.on("close", () => this.#sessions.delete(session));
