@@ -16,6 +16,7 @@ import {
   type EvmDevnetNode,
   type EvmDevnetOptions,
   demand,
+  notStarted,
 } from "./evm-node.ts";
 import { EvmPool } from "./evm-pool.ts";
 import { EvmServer } from "./evm-server.ts";
@@ -261,13 +262,5 @@ function cannotListen(host: string, port: number, cause: unknown): SprintError {
     `The ethereum devnet node expected to listen on ${host}:${port}, got: ${messageOf(cause)}. Free that port, or use port 0.`,
     { chain: "ethereum", host, port },
     { cause },
-  );
-}
-
-export function notStarted(): SprintError {
-  return new SprintError(
-    "SPRINT_DEVNET_CLOSED",
-    "The ethereum devnet node is not running: expected start() before an order.",
-    { chain: "ethereum" },
   );
 }

@@ -1,5 +1,7 @@
 /** The Ethereum node of a devnet, whichever of two it is. The relay meets it by its address like any node; tests give it orders. */
 
+import { SprintError } from "../../shared/errors.ts";
+
 export interface EvmDevnetNode {
   /** The real `anvil`, or the one that is embedded here. */
   readonly kind: "anvil" | "embedded";
@@ -60,4 +62,12 @@ export function demand(mean: number, baseFeeWei: bigint, chance: number): number
   const price = Number(baseFeeWei) / GWEI;
   const pull = price < 0.5 ? 2.4 : price > 20 ? 0.3 : 1.3;
   return Math.round(mean * pull * (0.3 + 1.4 * chance));
+}
+
+export function notStarted(): SprintError {
+  return new SprintError(
+    "SPRINT_DEVNET_CLOSED",
+    "The ethereum devnet node is not running: expected start() before an order.",
+    { chain: "ethereum" },
+  );
 }

@@ -77,6 +77,7 @@ export async function subscriber(url: string): Promise<Subscriber> {
         check();
       }),
     async close() {
+      if (socket.readyState === WebSocket.CLOSED) return;
       const closed = once(socket, "close");
       socket.terminate();
       await closed;
