@@ -13,7 +13,21 @@ const VIEW_RACE_BLOCKS = 100;
 
 export type Catalog = Pick<
   ServerModules,
-  "chains" | "latest" | "blockByHash" | "blocksOf" | "upstreams" | "cordon" | "uncordon" | "race" | "rpc"
+  | "chains"
+  | "latest"
+  | "blockByHash"
+  | "blocksOf"
+  | "upstreams"
+  | "cordon"
+  | "uncordon"
+  | "race"
+  | "rpc"
+  | "stats"
+  | "watch"
+  | "watchLists"
+  | "watchList"
+  | "unwatch"
+  | "unspent"
 > & { upstreamViews(): DaemonView["upstreams"] };
 
 export interface CatalogModules {
@@ -22,31 +36,35 @@ export interface CatalogModules {
   readonly wall: () => number;
 }
 
-export function createCatalog(lines: readonly ChainLine[], { orders, wall }: CatalogModules): Catalog {
+/** `lines` may grow and shrink: plug-ins come and go. */
+export function createCatalog(lines: () => readonly ChainLine[], { orders, wall }: CatalogModules): Catalog {
   const lineOf = (chain: Chain): ChainLine => {
-    const line = lines.find((candidate) => candidate.chain === chain);
+    const line = lines().find((candidate) => candidate.chain === chain);
     if (line === undefined)
       throw new SprintError("SPRINT_API_CHAIN_OFF", `${chain} is not relayed by this daemon`, { chain });
     return line;
   };
   const feedNamed = (name: string): Feed | undefined =>
-    lines.flatMap((line) => line.feeds()).find((feed) => feed.name === name);
+    lines()
+      .flatMap((line) => line.feeds())
+      .find((feed) => feed.name === name);
 
   return {
     chains: () =>
-      lines.map(({ chain, network, ingest }) => ({
+      lines().map(({ chain, network, ingest, codec, feeds }) => ({
         chain,
         network,
         tip: ingest.isLive ? ingest.tip : null,
         finalized: ingest.isLive ? ingest.tree.final.block : null,
         synced: ingest.isLive,
+        ...(codec.family === "evm" ? { safe: safeOf(feeds()) } : {}),
       })),
     latest(chain) {
       const line = lineOf(chain);
       return line.ingest.isLive ? recordOf(line, line.ingest.tree.tip) : null;
     },
     blockByHash(hash) {
-      for (const line of lines) {
+      for (const line of lines()) {
         const node = line.ingest.tree.get(hash);
         if (node !== undefined) return recordOf(line, node);
       }
@@ -67,7 +85,7 @@ export function createCatalog(lines: readonly ChainLine[], { orders, wall }: Cat
       }
       return records;
     },
-    upstreams: () => lines.flatMap((line) => line.feeds().map((feed) => statusOf(line, feed))),
+    upstreams: () => lines().flatMap((line) => line.feeds().map((feed) => statusOf(line, feed))),
     cordon(name, reason, forMs) {
       const feed = feedNamed(name);
       const until = Number.isFinite(forMs) ? wall() + forMs : null;
@@ -82,9 +100,19 @@ export function createCatalog(lines: readonly ChainLine[], { orders, wall }: Cat
       return feed !== undefined;
     },
     rpc: (chain, body, signal) => lineOf(chain).rpc.handle(body, signal),
+    stats(chain) {
+      const { stats } = lineOf(chain);
+      stats.tick(wall());
+      return stats.report();
+    },
+    watch: (chain, body) => lineOf(chain).watching.add(body),
+    watchLists: (chain) => lineOf(chain).watching.lists(),
+    watchList: (chain, id) => lineOf(chain).watching.list(id),
+    unwatch: (chain, id) => lineOf(chain).watching.remove(id),
+    unspent: (chain, id, query) => lineOf(chain).watching.unspent(id, query),
     race: (chain, last) => lineOf(chain).race.report(last),
     upstreamViews: () =>
-      lines.flatMap((line) => {
+      lines().flatMap((line) => {
         const { standings } = line.race.report(VIEW_RACE_BLOCKS);
         return line.feeds().map((feed) => {
           const { name, chain, state, agent, height, cordon, lastError } = statusOf(line, feed);
@@ -94,6 +122,12 @@ export function createCatalog(lines: readonly ChainLine[], { orders, wall }: Cat
         });
       }),
   };
+}
+
+/** The lowest that an upstream tells: all of them stand by it. */
+function safeOf(feeds: readonly Feed[]): { readonly hash: string; readonly height: number } | null {
+  const told = feeds.map((feed) => feed.status().safe).filter((safe) => safe !== null);
+  return told.length === 0 ? null : told.reduce((low, safe) => (safe.height < low.height ? safe : low));
 }
 
 /** As the feed tells it, with the height that its blocks have shown where that is higher than what it said. */

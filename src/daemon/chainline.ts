@@ -1,5 +1,4 @@
 /** One chain's working parts put together: codec, ingest, race ledger, pipeline, and the feeds that its configuration names. */
-import type { PendingTransaction, WatchSet } from "../shared/body.ts";
 import type { Chain } from "../shared/chain.ts";
 import type { Clock, Random } from "../shared/clock.ts";
 import type { Breakers, OwnPolicy } from "./breakers.ts";
@@ -7,6 +6,7 @@ import type { Orders } from "./orders.ts";
 import type { ChainCodec } from "./chain/index.ts";
 import type { ChainRow } from "./chains.ts";
 import type { ChainConfig } from "./config/index.ts";
+import { Mempool } from "./mempool.ts";
 import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
 import {
   type AttemptTold,
@@ -16,7 +16,19 @@ import {
   createRpcProxy,
   openRpcUpstream,
 } from "./proxy/index.ts";
-import { ChainIngest, type IngestModules, RaceLedger, type StreamDraft, type TreeRoot } from "./relay/index.ts";
+import {
+  ChainIngest,
+  type ForkTree,
+  type PassingDraft,
+  type PassingFact,
+  RaceLedger,
+  type StreamDraft,
+  type StreamFact,
+  type TreeNode,
+  type TreeRoot,
+} from "./relay/index.ts";
+import { statsOf } from "./statistics.ts";
+import type { ChainStats } from "./stats/index.ts";
 import {
   type Announcement,
   type Feed,
@@ -25,6 +37,10 @@ import {
   type SequenceGap,
   parseUpstreamUrl,
 } from "./upstream/index.ts";
+import { type Watching, type WatchingModules, createWatching } from "./watching.ts";
+
+/** Blocks from before the stream that stats begin with: a period of the longest retarget. */
+const SEED_BLOCKS = 2_020;
 
 /** A dial, a header and a block have no usual length in common: only what is slow by the tier's own limit is. */
 const FEED_POLICY: OwnPolicy = () => ({ latency: false });
@@ -35,11 +51,10 @@ export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFa
   readonly breakers: Pick<Breakers, "open" | "release">;
   readonly orders: Orders;
   readonly publish: (draft: StreamDraft) => void;
-  /** Hears what became of blocks, after the stream did. */
-  readonly observer: Pick<IngestModules, "onProved" | "onReverted" | "onTip" | "onFinal">;
-  /** What bodies are read for. */
-  readonly watch: () => WatchSet | null;
-  readonly onPending: (feed: Feed, transactions: readonly PendingTransaction[]) => void;
+  /** An event of the moment. */
+  readonly publishPassing: (draft: PassingDraft) => void;
+  /** A watch list's bounds left no room for something. */
+  readonly onWatchRefused: WatchingModules["onRefused"];
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush: () => void;
   readonly onBodyProved: (chain: Chain, milliseconds: number) => void;
@@ -61,6 +76,8 @@ export interface ChainLine {
   readonly ingest: ChainIngest;
   readonly race: RaceLedger;
   readonly pipeline: Pipeline;
+  readonly stats: ChainStats;
+  readonly watching: Watching;
   /** JSON-RPC through the upstreams that speak it. */
   readonly rpc: RpcProxy;
   feeds(): readonly Feed[];
@@ -83,6 +100,22 @@ export function createChainLine(
   const { clock, random, publish, prover, onFault, onTrouble, onBodyProved } = modules;
   const opened = row.open(config.network);
   const { codec } = opened;
+  const tell = (fact: StreamFact): void => publish({ chain, network, receivedAt: clock.now(), ...fact });
+  const tellPassing = (fact: PassingFact): void =>
+    modules.publishPassing({ chain, network, receivedAt: clock.now(), ...fact });
+  const stats = statsOf(codec, network);
+  const watching = createWatching(
+    { chain, family: codec.family, network: config.network },
+    { clock, onEvent: (data) => tell({ type: "watch", data }), onRefused: modules.onWatchRefused },
+  );
+  const mempool = new Mempool({
+    onHeard(transactions, raw) {
+      tellPassing({ type: "pending_tx", data: { transactions } });
+      watching.pending(raw);
+      stats.pending(raw);
+    },
+  });
+  let isSeeded = false;
   const isByWork = codec.forkChoice === "work";
   const root = opened.root(config);
   const ingest = new ChainIngest(
@@ -96,7 +129,25 @@ export function createChainLine(
       followsWork: isByWork,
       tellsLogs: codec.family === "evm" && config.validation === "full",
     },
-    { publish, withFacts: (block, facts) => codec.withFacts(block, facts), ...modules.observer },
+    {
+      publish,
+      withFacts: (block, facts) => codec.withFacts(block, facts),
+      onProved(node, reading) {
+        stats.block(node.block, reading?.digest ?? null);
+        watching.onProved(node, reading);
+      },
+      onReverted(nodes) {
+        stats.reverted(nodes.length);
+        watching.onReverted(nodes);
+      },
+      onTip(node) {
+        if (!isSeeded) for (const { block } of newest(ingest.tree, SEED_BLOCKS)) stats.block(block, null);
+        else stats.block(node.block, null);
+        isSeeded = true;
+        watching.onTip(node);
+      },
+      onFinal: (node) => watching.onFinal(node),
+    },
     root ?? placeholder(chain),
   );
   if (root === null) ingest.unroot();
@@ -104,7 +155,7 @@ export function createChainLine(
   const pipeline = new Pipeline(PIPELINE_DEFAULTS, {
     codec,
     subject: { chain, network: config.network, plugin: row.plugin },
-    watch: modules.watch,
+    watch: () => watching.watch(),
     ingest,
     race,
     prover,
@@ -123,7 +174,7 @@ export function createChainLine(
     },
     down: (feed) => pipeline.down(feed),
     finalized: (feed, point) => pipeline.finalized(feed, point),
-    pending: (feed, transactions) => modules.onPending(feed, transactions),
+    pending: (feed, transactions) => mempool.heard(feed.name, transactions),
   };
 
   const configured = new Map<string, Configured>();
@@ -200,6 +251,8 @@ export function createChainLine(
     ingest,
     race,
     pipeline,
+    stats,
+    watching,
     rpc,
     feeds,
     setUpstreams(urls) {
@@ -247,6 +300,13 @@ interface Configured {
 
 async function closeOf({ feed, rpc }: Configured): Promise<void> {
   await Promise.all([feed.close(), rpc?.close()]);
+}
+
+/** The best chain's newest blocks, oldest first. */
+function newest(tree: ForkTree, most: number): readonly TreeNode[] {
+  const nodes: TreeNode[] = [];
+  for (let node: TreeNode | null = tree.tip; node !== null && nodes.length < most; node = node.parent) nodes.push(node);
+  return nodes.reverse();
 }
 
 /** In the place of a root that is not known yet; nothing is told of it. */

@@ -176,7 +176,7 @@ export function openEvm(codec: EvmCodec): OpenChain {
       if (address.kind === "beacon") return createBeaconFeed({ name, address }, { ...modules, codec });
       if (address.kind !== "ws" && address.kind !== "rpc")
         throw wrongKind(codec, address, "ws(s)://, http(s):// or beacon+http(s)://");
-      return createEvmFeed({ name, address, transactions }, { ...modules, codec });
+      return createEvmFeed({ name, address, pending: transactions }, { ...modules, codec });
     },
     openPeers: () => null,
   };

@@ -1,7 +1,7 @@
 /** The composition root: builds every room from the configuration, starts them, and closes them in reverse order. */
 import { randomBytes } from "node:crypto";
 import type { ReloadBody } from "../shared/api.ts";
-import { CHAINS, type Chain } from "../shared/chain.ts";
+import { type Chain, UTXO_CHAINS, type UtxoChain } from "../shared/chain.ts";
 import { type Cancel, seededRandom, systemClock } from "../shared/clock.ts";
 import { SprintError, isSprintError } from "../shared/errors.ts";
 import { TIER_ORDER } from "../shared/tier.ts";
@@ -9,15 +9,17 @@ import { openAudit } from "./audit.ts";
 import type { BreakerTransition } from "./breaker/index.ts";
 import { createBreakers } from "./breakers.ts";
 import { chainViews, createCatalog } from "./catalog.ts";
-import { codecFor, paramsFor } from "./chain/index.ts";
+import { type UtxoCodec, codecFor, paramsFor } from "./chain/index.ts";
 import { type ChainLine, createChainLine } from "./chainline.ts";
+import { BUILT_IN_ROWS, type ChainRow } from "./chains.ts";
 import { type ChainConfig, type Config, dumpConfig, reloadable } from "./config/index.ts";
 import { type Devnet, startDevnet } from "./devnet/index.ts";
 import { type Logger, createMetrics } from "./observe/index.ts";
 import { PROVER_DEFAULTS, Prover } from "./prove/index.ts";
 import { openOrders } from "./orders.ts";
 import { rehearse } from "./rehearsal.ts";
-import { EventLog, Hub, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
+import { createDecoders } from "./decoders.ts";
+import { EventLog, Hub, type PassingDraft, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
 import { type Addresses, type ControlToken, type Server, type ServerModules, createServer } from "./server/index.ts";
 import { createTelemetry } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
@@ -81,14 +83,16 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
 
   try {
     // Where blocks come from when nothing is configured.
-    const devnet = config.network === "devnet" ? await openDevnet() : null;
+    const devnet = config.network === "devnet" ? await openDevnet(config) : null;
     if (devnet !== null) closers.push(() => devnet.close());
 
     // What every chain shares: the log of the stream, the fan-out, the threads that prove bodies.
     const events = new EventLog({}, { run: randomBytes(8) });
     const pacing = { tiers: config.tier };
+    const decoders = createDecoders();
     const hub = new Hub(pacing, {
       clock,
+      decoderOf: (abi) => decoders.of(abi),
       entropy: randomBytes(32),
       defer: queueMicrotask,
       onDrop: ({ subscriber, reason, bufferedBytes }) => telemetry.dropped(subscriber.tier, reason, bufferedBytes),
@@ -103,6 +107,12 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       hub.publish(event);
       // Counted and told to others after the fan-out, which the hub has put at the end of this turn.
       queueMicrotask(() => telemetry.event(event));
+    };
+
+    const publishPassing = (draft: PassingDraft): void => {
+      const event = events.passing(draft);
+      hub.publish(event);
+      queueMicrotask(() => telemetry.passing(event));
     };
 
     const servedTier = TIER_ORDER.find((tier) => config.tiers.includes(tier)) ?? "FREE";
@@ -130,13 +140,19 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       },
     );
 
+    const rowOf = (chain: Chain): ChainRow => {
+      const row = BUILT_IN_ROWS.find((each) => each.chain === chain);
+      if (row !== undefined) return row;
+      throw new SprintError("SPRINT_PLUGIN_NO_CHAIN", `no plug-in of the configuration brings the chain ${chain}`, { chain });
+    };
     lines = config.chains.map((chain) =>
-      createChainLine(withDevnet(chain, devnet), devnet === null ? chain.network : "devnet", {
+      createChainLine(withDevnet(chain, devnet), rowOf(chain.chain), shownNetwork(chain, devnet), {
         ...telemetry.ofChains,
         clock,
         random,
         prover,
         publish,
+        publishPassing,
         flush: () => hub.flush(),
         breakers,
         orders,
@@ -148,8 +164,8 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     );
     for (const line of lines) closers.push(() => line.close());
 
-    const ingests = lines.map((line) => line.ingest);
-    const catalog = createCatalog(lines, { orders, wall: () => clock.wall() });
+    const ingests = () => lines.map((line) => line.ingest);
+    const catalog = createCatalog(() => lines, { orders, wall: () => clock.wall() });
     const serverModules: ServerModules = {
       ...telemetry.ofServer,
       ...catalog,
@@ -160,7 +176,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         let askedAt = progress;
         const isCaughtUp = (): boolean => {
           askedAt = progress;
-          const { catchingUp, unproved } = resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });
+          const { catchingUp, unproved } = resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests: ingests() });
           for (const line of lines) line.pipeline.prove(unproved.filter(({ chain }) => chain === line.chain));
           return catchingUp.length === 0;
         };
@@ -169,8 +185,9 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         return until(() => askedAt !== progress && isCaughtUp(), RESUME_PATIENCE_MS);
       },
       resume(cursor, filter) {
-        return resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests });
+        return resume(cursor, filter, RESUME_DEFAULTS, { log: events, ingests: ingests() });
       },
+      prepareAbi: (abi) => decoders.prepare(abi),
       config: () => dumpConfig(configuration.current()),
       reload: async (dryRun) => configuration.reload(dryRun),
       metricsText: () => metrics.text(),
@@ -202,7 +219,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         breakers.retune(next.breakers[servedTier]);
         server.adjust({ tiers: next.tier, tokens: tokensOf(next), hub: next.tier });
         for (const { chain, upstreams } of next.chains) {
-          if (devnet === null) lines.find((line) => line.chain === chain)?.setUpstreams(upstreams);
+          if (devnet?.urls.has(chain) !== true) lines.find((line) => line.chain === chain)?.setUpstreams(upstreams);
         }
         log.level = next.log.level;
       },
@@ -229,6 +246,12 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       () => server.drain(),
       startTasks(
         tasksOf({
+          tellStats: () => {
+            for (const { chain, network } of lines) {
+              const draft = { chain, network, receivedAt: clock.now() };
+              publishPassing({ ...draft, type: "stats", data: catalog.stats(chain) });
+            }
+          },
           checkFeeds: () => lines.forEach((line) => line.pipeline.checkFeeds()),
           evaluateStates: () => breakers.evaluate(),
           collectMetrics: () => telemetry.breakers(breakers.breakers(), true),
@@ -281,12 +304,13 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     return [{ name: "cookie", role: "admin", token: modules.token }, ...control.tokens];
   }
 
-  function openDevnet(): Promise<Devnet> {
-    const codecs = Object.fromEntries(CHAINS.map((chain) => [chain, codecFor(paramsFor(chain, "regtest"))])) as Record<
-      Chain,
-      ReturnType<typeof codecFor>
-    >;
-    return startDevnet({ seed: randomBytes(4).readUInt32LE() }, { codecs, clock });
+  function openDevnet({ chains }: Config): Promise<Devnet> {
+    const codecs = Object.fromEntries(
+      UTXO_CHAINS.map((chain) => [chain, codecFor(paramsFor(chain, "regtest"))]),
+    ) as Record<UtxoChain, UtxoCodec>;
+    const seed = randomBytes(4).readUInt32LE();
+    const onProblem = ({ code, message }: SprintError): void => log.warn({ code }, message);
+    return startDevnet({ seed, chains: chains.map(({ chain }) => chain) }, { codecs, clock, onProblem });
   }
 
   function viewLatency(): DaemonView["relayMs"] {
@@ -311,7 +335,12 @@ function stopping(): SprintError {
 }
 
 function withDevnet(chain: ChainConfig, devnet: Devnet | null): ChainConfig {
-  return devnet === null ? chain : { ...chain, upstreams: [devnet.nodes[chain.chain].url] };
+  const url = devnet?.urls.get(chain.chain);
+  return url === undefined ? chain : { ...chain, upstreams: [url] };
+}
+
+function shownNetwork({ chain, network }: ChainConfig, devnet: Devnet | null): string {
+  return devnet?.urls.has(chain) === true ? "devnet" : network;
 }
 
 function tierViews(server: Server): DaemonView["tiers"] {

@@ -10,6 +10,7 @@ import { policyOf } from "./breaker/index.ts";
 import { createBreakers } from "./breakers.ts";
 import { paramsFor } from "./chain/index.ts";
 import { createChainLine } from "./chainline.ts";
+import { BUILT_IN_ROWS, type ChainRow } from "./chains.ts";
 import { DevnetNode } from "./devnet/index.ts";
 import { NO_ORDERS } from "./orders.ts";
 import type { Prover } from "./prove/index.ts";
@@ -26,6 +27,7 @@ export async function rehearse(
   setFlagsFromString("--no-flush-bytecode");
   const { clock, prover } = modules;
   const random = seededRandom(1);
+  const row = BUILT_IN_ROWS.find(({ chain }) => chain === "bitcoin") as ChainRow;
   const codec = { params: paramsFor("bitcoin", "regtest") };
   const node = new DevnetNode({ chain: "bitcoin", historyBlocks: 1 }, { codec, clock, random });
   const log = new EventLog({}, { run: randomBytes(8) });
@@ -46,7 +48,9 @@ export async function rehearse(
         validation: "full",
         finalityDepth: null,
         checkpoint: null,
+        mempool: false,
       },
+      row,
       "rehearsal",
       {
         clock,
@@ -61,6 +65,8 @@ export async function rehearse(
           if (--left <= 0) relayed.resolve();
           else void node.mine(1).catch(relayed.resolve);
         },
+        publishPassing: () => {},
+        onWatchRefused: () => {},
         onFault: () => relayed.resolve(),
         onTrouble: () => {},
         onBodyProved: () => {},

@@ -27,6 +27,7 @@ type Told =
   | "onState"
   | "onSeedFailed"
   | "onGap"
+  | "onWatchRefused"
   | "onRpcAttempt"
   | "onRpcRequest";
 type Listened = "onEvent" | "onTransition" | "onUpstream" | "onAudit" | "onBreakers";
@@ -39,6 +40,8 @@ export interface Telemetry {
   /** What the stream has told of each chain so far. */
   readonly counts: ReadonlyMap<Chain, StreamCount>;
   event(event: StreamEvent): void;
+  /** One of the moment: told, not counted. */
+  passing(event: StreamEvent): void;
   transition(transition: BreakerTransition): void;
   audited(entry: AuditEntryBody): void;
   delivered(relayMs: number): void;
@@ -101,6 +104,9 @@ export function createTelemetry(modules: {
         const what = cause === "restarted" ? "the publisher restarted" : "messages were lost";
         log.warn({ upstream: feed, topic, expected, got }, `ZMQ: ${what}; asking the node for what is missing`);
       },
+      onWatchRefused(chain, { code, message }) {
+        log.warn({ chain, code }, message);
+      },
       onRpcAttempt: (chain, { upstream, class: methods, outcome, latencyMs }) =>
         metrics.rpcAttempt({ chain, upstream, methods, outcome }, latencyMs),
       onRpcRequest: (chain, { method, outcome, latencyMs }) =>
@@ -124,6 +130,7 @@ export function createTelemetry(modules: {
       count(event);
       events.tell(event);
     },
+    passing: (event) => events.tell(event),
     transition(transition) {
       const { breaker, from, to, cause, seq, forced } = transition;
       metrics.breakerTransition(breaker, to);

@@ -15,6 +15,7 @@ export interface Work {
   readonly checkHealth: () => void;
   readonly adaptThresholds: () => void;
   readonly cleanUp: () => void;
+  readonly tellStats: () => void;
 }
 
 /** A breaker decides by itself, from time, when it is asked; what nobody asks for is looked at here. */
@@ -22,6 +23,8 @@ export function tasksOf(work: Work): readonly Task[] {
   return [
     // Forces whose time is over, so that their end is told when it comes.
     { name: "state evaluation", everyMs: 10_000, run: work.evaluateStates },
+    // What each chain's users watch, to those who listen.
+    { name: "stats", everyMs: 5_000, run: work.tellStats },
     // Upstreams that fell behind the others.
     { name: "check feeds", everyMs: 30_000, run: work.checkFeeds },
     // Every breaker's figures, to the metrics and the control stream.

@@ -1,11 +1,14 @@
 /** REST and control API: routes, query strings, payloads. Declared once: the server checks by it, /openapi.json is made from it, clients are typed by it. */
 import { type Static, Type } from "typebox";
 import { type BreakersBody, ChangeBody, type TransitionBody } from "./breaker-api.ts";
-import { CHAINS } from "./chain.ts";
+import { CHAIN_NAME } from "./chain.ts";
+import { WATCH_LIST_ID } from "./watch-api.ts";
 import { EVENT_TYPES, PHASES, type BlockEvent, type ReorgEvent } from "./events.ts";
-import { ChainName, Hash, Height, oneOf, orNull, Ref, strict, TierName, Time } from "./schema.ts";
+import { ChainName, Hash, HASH_PATTERN, Height, oneOf, orNull, Ref, strict, TierName, Time } from "./schema.ts";
 
 export * from "./breaker-api.ts";
+export * from "./stats-api.ts";
+export * from "./watch-api.ts";
 
 /** Paths of a tier's listener. */
 export const TIER_ROUTES = {
@@ -15,6 +18,10 @@ export const TIER_ROUTES = {
   chainStatus: "/api/v1/chains/:chain/status",
   chainBlocks: "/api/v1/chains/:chain/blocks",
   rpc: "/api/v1/chains/:chain/rpc",
+  stats: "/api/v1/chains/:chain/stats",
+  watchLists: "/api/v1/chains/:chain/watch",
+  watchList: "/api/v1/chains/:chain/watch/:id",
+  unspent: "/api/v1/chains/:chain/watch/:id/unspent",
   subscribe: "/api/v1/subscribe",
   subscription: "/api/v1/subscribe/:id",
   subscriptions: "/api/v1/subscriptions",
@@ -62,6 +69,30 @@ export type ErrorBody = Static<typeof ErrorBody>;
 
 // --- Tier listeners
 
+const Wei = Type.String({ description: "wei, decimal" });
+
+/** EVM chains only. Gas fits a double; wei does not. */
+export const EvmBlockBody = Type.Object({
+  gas_used: Type.Integer(),
+  gas_limit: Type.Integer(),
+  base_fee_wei: orNull(Wei),
+  blob_gas_used: orNull(Type.Integer()),
+  excess_blob_gas: orNull(Type.String({ description: "decimal" })),
+  beneficiary: Type.String(),
+  state_root: Type.String(),
+  transactions_root: Type.String(),
+  receipts_root: Type.String(),
+});
+
+/** Solana only. */
+export const SvmBlockBody = Type.Object({
+  slot: Type.Integer(),
+  parent_slot: Type.Integer(),
+  skipped_slots: Type.Integer({ description: "between the parent's and this one; no block is missing" }),
+  signatures_checked: orNull(Type.Integer()),
+  signatures: orNull(Type.Integer()),
+});
+
 export const BlockBody = Type.Object({
   chain: ChainName,
   network: Type.String(),
@@ -71,12 +102,14 @@ export const BlockBody = Type.Object({
   timestamp: Time,
   tx_count: orNull(Type.Integer()),
   size_bytes: orNull(Type.Integer()),
-  weight: orNull(Type.Integer()),
-  version: Type.Integer(),
-  merkle_root: Type.String(),
-  bits: Type.String({ description: "compact target, 8 hex digits" }),
-  nonce: Type.Integer(),
-  auxpow: Type.Boolean(),
+  weight: Type.Optional(orNull(Type.Integer({ description: "this and the next five: Bitcoin family only" }))),
+  version: Type.Optional(Type.Integer()),
+  merkle_root: Type.Optional(Type.String()),
+  bits: Type.Optional(Type.String({ description: "compact target, 8 hex digits" })),
+  nonce: Type.Optional(Type.Integer()),
+  auxpow: Type.Optional(Type.Boolean()),
+  evm: Type.Optional(EvmBlockBody),
+  svm: Type.Optional(SvmBlockBody),
   validation: oneOf(["header", "full"], "what was proved here: the header alone, or the body as well"),
   upstream: orNull(Type.String({ description: "who announced it first" })),
   best_chain: Type.Boolean({ description: "false: on a fork that lost" }),
@@ -101,6 +134,7 @@ export const ChainBody = Type.Object({
   tip: orNull(Ref),
   tip_time: orNull(Time),
   finalized: orNull(Ref),
+  safe: Type.Optional(orNull(Type.Object(Ref.properties, { description: "EVM: what most upstreams call safe" }))),
   upstreams_up: Type.Integer(),
   upstreams_total: Type.Integer(),
 });
@@ -136,13 +170,16 @@ export const ChainBlocksQuery = Type.Object(
     limit: Type.Integer({ minimum: 1, maximum: 500, default: 20, description: "blocks of a page" }),
     before: Type.Optional(
       Type.String({
-        pattern: "^([0-9]{1,10}|[0-9a-f]{64})$",
+        pattern: `^([0-9]{1,10}|${HASH_PATTERN})$`,
         description: "a height or a block hash; only blocks below it are listed",
       }),
     ),
   },
   strict,
 );
+
+/** Of one filter. */
+const MAX_NAMED_CHAINS = 24;
 
 const RpcId = Type.Union([Type.String({ maxLength: 256 }), Type.Number(), Type.Null()]);
 
@@ -179,11 +216,56 @@ export type RpcReplyBody = Static<typeof RpcReplyBody>;
 const EventTypeName = oneOf(EVENT_TYPES, "event type");
 const PhaseName = oneOf(PHASES, "announced: the header holds; validated: the body does. Both where absent");
 
+const EvmAddress = Type.String({ pattern: "^0x[0-9a-fA-F]{40}$", description: "20 bytes, hex with 0x" });
+const LogTopic = Type.String({ pattern: "^0x[0-9a-fA-F]{64}$", description: "32 bytes, hex with 0x" });
+const WatchListId = Type.String({ pattern: WATCH_LIST_ID, description: "id of a watch list" });
+
+/** Which logs `log` events tell, as eth_getLogs takes it. */
+export const LogsBody = Type.Object(
+  {
+    addresses: Type.Optional(Type.Array(EvmAddress, { maxItems: 1_000, description: "any of these; all where absent" })),
+    topics: Type.Optional(
+      Type.Array(orNull(Type.Union([LogTopic, Type.Array(LogTopic, { maxItems: 1_000 })])), {
+        maxItems: 4,
+        description: "by position: one, any of several, or null for all",
+      }),
+    ),
+    abi: Type.Optional(
+      Type.Array(Type.String({ maxLength: 2_000 }), {
+        maxItems: 100,
+        description: "events to decode by: `event Transfer(address indexed from, address indexed to, uint256 value)`, or JSON fragments",
+      }),
+    ),
+  },
+  strict,
+);
+
+export type LogsBody = Static<typeof LogsBody>;
+
+/** Which transactions `pending_tx` events tell; all that is given must hold. */
+export const PendingBody = Type.Object(
+  {
+    addresses: Type.Optional(Type.Array(EvmAddress, { maxItems: 1_000, description: "sender or receiver" })),
+    selectors: Type.Optional(
+      Type.Array(Type.String({ pattern: "^0x[0-9a-fA-F]{8}$" }), { maxItems: 100, description: "first four bytes of the input" }),
+    ),
+    min_value_wei: Type.Optional(Type.String({ pattern: "^[0-9]{1,78}$" })),
+  },
+  strict,
+);
+
+export type PendingBody = Static<typeof PendingBody>;
+
 export const SubscribeBody = Type.Object(
   {
-    chains: Type.Optional(Type.Array(ChainName, { minItems: 1, maxItems: CHAINS.length })),
+    chains: Type.Optional(Type.Array(ChainName, { minItems: 1, maxItems: MAX_NAMED_CHAINS })),
     types: Type.Optional(Type.Array(EventTypeName, { minItems: 1, maxItems: EVENT_TYPES.length })),
     phase: Type.Optional(PhaseName),
+    logs: Type.Optional(LogsBody),
+    pending: Type.Optional(PendingBody),
+    watch: Type.Optional(
+      Type.Array(WatchListId, { minItems: 1, maxItems: 100, description: "watch lists whose `watch` events are told; all where absent" }),
+    ),
   },
   strict,
 );
@@ -195,6 +277,9 @@ export const SubscriptionBody = Type.Object({
   chains: orNull(Type.Array(ChainName)),
   types: orNull(Type.Array(EventTypeName)),
   phase: orNull(PhaseName),
+  logs: Type.Optional(LogsBody),
+  pending: Type.Optional(PendingBody),
+  watch: Type.Optional(Type.Array(WatchListId)),
   created_at: Time,
   expires_at: Type.String({ format: "date-time", description: "put off by every connection that uses it" }),
   connections: Type.Integer(),
@@ -216,14 +301,39 @@ const commaList = (names: readonly string[], what: string) =>
     description: `comma-separated ${what}: ${names.join(", ")}. All where absent`,
   });
 
+function listPattern(one: string): string {
+  return `^${one}(,${one})*$`;
+}
+
+const hexList = (digits: number, what: string) =>
+  Type.String({
+    pattern: listPattern(`0x[0-9a-fA-F]{${digits}}`),
+    maxLength: 7_000,
+    description: `comma-separated: ${what}`,
+  });
+
 /** Query of `/ws/v1/events`. */
 export const EventsQuery = Type.Object(
   {
-    chains: Type.Optional(commaList(CHAINS, "chains")),
+    chains: Type.Optional(
+      Type.String({
+        pattern: listPattern(CHAIN_NAME.source.slice(1, -1)),
+        maxLength: 800,
+        description: "comma-separated chains. All where absent",
+      }),
+    ),
     types: Type.Optional(commaList(EVENT_TYPES, "event types")),
     phase: Type.Optional(PhaseName),
+    address: Type.Optional(hexList(40, "`log` events of these addresses, and `pending_tx` from or to them")),
+    topic0: Type.Optional(hexList(64, "first topic of logs")),
+    topic1: Type.Optional(hexList(64, "second topic")),
+    topic2: Type.Optional(hexList(64, "third topic")),
+    topic3: Type.Optional(hexList(64, "fourth topic")),
+    watch: Type.Optional(
+      Type.String({ pattern: listPattern(WATCH_LIST_ID.slice(1, -1)), maxLength: 2_000, description: "comma-separated watch lists. All where absent" }),
+    ),
     cursor: Type.Optional(
-      Type.String({ minLength: 1, maxLength: 500, description: "the last cursor received; resumes after it" }),
+      Type.String({ minLength: 1, maxLength: 2_600, description: "the last cursor received; resumes after it" }),
     ),
     subscription: Type.Optional(
       Type.String({ pattern: "^[0-9a-z_-]{1,40}$", description: "id of a stored subscription" }),

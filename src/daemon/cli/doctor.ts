@@ -4,7 +4,9 @@ import { connect, createServer } from "node:net";
 import { dirname } from "node:path";
 import { EXIT, table } from "../../shared/cli.ts";
 import { messageOf } from "../../shared/errors.ts";
+import { type Chain, UTXO_CHAINS } from "../../shared/chain.ts";
 import { paramsFor } from "../chain/index.ts";
+import { BUILT_IN_ROWS } from "../chains.ts";
 import { type ChainConfig, type Config, type ConfigFlags, loadConfig } from "../config/index.ts";
 import { type RpcAddress, parseUpstreamUrl } from "../upstream/index.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
@@ -109,7 +111,7 @@ function checkPort({ name, host, port }: Port): Promise<Finding> {
 
 function upstreamChecks(chain: ChainConfig): Promise<Finding>[] {
   if (chain.upstreams.length === 0) {
-    const found = chain.network === "regtest" ? "an embedded node" : `public peers of ${chain.network}, found by DNS`;
+    const found = EMBEDDED.has(chain.network) ? "an embedded node" : `public peers of ${chain.network}, found by DNS`;
     return [Promise.resolve({ check: `upstreams of ${chain.chain}`, ok: true, found })];
   }
   return chain.upstreams.flatMap((url) => endpointsOf(url, chain).map((endpoint) => checkEndpoint(chain, endpoint)));
@@ -124,17 +126,30 @@ interface Endpoint {
 /** Every place at a node that an upstream's feed, or the proxy beside it, would call. */
 function endpointsOf(url: string, { chain, network }: ChainConfig): Endpoint[] {
   const address = parseUpstreamUrl(url);
-  const params = paramsFor(chain, network);
+  const { rpcPort, p2pPort } = nodePorts(chain, network);
   const { display } = address;
-  const rpc = address.rpc === null ? [] : [rpcEndpoint(address.rpc, display, params.rpcPort)];
+  const rpc = address.rpc === null ? [] : [rpcEndpoint(address.rpc, display, rpcPort)];
   switch (address.kind) {
     case "p2p":
-      return [{ display, host: address.host, port: address.port ?? params.p2pPort }, ...rpc];
+      return [{ display, host: address.host, port: address.port ?? p2pPort }, ...rpc];
     case "rpc":
       return rpc;
     case "zmq":
       return [{ display, host: address.host, port: address.port }, ...rpc];
+    case "ws":
+    case "beacon":
+      return [{ display, host: address.host, port: address.port ?? (address.secure ? 443 : 80) }, ...rpc];
   }
+}
+
+/** Networks that an embedded node follows where no upstream is written. */
+const EMBEDDED: ReadonlySet<string> = new Set(["regtest", "devnet", "localnet"]);
+
+/** The usual ones, where a URL says none. */
+function nodePorts(chain: Chain, network: string): { readonly rpcPort: number; readonly p2pPort: number } {
+  if ((UTXO_CHAINS as readonly string[]).includes(chain)) return paramsFor(chain, network);
+  const rpcPort = BUILT_IN_ROWS.find((row) => row.chain === chain)?.open(network).rpcPort ?? 443;
+  return { rpcPort, p2pPort: rpcPort };
 }
 
 function rpcEndpoint({ host, port, secure }: RpcAddress, display: string, rpcPort: number): Endpoint {

@@ -123,5 +123,7 @@ function eventLine(event: StreamEvent, at: Date): Line {
       return [time, chain, { text: `${event.data.height} …${event.data.hash.slice(-16)} is final`, style: "dim" }];
     case "gap":
       return [time, chain, { text: `gap: ${event.data.reason}`, style: "bad" }];
+    default:
+      return [time, chain, { text: event.type, style: "dim" }];
   }
 }

@@ -1,6 +1,7 @@
 /** `sprint start`: configuration, data directory, daemon, output, and the way out again. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { EXIT, formatDuration, wantsColor } from "../../shared/cli.ts";
+import { BASIC_TYPES } from "../../shared/events.ts";
 import { type Config, type ConfigFlags, loadConfig } from "../config/index.ts";
 import { type Daemon, startDaemon } from "../daemon.ts";
 import { type DataDir, openDataDir } from "../datadir.ts";
@@ -107,6 +108,9 @@ function banner(config: Config): string {
   return `sprint ${VERSION} relays ${where}`;
 }
 
+/** As a subscriber hears who names no types. */
+const BASIC: ReadonlySet<string> = new Set(BASIC_TYPES);
+
 /** A live view on a terminal, else JSON lines; resolves with what ends it. */
 async function openOutput(
   daemon: Daemon,
@@ -128,7 +132,7 @@ async function openOutput(
       io,
     );
     outlet.divertTo(screen);
-    const cancel = daemon.onEvent((event) => screen.event(event));
+    const cancel = daemon.onEvent((event) => BASIC.has(event.type) && screen.event(event));
     return async () => {
       cancel();
       outlet.divertTo(null);
@@ -136,7 +140,7 @@ async function openOutput(
     };
   }
   const printer = linePrinter(stdout, () => performance.now());
-  const cancel = daemon.onEvent((event) => printer.print(event));
+  const cancel = daemon.onEvent((event) => BASIC.has(event.type) && printer.print(event));
   return async () => cancel();
 }
 

@@ -4,7 +4,7 @@ import { type Environment, nearest } from "../../shared/cli.ts";
 import { SprintError, isSprintError } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
 import { networkNamesOf } from "../chain/index.ts";
-import type { FileChain, FileCheckpoint, FileValues } from "./file.ts";
+import type { FileChain, FileChains, FileCheckpoint, FileValues } from "./file.ts";
 import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, unknownKey, wrongValue } from "./values.ts";
 import { type UpstreamAddress, parseUpstreamUrl } from "../upstream/index.ts";
 
@@ -75,7 +75,7 @@ export function resolveChains({ network, values, written, file }: ChainSources):
   /** Sentences about what was written and has no effect. */
   readonly unused: readonly string[];
 } {
-  const sections = values.chains ?? {};
+  const sections: FileChains = values.chains ?? {};
   refuseUnknown(sections, written, file, values.plugins ?? []);
   const isOn = (chain: Chain): boolean => sections[chain] !== undefined && sections[chain].enabled !== false;
   const known = [...CHAINS, ...Object.keys(sections), ...written.map(({ chain }) => chain)];
@@ -127,7 +127,7 @@ export function resolveChains({ network, values, written, file }: ChainSources):
 
 /** A chain that is not built in needs a plug-in that brings it; which one does is known when they are loaded. */
 function refuseUnknown(
-  sections: Readonly<Record<Chain, FileChain>>,
+  sections: FileChains,
   written: readonly WrittenChain[],
   file: string | null,
   plugins: readonly string[],

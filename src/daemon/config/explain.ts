@@ -134,7 +134,7 @@ const OWN_NETWORKS = "the networks of the chains";
 
 /** Nobody named a network: it is devnet where no chain was named either. */
 function networkOfChains({ flags, env, values }: Said): readonly string[] {
-  const sections = Object.values(values.chains ?? {});
+  const sections = Object.values(values.chains ?? {}).filter((section) => section !== undefined);
   const isNamed = readWrittenChains(flags.chain, env).length > 0 || sections.some(({ enabled }) => enabled !== false);
   return isNamed ? [OWN_NETWORKS] : [];
 }

@@ -7,7 +7,7 @@ import { homedir } from "node:os";
 import { extname, join } from "node:path";
 import { TomlError, parse as parseToml } from "smol-toml";
 import { parseDocument } from "yaml";
-import { CHAIN_NAME, CHAINS, type Chain } from "../../shared/chain.ts";
+import { CHAIN_NAME, CHAINS } from "../../shared/chain.ts";
 import type { Environment } from "../../shared/cli.ts";
 import { SprintError, messageOf } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
@@ -106,11 +106,14 @@ export type FileChain = ReadFields<typeof CHAIN_FIELDS>;
 
 const readChain = section(CHAIN_FIELDS);
 
-export type FileChains = Readonly<Record<Chain, FileChain>>;
+/** By name; what is no built-in chain is a plug-in's. */
+export interface FileChains {
+  readonly [chain: string]: FileChain | undefined;
+}
 
 /** Whether a plug-in brings a chain that is not built in is known where the whole file is. */
 const readChains: Read<FileChains> = (value, place) => {
-  const chains: Record<Chain, FileChain> = {};
+  const chains: Record<string, FileChain> = {};
   for (const [name, entry] of entriesOf(value, place)) {
     const at = { ...place, key: `${place.key}.${name}` };
     if (!CHAIN_NAME.test(name)) throw unknownKey(at, name, CHAINS);

@@ -111,7 +111,7 @@ class Inspector {
         if (height !== null) this.#remember(header, height);
         return this.#line({ hash, height, skipped });
       }
-      const verdict = this.#codec.checkBody(raw, height);
+      const verdict = this.#codec.checkBody(raw, { height, hash: null }, null);
       if (!verdict.ok) return this.#line({ hash, height, error: verdict.refusal });
       height ??= verdict.facts.coinbaseHeight;
       if (height !== null) this.#remember(header, height);
@@ -124,7 +124,7 @@ class Inspector {
   }
 
   async #checkHeader(header: UtxoHeader): Promise<Fault | null> {
-    const refusal = await this.#codec.checkWork(header);
+    const refusal = await this.#codec.checkHeader(header);
     if (refusal !== null) return refusal;
     const now = Math.floor(this.#clock.wall() / 1000);
     const parent = this.#nodes.get(header.parentHash);

@@ -19,9 +19,11 @@ export type {
   LogDecoder,
   LogFilter,
   PassingDraft,
+  PassingFact,
   PendingFilter,
   StreamDraft,
   StreamEvent,
+  StreamFact,
   Subscriber,
   TreeNode,
 } from "./types.ts";

@@ -39,8 +39,8 @@ export interface IngestModules {
   readonly withFacts: (block: Block, facts: ProvedFacts) => Block;
   /** A block of the best chain was told as proved, in the chain's order; null where its body was not read. */
   readonly onProved?: (node: TreeNode, reading: BodyReading | null) => void;
-  /** A block that was told is on the best chain no more; newest first. */
-  readonly onReverted?: (node: TreeNode) => void;
+  /** Blocks that were told are on the best chain no more; newest first. */
+  readonly onReverted?: (nodes: readonly TreeNode[]) => void;
   /** The best chain has a new tip. */
   readonly onTip?: (node: TreeNode) => void;
   readonly onFinal?: (node: TreeNode) => void;
@@ -312,7 +312,7 @@ export class ChainIngest {
         if (logs !== null && logs !== "gone") this.#send(logs, receivedAt);
       }
       this.#send(reorgFact(path), receivedAt);
-      for (const node of told) this.#modules.onReverted?.(node);
+      this.#modules.onReverted?.(path.reverted);
       if (path.applied.length === 0) this.#modules.onTip?.(this.tree.tip);
     }
     for (const node of path.applied) this.#announce(node, this.#originOf(node).receivedAt);

@@ -21,6 +21,10 @@ export const CODES = {
     status: 400,
     means: "the configuration does not hold; key and reason are named, nothing changed",
   },
+  "SPRINT_WATCH_*": { status: 400, means: "a watch list that cannot be taken; the message names what" },
+  "SPRINT_ADDRESS_*": { status: 400, means: "no address of this chain and network; the message says whose it is" },
+  "SPRINT_XPUB_*": { status: 400, means: "no extended public key of this chain and network" },
+  "SPRINT_ABI_*": { status: 400, means: "no fragment of an event that logs can be decoded by" },
   SPRINT_CONTROL_NO_TOKEN: { status: 401, means: "no `Authorization: Bearer TOKEN`" },
   SPRINT_CONTROL_WRONG_TOKEN: { status: 401, means: "not a token of this daemon" },
   SPRINT_CONTROL_ROLE: { status: 403, means: "the token's role may not; `details.needed` is the role that may" },
@@ -30,6 +34,7 @@ export const CODES = {
     status: 404,
     means: "this daemon does not relay that chain; `details.on` lists those it does",
   },
+  SPRINT_WATCH_UNKNOWN: { status: 404, means: "no watch list of that id: deleted, or made before a restart" },
   SPRINT_API_SUBSCRIPTION_UNKNOWN: { status: 404, means: "it expired, was deleted, or is another listener's" },
   SPRINT_CONTROL_UPSTREAM_UNKNOWN: { status: 404, means: "no upstream of that name; `details.known` has the nearest" },
   SPRINT_CONTROL_BREAKER_UNKNOWN: { status: 404, means: "no breaker of that name; `details.known` has the nearest" },
@@ -38,10 +43,13 @@ export const CODES = {
     status: 409,
     means: "part of the change needs a restart, so none was applied; `details.changes` says which",
   },
+  SPRINT_WATCH_EXISTS: { status: 409, means: "a watch list of that id is there already" },
   SPRINT_API_BODY_TOO_LARGE: { status: 413, means: "the body is larger than this route takes" },
   SPRINT_API_MEDIA_TYPE: { status: 415, means: "expected `content-type: application/json`" },
   SPRINT_API_RATE_LIMIT: { status: 429, means: "more calls in this minute than the tier allows; see `Retry-After`" },
   SPRINT_API_SUBSCRIPTIONS_FULL: { status: 429, means: "too many stored subscriptions; delete one first" },
+  SPRINT_WATCH_LISTS_FULL: { status: 429, means: "too many watch lists on this chain; delete one first" },
+  SPRINT_WATCH_ITEMS_FULL: { status: 429, means: "too much is watched on this chain, or by this list" },
   SPRINT_API_CONNECTION_LIMIT: { status: 429, means: "all connections of this tier are taken; see `Retry-After`" },
   SPRINT_API_HEADERS_TOO_LARGE: { status: 431, means: "the request's headers are too large" },
   SPRINT_API_INTERNAL: { status: 500, means: "a fault of the daemon; its log says more" },
@@ -61,8 +69,9 @@ export const CODES = {
 
 export type AnsweredCode = keyof typeof CODES;
 
-/** Undefined where no listener answers with that code: a fault of ours. The configuration room has many, and each says what the operator wrote wrong. */
+/** Undefined where no listener answers with that code: a fault of ours. Rooms with many codes of one kind share a row. */
 export function statusOf(code: string): number | undefined {
   if (Object.hasOwn(CODES, code)) return CODES[code as AnsweredCode].status;
-  return code.startsWith("SPRINT_CONFIG_") ? CODES["SPRINT_CONFIG_*"].status : undefined;
+  const row = `${code.split("_").slice(0, 2).join("_")}_*`;
+  return Object.hasOwn(CODES, row) ? CODES[row as AnsweredCode].status : undefined;
 }

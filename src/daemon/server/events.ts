@@ -14,7 +14,7 @@ import { notFound } from "./http.ts";
 import { checkInput } from "./input.ts";
 import type { ServerModules } from "./modules.ts";
 import type { EventSockets, Seat } from "./sockets.ts";
-import type { Subscriptions } from "./subscriptions.ts";
+import { filterOf, type Subscriptions } from "./subscriptions.ts";
 
 export interface EventsOptions {
   readonly tier: Tier;
@@ -56,6 +56,7 @@ export class EventsEndpoint {
     const handshake = checkHandshake(request);
     const query = checkInput(EventsQuery, queryOf(url), "query");
     const filter = this.#filterOf(query);
+    if (filter.logs?.abi !== undefined) await this.#modules.server.prepareAbi(filter.logs.abi);
     // Just after a restart: a little patience saves the client a gap.
     if (query.cursor !== undefined) await this.#modules.server.caughtUp(query.cursor, filter);
     if (this.#modules.isDraining()) throw draining();
@@ -70,7 +71,8 @@ export class EventsEndpoint {
     const hello = { type: "hello", cursor, data: { tier, network, recovered, version } } as const;
     const seat: Seat = { id: `${tier}-${++this.#opened}`, tier, filter, handshake, opening: { hello, backlog } };
     const release = query.subscription === undefined ? null : subscriptions.use(query.subscription);
-    if (this.#here >= threshold) {
+    // Logs are decoded in this process only.
+    if (this.#here >= threshold && filter.logs?.abi === undefined) {
       let left = (): void => {};
       const onEnd = (): void => {
         this.#elsewhere--;
@@ -91,18 +93,24 @@ export class EventsEndpoint {
   }
 
   #filterOf(query: EventsQuery): Filter {
-    const { chains, types, phase, subscription } = query;
+    const { cursor: _, subscription, ...named } = query;
     if (subscription !== undefined) {
-      if (chains === undefined && types === undefined && phase === undefined)
-        return this.#modules.subscriptions.filterOf(subscription);
-      const message = "query: subscription stands for chains, types and phase; give the one or the others";
+      if (Object.keys(named).length === 0) return this.#modules.subscriptions.filterOf(subscription);
+      const message = "query: subscription stands for the whole filter; give the one or the other";
       throw new SprintError("SPRINT_API_BAD_INPUT", message, { part: "query", field: "subscription" });
     }
-    return {
-      chains: chains === undefined ? null : this.#chainsOf(chains.split(",") as Chain[]),
-      types: types === undefined ? null : (types.split(",") as EventType[]),
-      phase: phase ?? null,
-    };
+    const { chains, types, phase, address, watch } = named;
+    const topics = [named.topic0, named.topic1, named.topic2, named.topic3].map((text) => text?.split(",") ?? null);
+    const addresses = address?.split(",") ?? [];
+    const hasLogs = address !== undefined || topics.some((any) => any !== null);
+    return filterOf({
+      ...(chains === undefined ? {} : { chains: [...this.#chainsOf(chains.split(","))] }),
+      ...(types === undefined ? {} : { types: types.split(",") as EventType[] }),
+      ...(phase === undefined ? {} : { phase }),
+      ...(hasLogs ? { logs: { addresses, topics } } : {}),
+      ...(address === undefined ? {} : { pending: { addresses } }),
+      ...(watch === undefined ? {} : { watch: watch.split(",") }),
+    });
   }
 
   #chainsOf(chains: readonly Chain[]): readonly Chain[] {

@@ -1,4 +1,5 @@
 /** Examples of the OpenAPI documents, typed by the contract; their test holds them against the documents' schemas. */
+import type { WatchData } from "../../shared/events.ts";
 import type {
   AuditEntryBody,
   BlockBody,
@@ -16,6 +17,10 @@ import type {
   TransitionBody,
   UpstreamBody,
   VersionBody,
+  WatchBody,
+  WatchListBody,
+  UnspentBody,
+  StatsBody,
 } from "../../shared/api.ts";
 
 const HASH = "00000000000000001e8d6829a8a21adc5d38d0a473b144b6765798e61f98bd1d";
@@ -69,6 +74,64 @@ export const VERSION: VersionBody = {
 
 export const RPC_CALL: RpcCallBody = { jsonrpc: "2.0", id: 1, method: "getblockcount" };
 export const RPC_ANSWER: RpcAnswerBody = { jsonrpc: "2.0", id: 1, result: HEIGHT };
+
+export const WATCH: WatchBody = { id: "treasury", addresses: ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"], confirmations: [1, 6] };
+export const WATCH_LIST: WatchListBody = {
+  id: "treasury",
+  chain: "bitcoin",
+  addresses: ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"],
+  scripts: [],
+  xpubs: [],
+  topics: [],
+  programs: [],
+  confirmations: [1, 6],
+  items: 1,
+  created_at: AT,
+};
+const OUTPOINT = "4a5e1e4baab89f3a32518a88c31bc87f618f76673e2cc77ab2127b7afdeda33b";
+export const UNSPENT: UnspentBody = {
+  outputs: [
+    {
+      item: "76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac",
+      txid: OUTPOINT,
+      output: 0,
+      value: "5000000000",
+      block: { hash: HASH, height: HEIGHT },
+      spending_txid: null,
+    },
+  ],
+  next_after: null,
+};
+export const WATCHED: WatchData = {
+  list: "treasury",
+  item: "76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac",
+  txid: OUTPOINT,
+  output: 0,
+  kind: "created",
+  state: "confirmed",
+  confirmations: 6,
+  value: "5000000000",
+  outpoint: null,
+  block: { hash: HASH, height: HEIGHT },
+  sequence: 3,
+};
+export const STATS: StatsBody = {
+  family: "evm",
+  chain: "ethereum",
+  network: "mainnet",
+  at: AT,
+  tip: null,
+  reorgs: 0,
+  gas: null,
+  base_fee: { now_wei: "1000000000", next_wei: "1012500000", next_change_percent: 1.25, bounds: [] },
+  tips: null,
+  suggestion: null,
+  congestion: null,
+  blobs: null,
+  busiest: { blocks: 0, contracts: [] },
+  pending: { per_second: 21.4, sample: 0, underpriced: 0, tips: null },
+  block_interval: { target_seconds: 12, blocks: 0, mean_seconds: null, median_seconds: null },
+};
 
 export const FILTER: SubscribeBody = { chains: ["bitcoin"], types: ["block", "reorg"], phase: "validated" };
 

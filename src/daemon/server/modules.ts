@@ -4,7 +4,16 @@ import type { Chain } from "../../shared/chain.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import type { Validation } from "../../shared/events.ts";
 import type { Tier } from "../../shared/tier.ts";
-import type { AuditEntryBody, ChangeBody, ReloadBody } from "../../shared/api.ts";
+import type {
+  AuditEntryBody,
+  ChangeBody,
+  ReloadBody,
+  StatsBody,
+  UnspentBody,
+  UnspentQuery,
+  WatchBody,
+  WatchListBody,
+} from "../../shared/api.ts";
 import type { BreakerPolicy, BreakerReport, BreakerTransition } from "../breaker/index.ts";
 import type { Drop, Filter, Hub, RaceReport, StreamEvent } from "../relay/index.ts";
 import type { FeedStatus } from "../upstream/index.ts";
@@ -25,6 +34,8 @@ export interface ChainSnapshot {
   readonly network: string;
   readonly tip: Block | null;
   readonly finalized: BlockRef | null;
+  /** Of chains whose upstreams tell it; null where none has. */
+  readonly safe?: { readonly hash: string; readonly height: number } | null;
   /** The gap to the upstreams' tip is filled. */
   readonly synced: boolean;
 }
@@ -87,6 +98,17 @@ export interface ServerModules {
    * answer; `signal` says that the client has gone.
    */
   rpc(chain: Chain, body: string, signal: AbortSignal): Promise<RpcReply>;
+  stats(chain: Chain): StatsBody;
+  /** Throws SPRINT_WATCH_* where a list cannot be taken. */
+  watch(chain: Chain, body: WatchBody): Promise<WatchListBody>;
+  watchLists(chain: Chain): readonly WatchListBody[];
+  /** Null where there is no list of that id; so in the next two. */
+  watchList(chain: Chain, id: string): WatchListBody | null;
+  unspent(chain: Chain, id: string, query: UnspentQuery): UnspentBody | null;
+  /** False where there is no list of that id. */
+  unwatch(chain: Chain, id: string): boolean;
+  /** Settles when logs can be decoded by these fragments. Rejects with SPRINT_ABI_* where one is none. */
+  prepareAbi(abi: readonly string[]): Promise<void>;
   upstreams(): readonly FeedStatus[];
   /** False where no upstream has that name. `forMs` may be Infinity. */
   cordon(name: string, reason: string, forMs: number): boolean;

@@ -26,6 +26,7 @@ import type { App } from "./http.ts";
 import type { Before, BlockRecord, ServerModules } from "./modules.ts";
 import type { Subscriptions } from "./subscriptions.ts";
 import { addRpcRoute, type RpcRouteModules } from "./rpc.ts";
+import { addWatchRoutes } from "./watch-routes.ts";
 import { blockBody, chainBodies, chainBodyOf, healthStatus, subscriptionBody } from "./views.ts";
 
 export interface TierRouteOptions {
@@ -102,6 +103,7 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       },
     );
 
+    addWatchRoutes(routes, server);
     routes.register(async (scope: App) => {
       const rpc: ServerModules["rpc"] = (chain, body, signal) => server.rpc(requireChain(server, chain), body, signal);
       addRpcRoute(scope, { rpc, charge });
@@ -117,6 +119,7 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
       },
       async (request, reply) => {
         for (const chain of request.body.chains ?? []) requireChain(server, chain);
+        await server.prepareAbi(request.body.logs?.abi ?? []);
         const subscription = subscriptions.add(request.ip, request.body);
         return reply.code(201).send(subscriptionBody(subscription, eventsUrl(request.host)));
       },
@@ -187,7 +190,7 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
   });
 }
 
-function answers<T, S extends number = 200>(body: T, status: S = 200 as S) {
+export function answers<T, S extends number = 200>(body: T, status: S = 200 as S) {
   return { [status]: body, "4xx": ErrorBody, 500: ErrorBody } as Record<S, T> & Record<"4xx" | 500, typeof ErrorBody>;
 }
 
@@ -204,7 +207,8 @@ function requireBlock(server: ServerModules, hash: string): BlockRecord {
   return record;
 }
 
-function requireChain(server: ServerModules, chain: Chain): Chain {
+/** Throws SPRINT_API_CHAIN_OFF. */
+export function requireChain(server: ServerModules, chain: Chain): Chain {
   return server.chains().some((each) => each.chain === chain) ? chain : chainOff(server, chain);
 }
 

@@ -4,13 +4,15 @@ import type { Socket } from "node:net";
 import { WebSocketServer, type WebSocket } from "ws";
 import type { ControlMessage } from "../../shared/api.ts";
 import type { Cancel } from "../../shared/clock.ts";
-import { CLOSE } from "../../shared/events.ts";
+import { BASIC_TYPES, CLOSE } from "../../shared/events.ts";
 import { breakerBody, transitionBody } from "./breaker-views.ts";
 import { checkHandshake } from "./handshake.ts";
 import type { BreakerView, ServerModules } from "./modules.ts";
 import type { SocketLimits } from "./options.ts";
 import { streamedEvent, timeOf, upstreamBody } from "./views.ts";
 
+/** What is told of blocks; logs and what is told of the moment have a stream of their own. */
+const BASIC: ReadonlySet<string> = new Set(BASIC_TYPES);
 const MAX_READERS = 64;
 const MAX_BUFFERED_BYTES = 1 << 20;
 /** Of one metrics message, which stays well below what a client takes (1 MiB). */
@@ -47,7 +49,9 @@ export class ControlStream {
     const wsOptions = { noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload, closeTimeout };
     this.#sockets = new WebSocketServer(wsOptions);
     this.#cancels = [
-      server.onEvent((event) => this.#send(() => ({ type: "event", data: streamedEvent(event) }))),
+      server.onEvent((event) => {
+        if (BASIC.has(event.type)) this.#send(() => ({ type: "event", data: streamedEvent(event) }));
+      }),
       server.onUpstream((status) => this.#send(() => ({ type: "upstream", data: upstreamBody(status, clock) }))),
       server.onTransition((transition) => this.#send(() => ({ type: "transition", data: transitionBody(transition) }))),
       server.onBreakers((breakers) =>

@@ -1,10 +1,38 @@
 /** Stored filters: a client names what it wants once, and connects by the id from then on. In memory, bounded, with a life time. */
 import { randomBytes } from "node:crypto";
-import type { SubscribeBody } from "../../shared/api.ts";
+import type { LogsBody, PendingBody, SubscribeBody } from "../../shared/api.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { SprintError } from "../../shared/errors.ts";
-import type { Filter } from "../relay/index.ts";
+import type { Filter, LogFilter, PendingFilter } from "../relay/index.ts";
 import type { SubscriptionLimits } from "./options.ts";
+
+/** What a body names, in the form that events are held against: hex in lower case. */
+export function filterOf({ chains, types, phase, logs, pending, watch }: SubscribeBody): Filter {
+  return {
+    chains: chains ?? null,
+    types: types ?? null,
+    phase: phase ?? null,
+    ...(logs === undefined ? {} : { logs: logFilter(logs) }),
+    ...(pending === undefined ? {} : { pending: pendingFilter(pending) }),
+    ...(watch === undefined ? {} : { watch }),
+  };
+}
+
+function logFilter({ addresses = [], topics = [], abi }: LogsBody): LogFilter {
+  return {
+    addresses: lowered(addresses),
+    topics: topics.map((any) => (any === null ? null : lowered(typeof any === "string" ? [any] : any))),
+    ...(abi === undefined || abi.length === 0 ? {} : { abi }),
+  };
+}
+
+function pendingFilter({ addresses = [], selectors = [], min_value_wei: least }: PendingBody): PendingFilter {
+  return { addresses: lowered(addresses), selectors: lowered(selectors), minValue: least === undefined ? null : BigInt(least) };
+}
+
+function lowered(texts: readonly string[]): readonly string[] {
+  return texts.map((text) => text.toLowerCase());
+}
 
 export interface Subscription {
   readonly id: string;
@@ -43,7 +71,7 @@ export class Subscriptions {
     const subscription: Stored = {
       id: randomBytes(16).toString("hex"),
       owner,
-      filter: { chains: body.chains ?? null, types: body.types ?? null, phase: body.phase ?? null },
+      filter: filterOf(body),
       createdAt: now,
       expiresAt: now + ttlMs,
       connections: 0,

@@ -3,7 +3,22 @@ import { EventsQuery, TIER_ROUTES } from "../../shared/api.ts";
 import type { EventType, SprintEvent } from "../../shared/events.ts";
 import { TIER, type Tier } from "../../shared/tier.ts";
 import type { AnsweredCode } from "./codes.ts";
-import { BLOCK, CHAIN, CURSOR, FILTER, METRICS, RPC_ANSWER, RPC_CALL, SUBSCRIPTION, VERSION } from "./examples.ts";
+import {
+  BLOCK,
+  CHAIN,
+  CURSOR,
+  FILTER,
+  METRICS,
+  RPC_ANSWER,
+  RPC_CALL,
+  STATS,
+  SUBSCRIPTION,
+  UNSPENT,
+  VERSION,
+  WATCH,
+  WATCHED,
+  WATCH_LIST,
+} from "./examples.ts";
 import type { DocumentOptions, Message, Operations, Rules, Schema, Stream } from "./openapi.ts";
 
 const OPERATIONS: Operations = {
@@ -77,13 +92,71 @@ tier's calls per minute.`,
     request: RPC_CALL,
     answer: RPC_ANSWER,
   },
+  [`GET ${TIER_ROUTES.stats}`]: {
+    tag: "stats",
+    summary: "What a chain's users watch",
+    description: `By family: hash rate, retarget, mempool, pools and SegWit share; gas, base fee forecast, tips, blobs and busiest contracts; slots, transactions a second, leaders
+and stake. What is not known is null, never guessed. \`stats\` events tell the same every 5 s.`,
+    says: { 200: "as of now" },
+    codes: ["SPRINT_API_CHAIN_OFF"],
+    answer: STATS,
+  },
+  [`POST ${TIER_ROUTES.watchLists}`]: {
+    tag: "watch",
+    summary: "Watch addresses, scripts, extended keys, topics or programs",
+    description: `What becomes of them is told by \`watch\` events: seen, mined, confirmed (at each depth of \`confirmations\`), final, reverted; each once per movement and
+block. Lists are shared by all clients of the daemon, and forgotten by a restart.`,
+    says: { 201: "watched from the next block on" },
+    codes: [
+      "SPRINT_API_CHAIN_OFF",
+      "SPRINT_WATCH_*",
+      "SPRINT_ADDRESS_*",
+      "SPRINT_XPUB_*",
+      "SPRINT_WATCH_EXISTS",
+      "SPRINT_WATCH_LISTS_FULL",
+      "SPRINT_WATCH_ITEMS_FULL",
+    ],
+    request: WATCH,
+    answer: WATCH_LIST,
+  },
+  [`GET ${TIER_ROUTES.watchLists}`]: {
+    tag: "watch",
+    summary: "The watch lists of a chain",
+    description: "In the order in which they were made.",
+    says: { 200: "all of them" },
+    codes: ["SPRINT_API_CHAIN_OFF"],
+    answer: { lists: [WATCH_LIST] },
+  },
+  [`GET ${TIER_ROUTES.watchList}`]: {
+    tag: "watch",
+    summary: "One watch list",
+    description: "As it was posted; `items` counts the scripts of extended keys, too.",
+    says: { 200: "the list" },
+    codes: ["SPRINT_API_CHAIN_OFF", "SPRINT_WATCH_UNKNOWN"],
+    answer: WATCH_LIST,
+  },
+  [`DELETE ${TIER_ROUTES.watchList}`]: {
+    tag: "watch",
+    summary: "Watch no more",
+    description: "Nothing more is told of the list.",
+    says: { 204: "forgotten" },
+    codes: ["SPRINT_API_CHAIN_OFF", "SPRINT_WATCH_UNKNOWN"],
+  },
+  [`GET ${TIER_ROUTES.unspent}`]: {
+    tag: "watch",
+    summary: "Outputs of a watched script that nothing spends",
+    description: "Bitcoin family: created in blocks since the script is watched; older ones are not known here.",
+    says: { 200: "one page" },
+    codes: ["SPRINT_API_CHAIN_OFF", "SPRINT_WATCH_UNKNOWN", "SPRINT_WATCH_*", "SPRINT_ADDRESS_*"],
+    answer: UNSPENT,
+  },
   [`POST ${TIER_ROUTES.subscribe}`]: {
     tag: "subscriptions",
     summary: "Store a filter and get a WebSocket address for it",
     description: `What is left out filters nothing. Kept in memory until 24 hours after its last connection ended; a restart forgets it. At most 100 of one
 client address, 1,000 of a listener.`,
     says: { 201: "stored; connect to `url`" },
-    codes: ["SPRINT_API_CHAIN_OFF", "SPRINT_API_SUBSCRIPTIONS_FULL"],
+    codes: ["SPRINT_API_CHAIN_OFF", "SPRINT_API_SUBSCRIPTIONS_FULL", "SPRINT_ABI_*"],
     request: FILTER,
     answer: SUBSCRIPTION,
   },
@@ -197,6 +270,42 @@ const MESSAGES: { readonly [T in EventType]: Told<T> } = {
     says: "what lies between `from` and `to` is not told any more; `reason` says why. Go on from the next block",
     example: { type: "gap", ...AT, data: { from: PARENT, to: REF, reason: "backlog_too_large" } },
   },
+  log: {
+    says: "the logs of one block that the filter lets through, from receipts that its header commits to: told just before the block's `validated`, and with `removed` just before the `reorg` that reverts it. Only to who names this type",
+    example: {
+      type: "log",
+      chain: "ethereum",
+      network: "mainnet",
+      cursor: CURSOR,
+      data: {
+        block_hash: `0x${BLOCK.hash}`,
+        height: 17_034_870,
+        removed: false,
+        logs: [
+          {
+            address: "0xdac17f958d2ee523a2206206994597c13d831ec7",
+            topics: ["0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"],
+            data: "0x",
+            transaction_hash: `0x${PARENT.hash}`,
+            transaction_index: 3,
+            log_index: 12,
+          },
+        ],
+      },
+    },
+  },
+  watch: {
+    says: "something on a watch list happened; `sequence` counts what was told of one movement. Only to who names this type",
+    example: { type: "watch", ...AT, data: WATCHED },
+  },
+  pending_tx: {
+    says: "transactions heard of that are in no block yet, each once; not replayed. Only to who names this type",
+    example: { type: "pending_tx", ...AT, data: { transactions: [{ txid: WATCHED.txid, upstream: "btc-1", size_bytes: 222 }] } },
+  },
+  stats: {
+    says: "as `GET …/stats`, every 5 s; not replayed. Only to who names this type",
+    example: { type: "stats", chain: "ethereum", network: "mainnet", cursor: CURSOR, data: STATS },
+  },
   goodbye: {
     says: "last of a stream that the daemon closes, with the close code and the cursor to come back with",
     example: { type: "goodbye", cursor: CURSOR, data: { code: 4_008, reason: "slow_consumer" } },
@@ -210,7 +319,7 @@ const EVENTS: Stream = {
   summary: "Events as they happen (WebSocket)",
   description: `A handshake of RFC 6455; without one it is no route. No event of a chain is sent whose parent was not sent on the same stream, unless a reorg or a gap
 stands between. Come back with the last \`cursor\` and everything since follows in order, or a gap that says what is gone. Ignore types you do not know.
-\`subscription\` stands for \`chains\`, \`types\` and \`phase\`. The stream takes no messages; pings come every 30 s. Close codes 4000-4499: come back with the
+\`subscription\` stands for the whole filter. The stream takes no messages; pings come every 30 s. Close codes 4000-4499: come back with the
 cursor; 4500-4999: something must change first.`,
   says: { 101: "the stream begins" },
   codes: ["SPRINT_API_BAD_HANDSHAKE", "SPRINT_API_CHAIN_OFF", "SPRINT_API_SUBSCRIPTION_UNKNOWN", "SPRINT_API_DRAINING"],
@@ -229,7 +338,7 @@ export function tierDocument({ tier, version }: { readonly tier: Tier; readonly 
   return {
     title: "Bitcoin Sprint",
     version,
-    description: `Listener of tier ${tier} (port ${TIER[tier].port} by default): blocks and events of Bitcoin, Litecoin and Dogecoin, proved by this daemon. Errors are
+    description: `Listener of tier ${tier} (port ${TIER[tier].port} by default): blocks and events of its chains, proved by this daemon. Errors are
 \`{"error":{"code","message","details"}}\`; \`code\` is stable. Beyond what is listed with a route, any request can get 400 SPRINT_API_BAD_REQUEST, 404 SPRINT_API_NOT_FOUND,
 408 SPRINT_API_TIMEOUT and 431 SPRINT_API_HEADERS_TOO_LARGE.`,
     tags: {
@@ -237,6 +346,8 @@ export function tierDocument({ tier, version }: { readonly tier: Tier; readonly 
       chains: "Chains that are on",
       events: "The WebSocket stream",
       subscriptions: "Stored filters for the stream",
+      stats: "What a chain's users watch",
+      watch: "Watch lists",
       rpc: "Questions to the nodes",
       daemon: "Health, version, metrics",
     },

@@ -4,15 +4,18 @@ import type {
   ChainBody,
   HealthBody,
   ListenerBody,
+  LogsBody,
+  PendingBody,
   RaceBody,
   StreamedEvent,
   SubscriptionBody,
   TopologyBody,
   UpstreamBody,
 } from "../../shared/api.ts";
+import type { BlockDetail } from "../../shared/block.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Clock } from "../../shared/clock.ts";
-import type { RaceReport, StreamEvent } from "../relay/index.ts";
+import type { LogFilter, PendingFilter, RaceReport, StreamEvent } from "../relay/index.ts";
 import { redactValue } from "../../shared/redact.ts";
 import type { FeedStatus } from "../upstream/index.ts";
 import type { BlockRecord, ChainSnapshot, ServerModules } from "./modules.ts";
@@ -33,17 +36,52 @@ export function blockBody({ block, network, validation, upstream, bestChain, fin
     timestamp: timeOf(block.timestamp * 1000),
     tx_count: block.txCount,
     size_bytes: block.sizeBytes,
-    weight: detail.weight,
-    version: detail.version,
-    merkle_root: detail.merkleRoot,
-    bits: detail.bits.toString(16).padStart(8, "0"),
-    nonce: detail.nonce,
-    auxpow: detail.auxpow,
+    ...familyBody(detail),
     validation,
     upstream,
     best_chain: bestChain,
     final,
   };
+}
+
+function familyBody(detail: BlockDetail): Partial<BlockBody> {
+  switch (detail.family) {
+    case "utxo":
+      return {
+        weight: detail.weight,
+        version: detail.version,
+        merkle_root: detail.merkleRoot,
+        bits: detail.bits.toString(16).padStart(8, "0"),
+        nonce: detail.nonce,
+        auxpow: detail.auxpow,
+      };
+    case "evm":
+      return {
+        evm: {
+          gas_used: Number(detail.gasUsed),
+          gas_limit: Number(detail.gasLimit),
+          base_fee_wei: detail.baseFeePerGas?.toString() ?? null,
+          blob_gas_used: detail.blobGasUsed === null ? null : Number(detail.blobGasUsed),
+          excess_blob_gas: detail.excessBlobGas?.toString() ?? null,
+          beneficiary: detail.beneficiary,
+          state_root: detail.stateRoot,
+          transactions_root: detail.transactionsRoot,
+          receipts_root: detail.receiptsRoot,
+        },
+      };
+    case "svm": {
+      const { slot, parentSlot, signatures } = detail;
+      return {
+        svm: {
+          slot,
+          parent_slot: parentSlot,
+          skipped_slots: Math.max(0, slot - parentSlot - 1),
+          signatures_checked: signatures?.checked ?? null,
+          signatures: signatures?.total ?? null,
+        },
+      };
+    }
+  }
 }
 
 function chainBody(chain: ChainSnapshot, upstreams: readonly FeedStatus[]): ChainBody {
@@ -56,6 +94,7 @@ function chainBody(chain: ChainSnapshot, upstreams: readonly FeedStatus[]): Chai
     tip: chain.tip === null ? null : { hash: chain.tip.hash, height: chain.tip.height },
     tip_time: chain.tip === null ? null : timeOf(chain.tip.timestamp * 1000),
     finalized: chain.finalized === null ? null : { hash: chain.finalized.hash, height: chain.finalized.height },
+    ...(chain.safe === undefined ? {} : { safe: chain.safe }),
     upstreams_up: up,
     upstreams_total: own.length,
   };
@@ -145,9 +184,28 @@ export function subscriptionBody(subscription: Subscription, eventsUrl: string):
     chains: filter.chains === null ? null : [...filter.chains],
     types: filter.types === null ? null : [...filter.types],
     phase: filter.phase,
+    ...(filter.logs === undefined ? {} : { logs: logsBody(filter.logs) }),
+    ...(filter.pending === undefined ? {} : { pending: pendingBody(filter.pending) }),
+    ...(filter.watch === undefined ? {} : { watch: [...filter.watch] }),
     created_at: timeOf(createdAt),
     expires_at: timeOf(expiresAt),
     connections,
+  };
+}
+
+function logsBody({ addresses, topics, abi }: LogFilter): LogsBody {
+  return {
+    addresses: [...addresses],
+    topics: topics.map((any) => (any === null ? null : [...any])),
+    ...(abi === undefined ? {} : { abi: [...abi] }),
+  };
+}
+
+function pendingBody({ addresses, selectors, minValue }: PendingFilter): PendingBody {
+  return {
+    addresses: [...addresses],
+    selectors: [...selectors],
+    ...(minValue === null ? {} : { min_value_wei: minValue.toString() }),
   };
 }
 

@@ -1,0 +1,49 @@
+/** Transactions that are in no block yet, of one chain: each once, however many upstreams tell it, in batches as they come. */
+import type { PendingTransaction } from "../shared/body.ts";
+import type { PendingEntry } from "../shared/events.ts";
+
+export interface MempoolModules {
+  /** Those heard of for the first time. */
+  readonly onHeard: (entries: readonly PendingEntry[], transactions: readonly PendingTransaction[]) => void;
+}
+
+/** Ids remembered in each of two halves: when one is full, the older is forgotten. */
+const HALF = 100_000;
+
+export class Mempool {
+  readonly #modules: MempoolModules;
+  #newer = new Set<string>();
+  #older = new Set<string>();
+
+  constructor(modules: MempoolModules) {
+    this.#modules = modules;
+  }
+
+  heard(upstream: string, transactions: readonly PendingTransaction[]): void {
+    const fresh = transactions.filter(({ txid }) => this.#isNew(txid));
+    if (fresh.length === 0) return;
+    this.#modules.onHeard(
+      fresh.map((transaction) => entryOf(upstream, transaction)),
+      fresh,
+    );
+  }
+
+  #isNew(txid: string): boolean {
+    if (this.#newer.has(txid) || this.#older.has(txid)) return false;
+    this.#newer.add(txid);
+    if (this.#newer.size >= HALF) {
+      this.#older = this.#newer;
+      this.#newer = new Set();
+    }
+    return true;
+  }
+}
+
+function entryOf(upstream: string, { txid, raw, evm }: PendingTransaction): PendingEntry {
+  return {
+    txid,
+    upstream,
+    ...(evm === null ? {} : { evm }),
+    ...(raw === null ? {} : { size_bytes: raw.length }),
+  };
+}
