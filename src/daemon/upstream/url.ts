@@ -71,6 +71,8 @@ export interface BeaconAddress {
   readonly path: string;
   /** Root of a finalized beacon block, 0x-hex in lower case: what is final is proved from there on. Null: the node is believed. */
   readonly trusted: string | null;
+  /** It answers no JSON-RPC. */
+  readonly rpc: null;
   readonly network: string | null;
   readonly display: string;
 }
@@ -167,6 +169,7 @@ export function parseUpstreamUrl(text: string): UpstreamAddress {
         port: parts.port,
         path: parts.path,
         trusted: trustedRoot(query, text),
+        rpc: null,
         network: network(query, text),
         display: redactText(text),
       };

@@ -95,12 +95,15 @@ export function readLightClient<K extends keyof LightClientMessages>(
   data: unknown,
   params: BeaconParams,
 ): LightClientMessages[K] {
-  const type: Ssz = typesOf(fork, params.committeeSize)[kind];
+  const type: Ssz = lightClientTypes(fork, params.committeeSize)[kind];
   const value: unknown = data instanceof Uint8Array ? decodeSsz(type, data, kind) : sszFromJson(type, data, kind);
   return value as LightClientMessages[K];
 }
 
-function typesOf(fork: BeaconForkName, committeeSize: number): Readonly<Record<keyof LightClientMessages, Ssz>> {
+export function lightClientTypes(
+  fork: BeaconForkName,
+  committeeSize: number,
+): Readonly<Record<keyof LightClientMessages, Ssz>> {
   if (!isSince(fork, "altair")) {
     throw new SprintError("SPRINT_BEACON_FORK", `light client: expected a fork since Altair, got ${fork}`, { fork });
   }
