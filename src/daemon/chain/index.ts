@@ -13,7 +13,7 @@ export { checkpointFrom } from "./checkpoints.ts";
 export { codecFor } from "./codec.ts";
 export { decodeHeader, encodeHeader, HEADER_BYTES, headerBytes, type HeaderFields } from "./header.ts";
 export { findByGenesis, networksOf, paramsFor } from "./params.ts";
-export { type Pool, poolOf } from "./pools.ts";
+export { poolOf } from "./pools.ts";
 export { readTransaction } from "./reading.ts";
 export { type Branch, SCRIPT_KINDS, type ScriptKind, Wallet, type WalletOptions, type WalletPlace } from "./xpub.ts";
 export type {

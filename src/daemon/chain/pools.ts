@@ -10,11 +10,6 @@ export interface PoolRow {
   readonly source: string;
 }
 
-export interface Pool {
-  readonly name: string;
-  readonly tag: string;
-}
-
 /** https://github.com/mempool/mining-pools */
 const OBSERVED = "mempool/mining-pools, pools-v2.json";
 /** https://www.litecoinpool.org/pools names the pools of Litecoin, and links the blocks of each. */
@@ -90,21 +85,16 @@ export const POOLS: readonly PoolRow[] = [
   { name: "WhitePool", tags: ["WhitePool"], source: OBSERVED },
 ];
 
-/** Longest first: of two tags that are there the longer says more. Bytes as latin-1, as the script is searched. */
-const TAGS: readonly (Pool & { readonly bytes: string })[] = POOLS.flatMap(({ name, tags }) =>
-  tags.map((tag) => ({ name, tag, bytes: Buffer.from(tag).toString("latin1") })),
+/** Longest first: of two tags that are there the longer says more. As latin-1, in which the script is searched. */
+const TAGS: readonly { readonly name: string; readonly bytes: string }[] = POOLS.flatMap(({ name, tags }) =>
+  tags.map((tag) => ({ name, bytes: Buffer.from(tag).toString("latin1") })),
 ).sort((a, b) => b.bytes.length - a.bytes.length);
 
 /**
  * The pool that the script of a coinbase's input (hex) names, null where it names none known here. Where the work is merged, it is the
- * parent chain's coinbase that tells who mined, and it is looked at first.
+ * parent chain's coinbase that tells who mined.
  */
-export function poolOf(coinbaseScript: string, parentCoinbaseScript: string | null = null): Pool | null {
-  return (parentCoinbaseScript === null ? null : named(parentCoinbaseScript)) ?? named(coinbaseScript);
-}
-
-function named(script: string): Pool | null {
-  const text = Buffer.from(script, "hex").toString("latin1");
-  const found = TAGS.find(({ bytes }) => text.includes(bytes));
-  return found === undefined ? null : { name: found.name, tag: found.tag };
+export function poolOf(coinbaseScript: string): string | null {
+  const text = Buffer.from(coinbaseScript, "hex").toString("latin1");
+  return TAGS.find(({ bytes }) => text.includes(bytes))?.name ?? null;
 }
