@@ -14,7 +14,7 @@ function poolOfBlock(chain: string, network: string, file: string): string | nul
   assert.ok(verdict.ok, file);
   const digest = verdict.facts.reading?.digest;
   assert.ok(digest?.family === "utxo");
-  return poolOf(digest.parentCoinbaseScript ?? digest.coinbaseScript);
+  return poolOf(digest.parentCoinbaseScript ?? "") ?? poolOf(digest.coinbaseScript);
 }
 
 describe("pools", () => {
