@@ -111,14 +111,14 @@ export class SvmStats implements ChainStats {
     };
   }
 
-  /** Slots without a block, from the parent of the oldest block on. */
+  /** Slots without a block, from the oldest block to the newest. */
   #skipped(): SvmStatsBody["skipped"] {
     const blocks = this.#window.newest(this.#options.windowBlocks).map(({ block }) => detailOf(block));
     const [first, last] = [blocks[0], blocks.at(-1)];
     if (first === undefined || last === undefined) return null;
-    const slots = last.slot - first.parentSlot;
+    const slots = last.slot - first.slot + 1;
     const skipped = slots - blocks.length;
-    return slots <= 0 ? null : { slots, skipped, rate: skipped / slots };
+    return { slots, skipped, rate: skipped / slots };
   }
 }
 
