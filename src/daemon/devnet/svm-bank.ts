@@ -1,6 +1,6 @@
 /** One slot's block and what came of it. Entries are not kept: they follow from the parent's hash and the transactions. */
 import { hash } from "node:crypto";
-import { encodeBase58, signatureRoot } from "../chain/index.ts";
+import { decodeTransaction, encodeBase58, signatureRoot } from "../chain/index.ts";
 import type { ExecutedTransaction, SvmAccount } from "./svm-execute.ts";
 import type { SvmTransaction } from "./svm-transactions.ts";
 
@@ -86,7 +86,9 @@ export function proofOfHistory(
 
 /** The entries of a block, hashed again. */
 export function entriesOf(bank: SvmBank): readonly SvmEntry[] {
-  return proofOfHistory(bank.parentHash, slotsOf(bank), groupTransactions(bank.transactions), true).entries;
+  const groups = groupTransactions(bank.transactions);
+  const signed = groups.map((group) => group.map(({ bytes }) => decodeTransaction(bytes)));
+  return proofOfHistory(bank.parentHash, slotsOf(bank), signed, true).entries;
 }
 
 /** From the parent's slot to its own; the first block of a network has one. */

@@ -26,7 +26,8 @@ export interface SvmOutcome {
   readonly computeUnits: number;
 }
 
-export interface ExecutedTransaction extends SvmTransaction {
+/** As it is kept, by the thousand: what is in its bytes is read again where it is asked for. */
+export interface ExecutedTransaction extends Pick<SvmTransaction, "bytes" | "signature" | "keys" | "vote"> {
   readonly outcome: SvmOutcome;
 }
 
@@ -53,7 +54,9 @@ export function execute(transaction: SvmTransaction, accounts: SvmAccounts): Exe
   accounts.set(payer, { ...before, lamports: before.lamports - fee });
   const run = runAll(transaction, accounts);
   const outcome = { ...run, fee, preBalances, postBalances: balances(accounts) };
-  return { ...transaction, outcome };
+  const { bytes, signature, keys, vote } = transaction;
+  // A copy of its own: one within a pool of buffers keeps the whole of that.
+  return { bytes: new Uint8Array(bytes), signature, keys, vote, outcome };
 }
 
 /** What a block could not hold is not kept: only a run without an error reaches `accounts`. */
@@ -70,7 +73,7 @@ function runAll(transaction: SvmTransaction, accounts: SvmAccounts): Pick<SvmOut
     const units = UNITS[program];
     if (units === undefined) return { err: { InstructionError: [index, "UnsupportedProgramId"] }, logs, computeUnits };
     computeUnits += units;
-    logs.push(`Program ${program} invoke [1]`);
+    logs.push(invoked(program));
     const named = [...instruction.accounts].map((account) => transaction.keys[account] ?? "");
     const failure = PROGRAMS[program]?.(instruction.data, named, draft, logs) ?? null;
     if (program === SVM_PROGRAM.MEMO) logs.push(`Program ${program} consumed ${units} of ${UNITS_LIMIT} compute units`);
@@ -78,13 +81,19 @@ function runAll(transaction: SvmTransaction, accounts: SvmAccounts): Pick<SvmOut
       logs.push(`Program ${program} failed: ${failure.text}`);
       return { err: { InstructionError: [index, failure.error] }, logs, computeUnits };
     }
-    logs.push(`Program ${program} success`);
+    logs.push(succeeded(program));
   }
   const poor = transaction.keys.findIndex((key) => isBelowRent(changed.get(key)));
   if (poor >= 0) return { err: { InsufficientFundsForRent: { account_index: poor } }, logs, computeUnits };
   for (const [address, account] of changed) accounts.set(address, account);
   return { err: null, logs, computeUnits };
 }
+
+/** One string for all that hold it. */
+const INVOKED = new Map(Object.keys(UNITS).map((program) => [program, `Program ${program} invoke [1]`]));
+const SUCCEEDED = new Map(Object.keys(UNITS).map((program) => [program, `Program ${program} success`]));
+const invoked = (program: string): string => INVOKED.get(program) ?? "";
+const succeeded = (program: string): string => SUCCEEDED.get(program) ?? "";
 
 function isBelowRent(account: SvmAccount | undefined): boolean {
   return account !== undefined && account.lamports > 0 && account.lamports < RENT_EXEMPT_LAMPORTS;

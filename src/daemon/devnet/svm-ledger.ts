@@ -202,16 +202,21 @@ export class SvmLedger {
   #makeBank(parent: SvmBank, slot: number, time: number): SvmBank {
     const changes = new Map<string, SvmAccount>();
     const accounts = this.state.on(parent, changes);
-    const transactions = this.#draft(parent, time)
-      .map((transaction) => execute(transaction, accounts))
-      .filter((executed): executed is ExecutedTransaction => executed !== null);
+    const taken: SvmTransaction[] = [];
+    const transactions: ExecutedTransaction[] = [];
+    for (const transaction of this.#draft(parent, time)) {
+      const executed = execute(transaction, accounts);
+      if (executed === null) continue;
+      taken.push(transaction);
+      transactions.push(executed);
+    }
     const leader = this.leaderOf(slot);
     const fees = transactions.reduce((sum, { outcome }) => sum + outcome.fee, 0);
     const lamports = Math.floor(fees * LEADER_SHARE);
     const account = accounts.get(leader) as SvmAccount;
     const postBalance = account.lamports + lamports;
     accounts.set(leader, { ...account, lamports: postBalance });
-    const { end } = proofOfHistory(parent.hash, slot - parent.slot, groupTransactions(transactions));
+    const { end } = proofOfHistory(parent.hash, slot - parent.slot, groupTransactions(taken));
     return {
       slot,
       parent,

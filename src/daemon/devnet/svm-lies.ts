@@ -94,5 +94,6 @@ function withBadSignature(bank: SvmBank): SvmBank {
   if (first === undefined) return bank;
   const bytes = Uint8Array.from(first.bytes);
   bytes[SIGNATURE_OFFSET] = (bytes[SIGNATURE_OFFSET] as number) ^ 1;
-  return { ...bank, transactions: [{ ...readTransaction(bytes), outcome: first.outcome }, ...others] };
+  const { signature } = readTransaction(bytes);
+  return { ...bank, transactions: [{ ...first, bytes, signature }, ...others] };
 }

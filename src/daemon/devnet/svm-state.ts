@@ -2,11 +2,13 @@
 import { type SvmBank } from "./svm-bank.ts";
 import type { SvmAccount, SvmAccounts } from "./svm-execute.ts";
 
-/** New accounts are refused beyond that: transfers to them fail. */
+/** What would be one account more than these comes to nothing. */
 const MAX_ACCOUNTS = 100_000;
 
 export class SvmState {
   readonly #settled: Map<string, SvmAccount>;
+  /** What some bank may have changed: programs and the like are not looked for in each. */
+  readonly #touched = new Set<string>();
 
   constructor(genesis: ReadonlyMap<string, SvmAccount>) {
     this.#settled = new Map(genesis);
@@ -14,7 +16,7 @@ export class SvmState {
 
   /** The account as it is after `bank`. */
   at(bank: SvmBank | null, address: string): SvmAccount | undefined {
-    for (let each = bank; each !== null; each = each.parent) {
+    for (let each = this.#touched.has(address) ? bank : null; each !== null; each = each.parent) {
       const changed = each.changes.get(address);
       if (changed !== undefined) return changed;
     }
@@ -26,8 +28,10 @@ export class SvmState {
     return {
       get: (address) => changes.get(address) ?? this.at(parent, address),
       set: (address, account) => {
-        const isNew = this.#settled.size >= MAX_ACCOUNTS && this.at(parent, address) === undefined;
-        if (!isNew) changes.set(address, account);
+        const isOneTooMany = this.#touched.size >= MAX_ACCOUNTS && !this.#touched.has(address);
+        if (isOneTooMany) return;
+        this.#touched.add(address);
+        changes.set(address, account);
       },
     };
   }

@@ -1,5 +1,5 @@
 /** What can be subscribed to, and what each event of the ledger says to it (`rpc_pubsub` and `rpc_subscriptions` of the reference validator). */
-import { decodeBase58Bounded, encodeBase58 } from "../chain/index.ts";
+import { decodeBase58Bounded, decodeTransaction, encodeBase58 } from "../chain/index.ts";
 import {
   ADDRESS_BYTES,
   SIGNATURE_BYTES,
@@ -127,8 +127,9 @@ function votes(event: SvmSlotEvent): object[] {
   const bank = raised(event, "processed");
   return (bank?.transactions ?? [])
     .filter(({ vote }) => vote)
-    .flatMap(({ message, keys, signature }) => {
-      const ballot = readBallot(message.instructions[0]?.data ?? new Uint8Array());
+    .flatMap(({ bytes, keys, signature }) => {
+      const [instruction] = decodeTransaction(bytes).message.instructions;
+      const ballot = readBallot(instruction?.data ?? new Uint8Array());
       if (ballot === null) return [];
       const { slots, bankHash, timestamp } = ballot;
       return [{ hash: encodeBase58(bankHash), signature, slots, timestamp, votePubkey: keys[1] }];

@@ -1,6 +1,6 @@
 /** Blocks, transactions and accounts as validators write them in JSON. */
 import { zstdCompressSync } from "node:zlib";
-import { encodeBase58 } from "../chain/index.ts";
+import { type SvmMessage, decodeTransaction, encodeBase58 } from "../chain/index.ts";
 import { type SvmConfig, booleanIn, choiceIn, configIn, numberIn, optionalNumberIn } from "./svm-arguments.ts";
 import type { SvmBank } from "./svm-bank.ts";
 import type { ExecutedTransaction, SvmAccount } from "./svm-execute.ts";
@@ -54,7 +54,8 @@ function rewardsOf({ slot, leader, reward }: SvmBank): object[] {
 
 /** As an item of `transactions`. */
 export function transactionView(transaction: ExecutedTransaction, form: Omit<BlockForm, "rewards">): object {
-  const { version } = transaction.message;
+  const decoded = decodeTransaction(transaction.bytes);
+  const { version } = decoded.message;
   if (version !== "legacy" && version > (form.maxVersion ?? -1)) {
     throw new SvmRefusal(
       SVM_RPC_CODE.UNSUPPORTED_TRANSACTION_VERSION,
@@ -64,7 +65,7 @@ export function transactionView(transaction: ExecutedTransaction, form: Omit<Blo
   const isBrief = form.details === "accounts";
   return {
     meta: isBrief ? briefMeta(transaction) : fullMeta(transaction),
-    transaction: isBrief ? accountsForm(transaction) : encoded(transaction, form.encoding),
+    transaction: isBrief ? accountsForm(transaction.keys, decoded) : encoded(transaction, decoded, form.encoding),
     ...(form.maxVersion === null ? {} : { version }),
   };
 }
@@ -86,23 +87,25 @@ function fullMeta(transaction: ExecutedTransaction): object {
   };
 }
 
-function encoded(transaction: ExecutedTransaction, encoding: BlockForm["encoding"]): unknown {
+type Decoded = ReturnType<typeof decodeTransaction>;
+
+function encoded({ bytes, keys }: ExecutedTransaction, decoded: Decoded, encoding: BlockForm["encoding"]): unknown {
   switch (encoding) {
     case "base64":
-      return [Buffer.from(transaction.bytes).toString("base64"), encoding];
+      return [Buffer.from(bytes).toString("base64"), encoding];
     case "base58":
-      return [encodeBase58(transaction.bytes), encoding];
+      return [encodeBase58(bytes), encoding];
     // The oldest form of it.
     case "binary":
-      return encodeBase58(transaction.bytes);
+      return encodeBase58(bytes);
     case "json":
-      return { message: messageForm(transaction), signatures: transaction.signatures.map(encodeBase58) };
+      return { message: messageForm(keys, decoded.message), signatures: decoded.signatures.map(encodeBase58) };
     case "jsonParsed":
-      return { message: parsedMessageForm(transaction), signatures: transaction.signatures.map(encodeBase58) };
+      return { message: parsedMessageForm(keys, decoded.message), signatures: decoded.signatures.map(encodeBase58) };
   }
 }
 
-function messageForm({ message, keys }: ExecutedTransaction): object {
+function messageForm(keys: readonly string[], message: SvmMessage): object {
   return {
     accountKeys: keys,
     header: {
@@ -122,10 +125,9 @@ function messageForm({ message, keys }: ExecutedTransaction): object {
 }
 
 /** With instructions as they are of programs that nobody has written a parser for. */
-function parsedMessageForm(transaction: ExecutedTransaction): object {
-  const { message, keys } = transaction;
+function parsedMessageForm(keys: readonly string[], message: SvmMessage): object {
   return {
-    accountKeys: keyForms(transaction),
+    accountKeys: keyForms(keys, message),
     instructions: message.instructions.map(({ program, accounts, data }) => ({
       accounts: [...accounts].map((account) => keys[account]),
       data: encodeBase58(data),
@@ -137,11 +139,11 @@ function parsedMessageForm(transaction: ExecutedTransaction): object {
   };
 }
 
-function accountsForm(transaction: ExecutedTransaction): object {
-  return { accountKeys: keyForms(transaction), signatures: transaction.signatures.map(encodeBase58) };
+function accountsForm(keys: readonly string[], { message, signatures }: Decoded): object {
+  return { accountKeys: keyForms(keys, message), signatures: signatures.map(encodeBase58) };
 }
 
-function keyForms({ message, keys }: ExecutedTransaction): object[] {
+function keyForms(keys: readonly string[], message: SvmMessage): object[] {
   return keys.map((pubkey, index) => ({
     pubkey,
     signer: index < message.requiredSignatures,
