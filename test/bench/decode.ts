@@ -28,6 +28,7 @@ const BLOCKS = [
   "766391.raw",
   "866342.raw.gz",
 ] as const;
+const PEERS = ["bitcoinjs-lib", "@ethereumjs/block", "ethers", "@noble/hashes"];
 /** To reach: this many times the bytes a second. */
 const TARGET_RATIO = 6;
 
@@ -81,23 +82,24 @@ export async function run({ quick, progress }: BenchOptions): Promise<BenchDocum
   const theirTotals = perRound((sample) => sample.theirs);
   const ratios = ourTotals.map((ms, i) => (theirTotals[i] ?? Number.NaN) / ms);
   progress("Ethereum and its like");
-  const evm = evmRows(rounds, quick);
+  const evm = await evmRows(rounds, quick);
   progress("Solana");
   const svm = solana(quick ? 3 : 9);
   return {
     bench: "decode",
     machine: machine(),
-    versions: { node: process.version, "bitcoinjs-lib": version("bitcoinjs-lib") },
+    versions: Object.fromEntries([["node", process.version], ...PEERS.map((name) => [name, version(name)] as const)]),
     rounds,
     rows: [
       ...rows,
       row("all", totalBytes, median(ourTotals), median(theirTotals)),
       ...hashRows(quick),
-      ...evm,
+      ...evm.rows,
       ...svm.rows,
     ],
     checks: [
       check("parse and fully validate, beside bitcoinjs-lib (median of rounds)", median(ratios), ">=", TARGET_RATIO),
+      ...evm.checks,
       ...svm.checks,
     ],
   };
