@@ -41,12 +41,13 @@ export interface EvmListenOptions extends Partial<Omit<EvmFeedOptions, "address"
   readonly url: string;
   readonly network?: EvmNetwork;
   readonly clock?: Clock;
+  readonly orphansAllowed?: boolean;
 }
 
 /** Starts the feed; it is closed when the test ends. */
 export function listenEvm(
   t: TestContext,
-  { url, network = devnet, clock = systemClock, ...options }: EvmListenOptions,
+  { url, network = devnet, clock = systemClock, orphansAllowed = false, ...options }: EvmListenOptions,
 ): EvmListener {
   const address = parseUpstreamUrl(url);
   assert.ok(address.kind === "ws" || address.kind === "rpc");
@@ -65,7 +66,10 @@ export function listenEvm(
   const take = (announcements: readonly Announcement[]): void => {
     for (const { header } of announcements) {
       const isRoot = parents.size === 0;
-      assert.ok(isRoot || parents.has(header.hash) || parents.has(header.parentHash), `a hole before ${header.height}`);
+      assert.ok(
+        orphansAllowed || isRoot || parents.has(header.hash) || parents.has(header.parentHash),
+        `a hole before ${header.height}`,
+      );
       parents.set(header.hash, header.parentHash);
     }
     head = announcements.at(-1)?.header.hash ?? head;

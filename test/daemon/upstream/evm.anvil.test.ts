@@ -2,7 +2,7 @@
 import { strict as assert } from "node:assert";
 import { after, before, test } from "node:test";
 import { type Anvil, hasAnvil, startAnvil } from "../../fakes/anvil.ts";
-import { listenEvm, never } from "./evm-listener.ts";
+import { listenEvm } from "./evm-listener.ts";
 
 const skip = !hasAnvil && "no anvil";
 let anvil: Anvil;
