@@ -57,20 +57,21 @@ export class Rate {
   #now: number | null = null;
   #first: number | null = null;
 
-  /** Unix seconds or any other; going back counts to where it was. */
+  /** Unix seconds. Where time goes back it is still counted for the latest second. */
   advance(nowSeconds: number): void {
     const second = Math.floor(nowSeconds);
-    if (this.#now === null) this.#now = second;
+    this.#now ??= second;
     for (let next = Math.max(this.#now + 1, second - RATE_SECONDS); next <= second; next++) {
       this.#counts[next % this.#counts.length] = 0;
     }
     this.#now = Math.max(this.#now, second);
   }
 
+  /** Before the first `advance` nothing is counted. */
   add(count: number): void {
-    const second = (this.#now ??= 0);
-    this.#first ??= second;
-    const at = second % this.#counts.length;
+    if (this.#now === null) return;
+    this.#first ??= this.#now;
+    const at = this.#now % this.#counts.length;
     this.#counts[at] = (this.#counts[at] ?? 0) + count;
   }
 
