@@ -1,4 +1,5 @@
 /** The WebSocket side of the Solana node: who has subscribed to what, and telling them. */
+import { hash } from "node:crypto";
 import type { WebSocket } from "ws";
 import { numberIn } from "./svm-arguments.ts";
 import { SVM_AGENT } from "./svm-cluster-methods.ts";
@@ -16,6 +17,8 @@ export interface SvmSocketsOptions {
 interface Subscription {
   readonly id: number;
   readonly topic: SvmTopic;
+  /** Of what was asked for: validators answer the same question of a socket with the same subscription. */
+  readonly digest: string;
 }
 
 /** One client, and what it is subscribed to. */
@@ -113,12 +116,15 @@ export class SvmSockets {
       throw new SvmRefusal(SVM_RPC_CODE.INVALID_PARAMS, "Invalid subscription id.");
     }
     const topic = svmTopic(method, params, this.#modules);
+    const digest = hash("sha256", JSON.stringify([method, params]), "base64");
+    const same = [...session.subscriptions.values()].find((each) => each.digest === digest);
+    if (same !== undefined) return same.id;
     if (session.subscriptions.size >= this.#options.maxSubscriptions) {
       const message = "Internal Error: Subscription refused. Node subscription limit reached";
       throw new SvmRefusal(SVM_RPC_CODE.INTERNAL_ERROR, message);
     }
     const id = this.#nextId++;
-    session.subscriptions.set(id, { id, topic });
+    session.subscriptions.set(id, { id, topic, digest });
     this.#subscribed.set(method, (this.#subscribed.get(method) ?? 0) + 1);
     return id;
   }

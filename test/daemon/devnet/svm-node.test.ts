@@ -99,7 +99,7 @@ test("closes while it is frozen, and comes back thawed", async (context) => {
 test("one who does not read is hung up on", async (context) => {
   const node = await startSvm(context, { maxUnreadBytes: 200_000 });
   const [client, reader] = await Promise.all([connect(context, node), connect(context, node)]);
-  for (let i = 0; i < 20; i++) await client.subscribe("blockSubscribe", "all", CONFIRMED);
+  for (let i = 0; i < 20; i++) await client.subscribe("blockSubscribe", "all", { ...CONFIRMED, nth: i });
   client.socket.pause();
   for (let i = 0; i < 60 && node.seen.sockets === 2; i++) {
     node.mine(2);

@@ -236,8 +236,10 @@ test("what was unsubscribed is silent, and each method of subscribing has its co
 test("a socket has so many subscriptions, messages have a length, and text that is none is answered", async (context) => {
   const node = await startSvm(context, { maxSubscriptions: 3 });
   const client = await connect(context, node);
-  for (let i = 0; i < 3; i++) await client.subscribe("slotSubscribe");
-  const { error } = await client.call("slotSubscribe");
+  const ids = await Promise.all(["slot", "root", "vote"].map((kind) => client.subscribe(`${kind}Subscribe`)));
+  assert.equal(new Set(ids).size, 3);
+  assert.equal(await client.subscribe("slotSubscribe"), ids[0], "asked for twice, it is one");
+  const { error } = await client.call("slotsUpdatesSubscribe");
   assert.equal(error?.message, "Internal Error: Subscription refused. Node subscription limit reached");
   for (const text of ["{", "[]", '[{"jsonrpc":"2.0","id":1,"method":"getVersion"}]']) client.send(text);
   await client.call("getVersion");
