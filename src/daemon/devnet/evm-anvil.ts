@@ -49,6 +49,8 @@ export class EvmAnvilNode implements EvmDevnetNode {
   readonly #options: EvmAnvilOptions;
   readonly #modules: EvmAnvilModules;
   #anvil: AnvilProcess | null = null;
+  /** Between `start` and `close`, whatever has come of it. */
+  #isWanted = false;
   #port: number;
   #accounts: readonly string[] = [];
   #token = "";
@@ -57,16 +59,17 @@ export class EvmAnvilNode implements EvmDevnetNode {
   #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(options: Partial<EvmAnvilOptions> & Pick<EvmAnvilOptions, "binary">, modules: EvmAnvilModules) {
-    this.#options = { ...EVM_DEVNET_DEFAULTS, seed: 0, hardfork: "prague", ...options };
+    this.#options = { ...EVM_DEVNET_DEFAULTS, hardfork: "prague", ...options };
     this.#modules = modules;
     this.#port = this.#options.port;
   }
 
   /** Rejects with SPRINT_DEVNET_ANVIL where it does not start, or not in time. */
   async start(): Promise<void> {
-    if (this.#anvil !== null) return;
+    if (this.#isWanted) return;
+    this.#isWanted = true;
     const { binary, host } = this.#options;
-    const anvil = await startAnvilProcess({
+    const starting = startAnvilProcess({
       binary,
       host,
       port: this.#port,
@@ -74,6 +77,12 @@ export class EvmAnvilNode implements EvmDevnetNode {
       startTimeoutMs: START_TIMEOUT_MS,
       callTimeoutMs: CALL_TIMEOUT_MS,
     });
+    const anvil = await starting.catch((error: unknown) => {
+      this.#isWanted = false;
+      throw error;
+    });
+    // Closed in the meantime.
+    if (!this.#isWanted) return anvil.stop(0);
     this.#anvil = anvil;
     this.#port = anvil.port;
     void anvil.ended.then(() => this.#hasEnded(anvil));
@@ -88,6 +97,7 @@ export class EvmAnvilNode implements EvmDevnetNode {
 
   async close(): Promise<void> {
     const anvil = this.#anvil;
+    this.#isWanted = false;
     this.#anvil = null;
     this.#cancelTimer();
     await anvil?.stop(0);
@@ -244,6 +254,7 @@ export class EvmAnvilNode implements EvmDevnetNode {
 
   #hasEnded(anvil: AnvilProcess): void {
     if (this.#anvil !== anvil) return;
+    this.#isWanted = false;
     this.#anvil = null;
     this.#cancelTimer();
     const message = `The ethereum devnet node: expected anvil (process ${anvil.pid}) to run until the daemon closes it, but it ended. Start again.`;

@@ -12,18 +12,21 @@ export interface EvmDevnetModules {
   readonly onProblem?: (error: SprintError) => void;
 }
 
-/** Which of the two: `kind` names one, else it is anvil where it can be. */
-export type EvmDevnetChoice = Partial<EvmDevnetOptions> &
-  Pick<EvmDevnetOptions, "seed"> & { readonly kind?: EvmDevnetNode["kind"] };
+export interface EvmDevnetChoice extends Partial<EvmDevnetOptions> {
+  /** The same seed gives the same transactions and forks; of `anvil` as far as its clock allows. */
+  readonly seed: number;
+  /** One of the two; where it is not given it is anvil where it can be. */
+  readonly kind?: EvmDevnetNode["kind"];
+}
 
 /** Resolves with a node that was started. */
 export async function openEvmDevnet(options: EvmDevnetChoice, modules: EvmDevnetModules): Promise<EvmDevnetNode> {
-  const { kind, ...rest } = options;
+  const { kind, seed, ...rest } = options;
   const { clock, onProblem } = modules;
   const binary = kind === "embedded" ? null : findAnvil();
   if (binary !== null) {
     const ended = onProblem === undefined ? {} : { onEnded: onProblem };
-    const anvil = new EvmAnvilNode({ ...rest, binary }, { clock, random: seededRandom(options.seed), ...ended });
+    const anvil = new EvmAnvilNode({ ...rest, binary }, { clock, random: seededRandom(seed), ...ended });
     try {
       await anvil.start();
       return anvil;
@@ -32,7 +35,7 @@ export async function openEvmDevnet(options: EvmDevnetChoice, modules: EvmDevnet
       onProblem?.(error as SprintError);
     }
   }
-  const embedded = new EvmEmbeddedNode(rest, { clock, random: seededRandom(options.seed) });
+  const embedded = new EvmEmbeddedNode(rest, { clock, random: seededRandom(seed) });
   await embedded.start();
   return embedded;
 }

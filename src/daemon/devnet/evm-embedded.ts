@@ -54,7 +54,7 @@ export class EvmEmbeddedNode implements EvmDevnetNode {
   #withdrawals = 0;
 
   constructor(options: Partial<EvmDevnetOptions>, modules: EvmEmbeddedModules) {
-    this.#options = { ...EVM_DEVNET_DEFAULTS, seed: 0, ...options };
+    this.#options = { ...EVM_DEVNET_DEFAULTS, ...options };
     this.#modules = modules;
     this.#port = this.#options.port;
     const state = this.#genesisState();

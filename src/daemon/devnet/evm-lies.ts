@@ -6,6 +6,8 @@ export const EVM_LIES = [
   "wrong-transactions",
   /** The last receipt of a block used one gas more. */
   "wrong-receipts",
+  /** The number of a block is one that no float can hold. */
+  "huge-numbers",
   "wrong-chain-id",
   /** As nodes answer for what they do not have. */
   "null-blocks",
@@ -18,12 +20,16 @@ export const EVM_LIES = [
 ] as const;
 export type EvmLie = (typeof EVM_LIES)[number];
 
+/** 2^53 + 1 */
+const HUGE = "0x20000000000001";
+
 type View = Readonly<Record<string, unknown>>;
 
 /** Takes the block as it is served. */
 export function lyingBlock(block: View, lies: ReadonlySet<EvmLie>): View {
   let lying = block;
   if (lies.has("wrong-hash")) lying = { ...lying, hash: otherHash(String(lying["hash"])) };
+  if (lies.has("huge-numbers")) lying = { ...lying, number: HUGE };
   const [first, ...rest] = (lying["transactions"] ?? []) as (View | string)[];
   if (lies.has("wrong-transactions") && typeof first === "object")
     lying = { ...lying, transactions: [{ ...first, value: oneMore(first["value"]) }, ...rest] };

@@ -185,8 +185,9 @@ interface Fees {
 
 function isDue(transaction: SignedTransaction, state: EvmState, fees: Fees): boolean {
   const { nonce, balance } = state.at(transaction.from);
+  const pays = transaction.maxFeePerGas >= fees.baseFee && transaction.maxFeePerBlobGas >= fees.blobGasPrice;
   const gas = transaction.gasLimit * transaction.maxFeePerGas;
-  return nonce === transaction.nonce && transaction.maxFeePerGas >= fees.baseFee && balance >= gas + transaction.value;
+  return nonce === transaction.nonce && pays && balance >= gas + transaction.value;
 }
 
 type Executed = Omit<EvmMinedReceipt, "cumulativeGasUsed" | "logsBloom" | "blobGasPrice">;

@@ -24,8 +24,6 @@ export interface EvmDevnetNode {
 }
 
 export interface EvmDevnetOptions {
-  /** The same seed gives the same transactions and forks; of `anvil` as far as its clock allows. */
-  readonly seed: number;
   /** Mean time between blocks; null: it mines on orders only, and makes no transactions of its own but for those blocks. `anvil` takes whole seconds. */
   readonly blockIntervalMs: number | null;
   /** Chance, 0 to 1, that a block comes with a reorg of depth 1 or 2. */
@@ -41,7 +39,7 @@ export interface EvmDevnetOptions {
   readonly port: number;
 }
 
-export const EVM_DEVNET_DEFAULTS: Omit<EvmDevnetOptions, "seed"> = {
+export const EVM_DEVNET_DEFAULTS: EvmDevnetOptions = {
   blockIntervalMs: 2_000,
   forkChance: 0.05,
   transactionsPerBlock: 12,

@@ -3,6 +3,20 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { WebSocket } from "ws";
 
+import { type EvmParams, evmParamsFor, evmRulesAt } from "../../../src/daemon/chain/index.ts";
+
+const MAINNET = evmParamsFor("ethereum", "mainnet");
+/** Prague as on mainnet, from genesis on: stricter than what is asked of a devnet. */
+export const PRAGUE: EvmParams = {
+  ...MAINNET,
+  network: "test",
+  chainId: 31_337n,
+  genesisHash: null,
+  slots: null,
+  genesisRules: evmRulesAt(MAINNET, 22_431_084, 1_746_612_311),
+  forks: [],
+};
+
 export type Json = any; // oxlint-disable-line no-explicit-any
 
 export async function post(url: string, body: unknown): Promise<Json> {

@@ -3,14 +3,11 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import {
   type EvmHeader,
-  type EvmParams,
   bloomMayMatch,
   checkEvmBlock,
   checkEvmContext,
   evmBlockFromJson,
-  evmParamsFor,
   evmReceiptsFromJson,
-  evmRulesAt,
   senderOf,
   verifyAccountProof,
 } from "../../../src/daemon/chain/index.ts";
@@ -19,19 +16,7 @@ import type { EvmLie } from "../../../src/daemon/devnet/evm-lies.ts";
 import type { EvmDevnetOptions } from "../../../src/daemon/devnet/evm-node.ts";
 import { seededRandom, systemClock } from "../../../src/shared/clock.ts";
 import { FakeClock } from "../../fakes/clock.ts";
-import { type Json, blockOf, post, rpc, subscriber } from "./evm-client.ts";
-
-const MAINNET = evmParamsFor("ethereum", "mainnet");
-/** Prague as on mainnet, from genesis on: stricter than what is asked of a devnet. */
-const PRAGUE: EvmParams = {
-  ...MAINNET,
-  network: "test",
-  chainId: 31_337n,
-  genesisHash: null,
-  slots: null,
-  genesisRules: evmRulesAt(MAINNET, 22_431_084, 1_746_612_311),
-  forks: [],
-};
+import { type Json, PRAGUE, blockOf, post, rpc, subscriber } from "./evm-client.ts";
 
 async function started(context: TestContext, options: Partial<EvmDevnetOptions> = {}): Promise<EvmEmbeddedNode> {
   const node = new EvmEmbeddedNode(
@@ -285,6 +270,7 @@ test("each lie is told, and found", async (context) => {
   assert.equal(await told("wrong-hash"), "SPRINT_EVM_HEADER_HASH");
   assert.equal(await told("wrong-transactions"), "SPRINT_EVM_TX_HASH");
   assert.equal(await told("wrong-receipts"), "SPRINT_EVM_GAS_USED");
+  assert.equal(await told("huge-numbers"), "SPRINT_EVM_NUMBER_RANGE");
   assert.equal(await told("null-blocks"), "SPRINT_EVM_JSON_NULL");
   assert.equal(await told("null-receipts"), "SPRINT_EVM_JSON_NULL");
   assert.equal(await verdict(), "holds");
