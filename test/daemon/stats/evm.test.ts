@@ -116,6 +116,15 @@ test("a chain whose base fee follows no rule gets tips, and no fee", () => {
   assert.deepEqual([congestion, gas?.target], [null, null]);
 });
 
+test("an empty block ahead has no data of blobs either, where that counts as gas", () => {
+  const metered = ({ gasUsed, blobGasUsed }: FeeParent): bigint =>
+    gasUsed > (blobGasUsed ?? 0n) ? gasUsed : (blobGasUsed ?? 0n);
+  const stats = statsOf({ nextBaseFee: metered });
+  stats.block(evmBlock(1, { gasUsed: 5n, blobGasUsed: 9n }), null);
+  const lows = report(stats).base_fee?.bounds.map(({ low_wei }) => low_wei);
+  assert.deepEqual(lows, ["9", "0", "0", "0", "0"]);
+});
+
 test("tips are medians over blocks, and the suggestion holds while blocks are full", () => {
   const stats = statsOf({}, { feeBlocks: 3 });
   const tips = [["9", "9", "9", "9", "9"], ["1", "2", "3", "4", "5"], [], ["10", "20", "30", "40", "50"]];
