@@ -77,7 +77,7 @@ export { checkEthash, EthashCache, isEthash } from "./evm/ethash.ts";
 export { decodeEvmHeader, type EvmHeader, evmHeaderFromJson } from "./evm/header.ts";
 export { hexOf, openResponse, parseJson } from "./evm/json.ts";
 export { keccak256 } from "./evm/keccak.ts";
-export { checkLogs, logFilterFromJson } from "./evm/logs.ts";
+export { checkLogs, logFilterFromJson, provedLogs } from "./evm/logs.ts";
 export { evmNetworksOf, evmParamsFor, evmRulesAt } from "./evm/params.ts";
 export {
   type AccountVerdict,
@@ -122,3 +122,4 @@ export {
 export { type BeaconParams, beaconParamsFor, isBeaconFork, periodAt, slotAt } from "./beacon/params.ts";
 export { holdsSyncSignature, type SyncSignature } from "./beacon/signature.ts";
 export { expandBits } from "./work.ts";
+export { CHAIN_KIT, type ChainDefinition, type ChainKit, type ChainPlugin, PLUGIN_API } from "./kit.ts";

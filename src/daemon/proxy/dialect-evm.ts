@@ -5,7 +5,7 @@
  * what takes a node minutes (debug_…, trace_…), and what tells of the node itself (eth_syncing, web3_clientVersion).
  */
 import type { EvmDetail } from "../../shared/block.ts";
-import { checkAccountAnswer, checkLogs, logFilterFromJson } from "../chain/index.ts";
+import { checkAccountAnswer, checkLogs, logFilterFromJson, provedLogs } from "../chain/index.ts";
 import { FAILURE, SUCCESS } from "../breaker/index.ts";
 import { isSprintError } from "../../shared/errors.ts";
 import { type Dialect, type Doubt, fresh, param, parsed, still } from "./dialect.ts";
@@ -21,6 +21,8 @@ const byId = { fresh: false, elsewhere: true, block: null } as const;
 
 /** Answers above this are not read again on the main thread. */
 const MAX_DOUBT_CHARS = 256 * 1024;
+/** Receipts of a large block; proving them holds up everything else for some 30 ms. */
+const MAX_WITNESS_CHARS = 4 * 1024 * 1024;
 
 /** A node that is behind answers for logs that it has not with none: this far below the tip all are taken to have them. */
 const LOGS_MARGIN = 32;
@@ -103,26 +105,41 @@ export const EVM: Dialect = {
       return "failed";
     }
   },
+  witness(row, params, served) {
+    const block = row.method === "eth_getLogs" ? blockOfLogs(param(params, 0, "filter"), served) : null;
+    return block === null ? null : { method: "eth_getBlockReceipts", params: [block.hash] };
+  },
+  settle(params, json, served) {
+    const filter = param(params, 0, "filter");
+    const block = blockOfLogs(filter, served);
+    if (block === null || json.length > MAX_WITNESS_CHARS) return null;
+    try {
+      const logs = provedLogs(block.detail.receiptsRoot, logFilterFromJson(filter), parsed(json));
+      return logs === null ? null : JSON.stringify(logs);
+    } catch (error) {
+      if (!isSprintError(error)) throw error;
+      return null;
+    }
+  },
 };
+
+interface ServedBlock {
+  readonly hash: string;
+  readonly detail: EvmDetail;
+}
 
 const CHECKS: Readonly<Record<string, (params: Params, json: string, served: ServedChain) => Doubt | null>> = {
   eth_getLogs: doubtLogs,
   eth_getProof: doubtProof,
 };
 
-/** Held against the bloom of the one block that is asked about. Bits are shared, so an empty answer may be right: others are asked. */
+/** Held against the bloom of the one block that is asked about. Bits are shared, so none may be right. */
 function doubtLogs(params: Params, json: string, served: ServedChain): Doubt | null {
   const filter = param(params, 0, "filter");
-  const { blockHash, fromBlock, toBlock } = (filter ?? {}) as Record<string, unknown>;
-  const at = blockHash ?? (fromBlock !== undefined && fromBlock === toBlock ? fromBlock : null);
-  const block = blockAt(at, served);
+  const block = blockOfLogs(filter, served);
   if (block === null) return null;
-  const refusal = checkLogs(
-    { hash: block.hash, logsBloom: block.detail.logsBloom },
-    logFilterFromJson(filter),
-    parsed(json),
-  );
-  return refusal === null ? null : "elsewhere";
+  const header = { hash: block.hash, logsBloom: block.detail.logsBloom };
+  return checkLogs(header, logFilterFromJson(filter), parsed(json)) === null ? null : "doubted";
 }
 
 /** By number it may be about another branch; by hash it is about this block or wrong. */
@@ -131,13 +148,18 @@ function doubtProof(params: Params, json: string, served: ServedChain): Doubt | 
   const block = blockAt(at, served);
   if (block === null) return null;
   const asked = { address: param(params, 0, "address"), keys: param(params, 1, "keys") };
-  const refusal = checkAccountAnswer(block.detail.stateRoot, asked, parsed(json));
-  if (refusal === null) return null;
-  return isHash(named(at)) ? "failed" : "elsewhere";
+  if (checkAccountAnswer(block.detail.stateRoot, asked, parsed(json)) === null) return null;
+  return isHash(named(at)) ? "failed" : "doubted";
+}
+
+/** Where the filter is about one block. */
+function blockOfLogs(filter: unknown, served: ServedChain): ServedBlock | null {
+  const { blockHash, fromBlock, toBlock } = (filter ?? {}) as Record<string, unknown>;
+  return blockAt(blockHash ?? (fromBlock !== undefined && fromBlock === toBlock ? fromBlock : null), served);
 }
 
 /** The served block of this number or hash; of a tag none, as what it stands for differs between nodes. */
-function blockAt(at: unknown, served: ServedChain): { readonly hash: string; readonly detail: EvmDetail } | null {
+function blockAt(at: unknown, served: ServedChain): ServedBlock | null {
   const height = heightOf(named(at), served);
   const block = height === null ? null : (served.block?.(height) ?? null);
   return block?.detail.family === "evm" ? { hash: block.hash, detail: block.detail } : null;

@@ -89,6 +89,8 @@ export const SVM: Dialect = {
     return typeof height === "number" ? height : null;
   },
   doubt: () => null,
+  witness: () => null,
+  settle: () => null,
 };
 
 function commitmentOf(params: Params, position: number): string {

@@ -59,6 +59,8 @@ export const UTXO: Dialect = {
     return method === "getbestblockhash" || method === "gettxout" ? heightOfHash(method, json, served) : null;
   },
   doubt: () => null,
+  witness: () => null,
+  settle: () => null,
 };
 
 function heightOfHash(method: string, json: string, served: ServedChain): number | null {

@@ -6,8 +6,14 @@ import type { Params, ServedChain } from "./types.ts";
 
 export type NodeFault = Extract<PassedAnswer, { ok: false }>;
 
-/** What was proved of an answer. `elsewhere`: it may be right, and is not believed. `failed`: it is wrong. */
-export type Doubt = "elsewhere" | "failed";
+/** What a served block says of an answer. `doubted`: it may be right, and is not believed. `failed`: it is wrong. */
+export type Doubt = "doubted" | "failed";
+
+/** A call whose answer settles a doubt. */
+export interface Witness {
+  readonly method: string;
+  readonly params: Params;
+}
 
 export interface Dialect {
   readonly methods: Readonly<Record<string, Omit<MethodRow, "method">>>;
@@ -23,6 +29,10 @@ export interface Dialect {
   heightIn(method: string, params: Params, json: string, served: ServedChain): number | null;
   /** What can be held against a block that is served; null where nothing speaks against it. */
   doubt(row: MethodRow, params: Params, json: string, served: ServedChain): Doubt | null;
+  /** What to ask where all answers to a call were doubted; null where nothing would help. */
+  witness(row: MethodRow, params: Params, served: ServedChain): Witness | null;
+  /** The answer to the first call, proved by the witness's; null where that proves nothing. */
+  settle(params: Params, json: string, served: ServedChain): string | null;
 }
 
 export const fresh = { fresh: true, elsewhere: false, block: null } as const;

@@ -32,6 +32,8 @@ interface Way {
   readonly trail: Trail;
   /** The first answer of one that has not what it was asked for: the client's if nobody else has it either. */
   missing: Ended | null;
+  /** The first answer that a served block speaks against: nobody's, unless it is proved. */
+  doubted: Ended | null;
   hedged: boolean;
 }
 
@@ -60,11 +62,15 @@ export class Failover {
   }
 
   /** Throws SPRINT_PROXY_*, or the signal's reason. */
-  async pursue(call: Call, signal: AbortSignal): Promise<Served> {
+  pursue(call: Call, signal: AbortSignal): Promise<Served> {
+    return this.#pursue(call, signal, this.#modules.clock.now() + this.#options.deadlineMs);
+  }
+
+  async #pursue(call: Call, signal: AbortSignal, until: number): Promise<Served> {
     const { clock } = this.#modules;
     const begunAt = clock.now();
-    const { deadlineMs, behindWaitMs } = this.#options;
-    const way: Way = { call, signal, until: begunAt + deadlineMs, trail: new Trail(), missing: null, hedged: false };
+    const { behindWaitMs } = this.#options;
+    const way: Way = { call, signal, until, trail: new Trail(), missing: null, doubted: null, hedged: false };
     const order = this.#order();
     this.#budget.earn();
     for (let lookMs = FIRST_LOOK_MS; ; lookMs *= 2) {
@@ -76,7 +82,23 @@ export class Failover {
       await pause(clock, lookMs, signal);
     }
     if (way.missing !== null) return served(way, way.missing);
+    const settled = way.doubted === null ? null : await this.#settle(way, way.doubted);
+    if (settled !== null) return settled;
     throw problemOf(way.trail, clock.now());
+  }
+
+  /** All that answered are in doubt: what proves or refutes them is asked for in what is left of the call's time. */
+  async #settle(way: Way, doubted: Ended): Promise<Served | null> {
+    const { served: chain } = this.#modules;
+    const { dialect } = this.#attemptModules;
+    const { row, params } = way.call;
+    const witness = dialect.witness(row, params, chain);
+    const own = witness === null ? undefined : dialect.methods[witness.method];
+    if (witness === null || own === undefined) return null;
+    const call = { row: { method: witness.method, ...own }, params: witness.params };
+    const { answer } = await this.#pursue(call, way.signal, way.until);
+    const json = answer.ok ? dialect.settle(params, answer.json, chain) : null;
+    return json === null ? null : { ...served(way, doubted), answer: { ok: true, json } };
   }
 
   close(): void {
@@ -125,6 +147,7 @@ export class Failover {
           return ended;
         }
         if (ended.verdict === "elsewhere") way.missing ??= ended;
+        if (ended.verdict === "doubted") way.doubted ??= ended;
         if (ended.verdict === "too_large") throw problemOf(way.trail, this.#modules.clock.now());
       }
     } finally {

@@ -7,10 +7,11 @@ import type { MethodRow } from "./methods.ts";
 import type { Params, ServedChain } from "./types.ts";
 
 /**
- * `answer` goes to the client. `behind`: right for a chain that ends before the served tip. `elsewhere`: this node does not have it, or what it says is in doubt; another may.
+ * `answer` goes to the client. `behind`: right for a chain that ends before the served tip. `elsewhere`: this node does not have it, another may. `doubted`: a
+ * served block speaks against it.
  * `failed`: it did not do its work. `too_large`: nobody's answer would be smaller. `stopped`: we broke it off.
  */
-export type Verdict = "answer" | "behind" | "elsewhere" | "failed" | "too_large" | "stopped";
+export type Verdict = "answer" | "behind" | "elsewhere" | "doubted" | "failed" | "too_large" | "stopped";
 
 const WARMING_UP = -28;
 
@@ -75,6 +76,7 @@ export const ATTEMPT_WORDS: readonly string[] = [
   "error",
   "behind",
   "elsewhere",
+  "doubted",
   "warming_up",
   "unwell",
   "disproved",

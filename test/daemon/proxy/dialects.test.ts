@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { evmCodecFor, evmHeaderFromJson, evmParamsFor } from "../../../src/daemon/chain/index.ts";
 import { methodsOf, type ServedChain } from "../../../src/daemon/proxy/index.ts";
 import type { ChainFamily } from "../../../src/shared/chain.ts";
+import { isSprintError } from "../../../src/shared/errors.ts";
 import { hasAnvil, startAnvil } from "../../fakes/anvil.ts";
 import { hasData, readData } from "../../fakes/data.ts";
 import { type Bench, bench, type FakeNode, NodeError } from "./upstreams.ts";
@@ -149,12 +150,25 @@ test("EVM: logs that the served block's bloom speaks against are asked for elsew
     return tried(it, "eth_getLogs", [filter]);
   };
   const at = { address: log?.address };
-  assert.equal(await asked({ ...at, blockHash: header.hash }, []), "ltc-1=elsewhere, ltc-2=ok");
-  assert.equal(await asked({ ...at, fromBlock: number, toBlock: number }, []), "ltc-1=elsewhere, ltc-2=ok");
+  assert.equal(await asked({ ...at, blockHash: header.hash }, []), "ltc-1=doubted, ltc-2=ok");
+  assert.equal(await asked({ ...at, fromBlock: number, toBlock: number }, []), "ltc-1=doubted, ltc-2=ok");
   assert.equal(await asked({ ...at, blockHash: header.hash }, own), "ltc-1=ok");
   const stray = own.map((each) => ({ ...each, blockHash: hashOf(1) }));
-  assert.equal(await asked({ ...at, blockHash: header.hash }, stray), "ltc-1=elsewhere, ltc-2=ok");
+  assert.equal(await asked({ ...at, blockHash: header.hash }, stray), "ltc-1=doubted, ltc-2=ok");
   assert.equal(await asked({ ...at, blockHash: header.hash }, "nonsense"), "ltc-1=disproved, ltc-2=ok");
+  // none of both is settled by the receipts, whose root is the served block's
+  const settle = async (witness: unknown): Promise<unknown> => {
+    const it = benchOf("evm", 2, served);
+    for (const node of it.nodes) {
+      node.height = header.number;
+      node.habit = (method) => (method === "eth_getLogs" ? [] : witness);
+    }
+    const reply = await it.call("eth_getLogs", [{ ...at, blockHash: header.hash }]).catch((error: unknown) => error);
+    return isSprintError(reply) ? reply.code : (reply as { json: { result: unknown } }).json.result;
+  };
+  assert.deepEqual(await settle(receipts), own);
+  assert.equal(await settle(receipts.slice(1)), "SPRINT_PROXY_FAILED");
+  assert.equal(await settle(null), "SPRINT_PROXY_BEHIND");
   // what the bloom says is not there is believed
   const nobody = { address: `0x${"00".repeat(18)}beef`, blockHash: header.hash };
   assert.equal(await asked(nobody, []), "ltc-1=ok");
@@ -190,7 +204,7 @@ test(
     const richer = { ...proof, balance: `${proof.balance}0` };
     assert.deepEqual(await asked({ blockHash: hash }, richer), ["ltc-1=disproved, ltc-2=ok", 1]);
     // by number it may be of another branch
-    assert.deepEqual(await asked("0x1", richer), ["ltc-1=elsewhere, ltc-2=ok", 0]);
+    assert.deepEqual(await asked("0x1", richer), ["ltc-1=doubted, ltc-2=ok", 0]);
     // a right proof of what was not asked for
     assert.deepEqual(await asked({ blockHash: hash }, proof, other), ["ltc-1=disproved, ltc-2=ok", 1]);
     assert.deepEqual(await asked({ blockHash: hash }, { ...proof, storageProof: [] }), [

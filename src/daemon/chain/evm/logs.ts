@@ -1,9 +1,11 @@
 /** Logs as nodes answer for a filter, against the bloom of the block that they are of. */
 import { refuse } from "../refusal.ts";
 import type { Refusal } from "../types.ts";
+import { evmReceiptsFromJson } from "./block.ts";
 import { bloomMayMatch, type LogFilter } from "./bloom.ts";
 import type { EvmHeader } from "./header.ts";
 import { dataOf, hexOf, listOf, objectOf } from "./json.ts";
+import { orderedTrieRoot } from "./trie.ts";
 
 /** As geth takes them. */
 const MAX_TOPICS = 4;
@@ -52,6 +54,22 @@ export function checkLogs(
     }
   }
   return null;
+}
+
+/**
+ * The logs that match `filter`, as the node wrote them into the receipts of a block (eth_getBlockReceipts); null where these are not those that
+ * `receiptsRoot` commits to. Throws SPRINT_EVM_JSON_*, SPRINT_EVM_RECEIPT_*.
+ */
+export function provedLogs(receiptsRoot: string, filter: LogFilter, receipts: unknown): readonly unknown[] | null {
+  const read = evmReceiptsFromJson(receipts);
+  if (hexOf(orderedTrieRoot(read.map(({ raw }) => raw))) !== receiptsRoot) return null;
+  const said = listOf(receipts, "receipts").map((each, i) => listOf(objectOf(each, `receipt ${i}`)["logs"], "logs"));
+  return read.flatMap(({ logs }, i) =>
+    logs.flatMap(([address, topics], at) => {
+      const own = { addresses: [address], topics: topics.map((topic) => [topic]) };
+      return passes(own, filter) ? [said[i]?.[at]] : [];
+    }),
+  );
 }
 
 /** Whether the address and topics of one log, each alone in its place, are among those of the filter. */
