@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
 import type { TestContext } from "node:test";
 import { type WebSocket, WebSocketServer } from "ws";
 import { evmHeaderFromJson } from "../../../src/daemon/chain/index.ts";
@@ -41,6 +42,8 @@ export interface FakeEvm {
   /** Methods asked for, in order; batches as `method*count`. */
   readonly asked: string[];
   readonly sockets: Set<WebSocket>;
+  /** What is below the sockets. */
+  readonly connections: Set<Duplex>;
   subscribers(name: string): number;
   /** Puts `count` blocks on the best chain below `from` (default: its end), replacing what was there. Pushes nothing. */
   mine(count: number, from?: number, salt?: string): readonly FakeBlock[];
@@ -88,6 +91,7 @@ export async function fakeEvm(t: TestContext, length = 10): Promise<FakeEvm> {
   const script: FakeEvm["script"] = new Map();
   const asked: string[] = [];
   const sockets = new Set<WebSocket>();
+  const connections = new Set<Duplex>();
   const subscriptions = new Map<string, Set<{ readonly socket: WebSocket; readonly id: string }>>();
 
   const byTag = (tag: unknown): FakeBlock | null => {
@@ -135,10 +139,12 @@ export async function fakeEvm(t: TestContext, length = 10): Promise<FakeEvm> {
     });
   });
   const sink = new WebSocketServer({ server });
-  sink.on("connection", (socket) => {
+  sink.on("connection", (socket, request) => {
     sockets.add(socket);
+    connections.add(request.socket);
     socket.on("close", () => {
       sockets.delete(socket);
+      connections.delete(request.socket);
       for (const set of subscriptions.values()) for (const one of set) if (one.socket === socket) set.delete(one);
     });
     socket.on("message", (data: Buffer) => {
@@ -174,6 +180,7 @@ export async function fakeEvm(t: TestContext, length = 10): Promise<FakeEvm> {
     script,
     asked,
     sockets,
+    connections,
     subscribers: (name) => subscriptions.get(name)?.size ?? 0,
     mine(count, from = node.best.length, salt = "00") {
       const kept = node.best.slice(0, from);

@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import { EventEmitter, once } from "node:events";
 import type { TestContext } from "node:test";
+import { evmCodecFor, evmParamsFor } from "../../../src/daemon/chain/index.ts";
 import { createEvmFeed, type EvmFeedOptions } from "../../../src/daemon/upstream/evm.ts";
 import type { EvmNetwork } from "../../../src/daemon/upstream/evm-node.ts";
 import type { Announcement, ChainPoint, Feed } from "../../../src/daemon/upstream/types.ts";
@@ -12,12 +13,17 @@ import { testBreaker } from "../../fakes/breaker.ts";
 
 export const never: AbortSignal = new AbortController().signal;
 
-export const devnet: EvmNetwork = {
-  chain: "ethereum",
-  network: "devnet",
-  blockTimeSeconds: 1,
-  params: { chainId: 31_337n, genesisHash: null, historyBlocks: 64 },
-};
+export const codec = evmCodecFor(evmParamsFor("ethereum", "devnet"));
+export const devnet: EvmNetwork = codec;
+
+/** Runs `factor` times as fast, so that the time-outs of a node that hangs are not waited for. */
+export function fastClock(factor: number): Clock {
+  return {
+    now: () => systemClock.now() * factor,
+    wall: () => systemClock.wall(),
+    after: (ms, fn) => systemClock.after(ms / factor, fn),
+  };
+}
 
 export interface EvmListener {
   readonly feed: Feed;

@@ -119,7 +119,7 @@ test("a header whose fields do not hash to its name is not told, and its sender 
   const [next] = node.mine(1);
   const forged = { ...next, gasUsed: "0x5208" } as FakeBlock;
   node.blocks.set(forged.hash, forged);
-  node.best = [...node.best.slice(0, -1)];
+  node.best = node.best.slice(0, -1);
   node.push(forged);
   await listener.until(() => listener.downs.length === 1);
   assert.equal(listener.feed.status().lastError?.code, "SPRINT_EVM_HEADER_HASH");
@@ -170,8 +170,7 @@ test("100 MB of JSON are refused while they are read", async (t) => {
   const frame = Buffer.alloc(10);
   frame.writeUInt16BE(0x817f);
   frame.writeBigUInt64BE(100_000_000n, 2);
-  for (const socket of node.sockets)
-    (socket as unknown as { _socket: { write(bytes: Buffer): void } })._socket.write(frame);
+  for (const connection of node.connections) connection.write(frame);
   await listener.until(() => listener.downs.length === 1);
   assert.equal(listener.feed.status().lastError?.code, "SPRINT_RPC_TOO_LARGE");
 

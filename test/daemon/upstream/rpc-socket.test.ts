@@ -44,11 +44,13 @@ function open(
 async function serve(
   t: TestContext,
   onCall: (call: Call, peer: WebSocket) => void,
-): Promise<{ readonly url: string; readonly peers: Set<WebSocket>; readonly headers: (string | undefined)[] }> {
+): Promise<{ readonly url: string; readonly peers: Map<WebSocket, Socket>; readonly headers: (string | undefined)[] }> {
   const headers: (string | undefined)[] = [];
+  const peers = new Map<WebSocket, Socket>();
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");
   server.on("connection", (peer, request) => {
+    peers.set(peer, request.socket);
     headers.push(request.headers.authorization, request.url, request.headers["sec-websocket-extensions"]);
     peer.on("message", (data: Buffer) => onCall(JSON.parse(data.toString()) as Call, peer));
   });
@@ -56,7 +58,7 @@ async function serve(
     for (const peer of server.clients) peer.terminate();
     server.close();
   });
-  return { url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, peers: server.clients, headers };
+  return { url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, peers, headers };
 }
 
 const result = ({ id }: Call, value: unknown): string => JSON.stringify({ jsonrpc: "2.0", id, result: value });
@@ -291,15 +293,15 @@ test("a black hole is noticed; a node that says anything is not one", async (t) 
   const { socket, whenLost, lost } = open(t, url, { pingMs: 1000, pongMs: 500 }, clock);
   assert.equal(await socket.call("a"), "here");
   clock.advance(1000);
-  const [peer] = peers as Set<WebSocket & { _socket: Socket }>;
-  assert.ok(peer !== undefined);
+  const [[peer, connection] = []] = peers;
+  assert.ok(peer !== undefined && connection !== undefined);
   clock.advance(1000);
   await once(peer, "ping");
   assert.equal(await socket.call("b"), "here");
   clock.advance(500);
   assert.equal(lost.length, 0, "it answered");
 
-  peer._socket.pause();
+  connection.pause();
   const hanging = socket.call("c", [], { timeoutMs: 60_000 });
   clock.advance(1000);
   clock.advance(1000);
