@@ -1,7 +1,8 @@
 /** A P2P feed on the system's clock and what it told, with the means to wait for it. */
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
 import type { UtxoCodec } from "../../src/daemon/chain/index.ts";
-import { type Announcement, type Feed, createP2pFeed } from "../../src/daemon/upstream/index.ts";
+import type { PendingTransaction } from "../../src/shared/body.ts";
+import { type Announcement, type Feed, type P2pOptions, createP2pFeed } from "../../src/daemon/upstream/index.ts";
 
 import { testBreaker } from "./breaker.ts";
 
@@ -9,15 +10,16 @@ export class FeedListener {
   readonly feed: Feed;
   readonly announced: Announcement[] = [];
   readonly told: string[] = [];
+  readonly pending: PendingTransaction[] = [];
   #wake: () => void = () => {};
 
-  constructor(port: number, codec: UtxoCodec) {
+  constructor(port: number, codec: UtxoCodec, options: Partial<P2pOptions> = {}) {
     const tell = (what: string) => {
       this.told.push(what);
       this.#wake();
     };
     this.feed = createP2pFeed(
-      { name: "node", host: "127.0.0.1", port, backoff: { baseMs: 20, capMs: 100 } },
+      { name: "node", host: "127.0.0.1", port, backoff: { baseMs: 20, capMs: 100 }, ...options },
       {
         codec,
         clock: systemClock,
@@ -30,6 +32,10 @@ export class FeedListener {
             this.#wake();
           },
           down: (_, reason) => tell(reason),
+          pending: (_, transactions) => {
+            this.pending.push(...transactions);
+            this.#wake();
+          },
         },
       },
     );

@@ -34,6 +34,8 @@ export interface HandshakeOptions {
   readonly blockInvType: number;
   /** Unix seconds. */
   readonly time: number;
+  /** Loose transactions are wanted (BIP 37). */
+  readonly transactions: boolean;
 }
 
 export type Send = (command: string, payload?: Uint8Array) => void;
@@ -53,10 +55,10 @@ export class Handshake {
   constructor(options: HandshakeOptions, send: Send) {
     this.#options = options;
     this.#send = send;
-    const { protocolVersion: version, agent, time } = options;
+    const { protocolVersion: version, agent, time, transactions: relay } = options;
     send(
       "version",
-      encodeVersion({ version, services: 0n, time: BigInt(time), nonce: this.#nonce, agent, height: 0, relay: false }),
+      encodeVersion({ version, services: 0n, time: BigInt(time), nonce: this.#nonce, agent, height: 0, relay }),
     );
   }
 

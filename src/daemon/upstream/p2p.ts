@@ -8,6 +8,7 @@
  * Whatever is wrong with the bytes ends the connection, with a code: a healthy node never sends such.
  */
 import { type Socket, connect as connectSocket, isIP } from "node:net";
+import type { PendingTransaction } from "../../shared/body.ts";
 import type { Clock } from "../../shared/clock.ts";
 import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
 import type { UtxoCodec, UtxoHeader } from "../chain/index.ts";
@@ -36,10 +37,11 @@ import { EMPTY_POOL, type TransactionPool } from "./compact.ts";
 import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed, FEED_DEFAULTS } from "./feed.ts";
 import { BodyAsks, notFound } from "./p2p-bodies.ts";
 import { FilterAsks } from "./p2p-filters.ts";
-import { Handshake } from "./p2p-handshake.ts";
+import { Handshake, compactVersionFor } from "./p2p-handshake.ts";
 import { HeaderAsks } from "./p2p-headers.ts";
 import { InboundMeter, METER_DEFAULTS } from "./p2p-meter.ts";
 import { Pinger } from "./p2p-ping.ts";
+import { TransactionAsks } from "./p2p-transactions.ts";
 import type { Announcement, AnnounceVia, Feed, FilterRange, FilterRun } from "./types.ts";
 
 export interface P2pOptions extends Pick<
@@ -56,6 +58,8 @@ export interface P2pOptions extends Pick<
   readonly pongTimeoutMs?: number;
   /** How long `blocktxn` is waited for before the whole block is asked for. */
   readonly compactTimeoutMs?: number;
+  /** Whether loose transactions are heard too. Off by default. */
+  readonly transactions?: boolean;
 }
 
 export interface P2pModules extends Omit<FeedModules, "connect"> {
@@ -70,6 +74,7 @@ export const P2P_DEFAULTS = {
   pingEveryMs: 30_000,
   pongTimeoutMs: 10_000,
   compactTimeoutMs: 5_000,
+  transactions: false,
 } as const;
 
 /** Blocks of one `inv` that are worth a question; an `inv` of a block names one, of a long reorg a few. */
@@ -103,6 +108,8 @@ class P2pLink implements Link {
   /** Set when the handshake is done. */
   #bodies: BodyAsks | null = null;
   #filters: FilterAsks | null = null;
+  /** Null where loose transactions are not wanted. */
+  #transactions: TransactionAsks | null = null;
   #over = false;
   /** Ends the questions that this link asks on its own. */
   readonly #end = new AbortController();
@@ -170,6 +177,7 @@ class P2pLink implements Link {
   close(): Promise<void> {
     this.#over = true;
     this.#pinger.stop();
+    this.#transactions?.stop();
     this.#end.abort();
     this.#socket.destroy();
     return this.#closed;
@@ -189,9 +197,9 @@ class P2pLink implements Link {
 
   #greet(): void {
     const { protocolVersion, blockInvType } = this.#codec.params;
-    const { url, agent } = this.#settings;
+    const { url, agent, transactions } = this.#settings;
     const time = Math.floor(this.#clock.wall() / 1_000);
-    this.#handshake = new Handshake({ url, agent, protocolVersion, blockInvType, time }, this.#send);
+    this.#handshake = new Handshake({ url, agent, protocolVersion, blockInvType, time, transactions }, this.#send);
   }
 
   #read(chunk: Buffer): void {
@@ -219,7 +227,7 @@ class P2pLink implements Link {
   }
 
   #becomeUp(peer: Version): void {
-    const { url, compactTimeoutMs } = this.#settings;
+    const { url, compactTimeoutMs, transactions } = this.#settings;
     const { blockInvType } = this.#codec.params;
     // A peer that knows nothing of extension blocks does not know how to be asked for them either.
     const plain = blockInvType === INV.MWEB_BLOCK && (peer.services & SERVICE.MWEB) === 0n;
@@ -228,6 +236,11 @@ class P2pLink implements Link {
       { send: this.#send, clock: this.#clock, pool: this.#modules.pool ?? EMPTY_POOL },
     );
     this.#filters = new FilterAsks({ url, served: (peer.services & SERVICE.COMPACT_FILTERS) !== 0n }, this.#send);
+    if (transactions) {
+      const onPending = (batch: readonly PendingTransaction[]): void => this.#events.pending(batch);
+      const witness = compactVersionFor(blockInvType) === 2;
+      this.#transactions = new TransactionAsks({ witness }, { send: this.#send, clock: this.#clock, onPending });
+    }
     if (this.#modules.onAddresses) this.#send("getaddr");
     this.#pinger.start();
     this.#events.told({ agent: peer.agent, height: peer.height });
@@ -253,6 +266,8 @@ class P2pLink implements Link {
       }
       case "blocktxn":
         return bodies.receiveTransactions(decodeBlockTransactions(payload));
+      case "tx":
+        return this.#transactions?.receive(payload) ?? false;
       case "cfheaders":
       case "cfilter":
         return this.#filters?.receive(command, payload) ?? false;
@@ -280,8 +295,11 @@ class P2pLink implements Link {
       }
       case "inv":
         return this.#receiveInventory(payload);
-      case "notfound":
-        return bodies.receiveNotFound(decodeInventory(payload));
+      case "notfound": {
+        const entries = decodeInventory(payload);
+        bodies.receiveNotFound(entries);
+        return this.#transactions?.receiveNotFound(entries);
+      }
       case "ping":
         return this.#send("pong", encodePing(decodePing(payload)));
       case "getheaders":
@@ -292,7 +310,7 @@ class P2pLink implements Link {
       case "addrv2":
         return this.#modules.onAddresses?.(decodeAddressesV2(payload));
       default:
-        // Loose transactions, fee filters, rejects and whatever the protocol grows: not for us.
+        // Transactions that nobody asked for, fee filters, rejects and whatever the protocol grows: not for us.
         return;
     }
   }
@@ -300,7 +318,9 @@ class P2pLink implements Link {
   /** The node has a block that it does not think we could connect; its headers, from our tip on, can. */
   #receiveInventory(payload: Uint8Array): void {
     const isBlock = ({ type }: { readonly type: number }) => (type & ~(INV.MWEB_BLOCK & ~INV.BLOCK)) === INV.BLOCK;
-    const blocks = decodeInventory(payload).filter(isBlock).slice(-MAX_INV_BLOCKS);
+    const entries = decodeInventory(payload);
+    this.#transactions?.heard(entries);
+    const blocks = entries.filter(isBlock).slice(-MAX_INV_BLOCKS);
     if (blocks.every(({ hash }) => hash === this.#newest)) return;
     if (this.#locator.length === 0) {
       const type = this.#codec.params.blockInvType;

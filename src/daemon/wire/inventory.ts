@@ -24,6 +24,7 @@ export const INV = {
   FILTERED_BLOCK: 3,
   COMPACT_BLOCK: 4,
   WTX: 5,
+  WITNESS_TX: 0x4000_0001,
   WITNESS_BLOCK: 0x4000_0002,
   /** Litecoin: with extension block. */
   MWEB_BLOCK: 0x6000_0002,
