@@ -70,6 +70,11 @@ export class SvmFollower {
     return this.#told.has(slot);
   }
 
+  /** As it was told; null for a block that was not. */
+  parentOf(locator: string): string | null {
+    return this.#known.get(locator.slice(locator.indexOf(":") + 1))?.parentHash ?? null;
+  }
+
   /** The node works on `slot`, on top of that of `parentSlot`. */
   opened(slot: number, parentSlot: number): void {
     const before = this.#parents.get(slot);

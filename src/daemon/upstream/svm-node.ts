@@ -173,7 +173,7 @@ export class SvmNode {
     for (;;) {
       const options = { signal, maxResponseBytes: MAX_BODY_BYTES };
       const answer = await this.#caller.ask("getBlock", [place.slot, details], options);
-      if (answer.ok && answer.json !== "null") return bodyOf(locator, place, answer.json);
+      if (answer.ok && answer.json !== "null") return bodyOf(locator, place, answer.json, parentHash);
       if (!mayCome(answer)) throw notFound(locator, answer.ok ? "null" : shorten(answer.message));
       if (this.#clock.now() >= until)
         throw notFound(locator, `it is not confirmed after ${this.#options.confirmMs} ms`);
@@ -183,9 +183,18 @@ export class SvmNode {
 }
 
 /** The answer is not read further than its head: it has megabytes, and a worker does. */
-function bodyOf(locator: string, { slot, hash }: SvmHead, json: string): Uint8Array {
-  const told = /"blockhash":"(\w{1,64})"/.exec(json.slice(0, HEAD_CHARS))?.[1];
-  if (told !== undefined && told !== hash) throw notFound(locator, `slot ${slot} has ${told}`);
+function bodyOf(locator: string, { slot, hash }: SvmHead, json: string, parentHash: string | null): Uint8Array {
+  const head = json.slice(0, HEAD_CHARS);
+  const told = /"blockhash":"(\w{1,64})"/.exec(head)?.[1] ?? hash;
+  if (told !== hash) throw notFound(locator, `slot ${slot} has ${told}`);
+  const parent = /"previousBlockhash":"(\w{1,64})"/.exec(head)?.[1] ?? NO_HASH;
+  if (parentHash !== null && parent !== NO_HASH && parent !== parentHash) {
+    throw new SprintError(
+      "SPRINT_UPSTREAM_WRONG_BLOCK",
+      `block ${locator}: expected the parent that the node announced, ${parentHash}, got ${parent}`,
+      { locator, expected: parentHash, actual: parent },
+    );
+  }
   return Buffer.from(`{"slot":${slot},"block":${json}}`);
 }
 

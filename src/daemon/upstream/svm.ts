@@ -112,7 +112,7 @@ class SvmLink implements Link {
   }
 
   async body(locator: string, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#asked().body(locator, signal);
+    return this.#asked().body(locator, signal, this.#follower.parentOf(locator));
   }
 
   async close(): Promise<void> {
