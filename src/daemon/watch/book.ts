@@ -65,8 +65,6 @@ export class WatchBook {
   readonly #finished = new Set<Track>();
   /** By block hash, in the order in which they came. */
   readonly #pages = new Map<string, Page>();
-  /** How many outputs there had been when a set was made; only sets with the items of now are in it. */
-  #made = new WeakMap<WatchSet, number>();
   #watch: WatchSet | null = null;
   #tip = -1;
   #final = -1;
@@ -89,45 +87,38 @@ export class WatchBook {
     return book;
   }
 
-  /** What to look for in bodies. The same object until it changes. */
+  /**
+   * What to look for in bodies. The same object until it changes. Outputs of a block are in it once the block was told: of the
+   * Bitcoin family the body of the next one is read after that.
+   */
   get watch(): WatchSet {
     const { items, topics } = this.#lists.union;
     const { outpoints } = this.#outputs;
     const { items: itemsBefore, topics: topicsBefore, outpoints: outpointsBefore } = this.#watch ?? {};
     if (this.#watch === null || items !== itemsBefore || topics !== topicsBefore || outpoints !== outpointsBefore) {
       this.#watch = Object.freeze({ items, topics, outpoints });
-      this.#made.set(this.#watch, this.#outputs.additions);
     }
     return this.#watch;
   }
 
-  /** False where nobody watches anything: bodies need not be read. */
+  /** The same, as it is at each moment: for what is read at once, as pending transactions are. It costs nothing, whatever changes. */
+  get live(): WatchSet {
+    return { ...this.#lists.union, outpoints: this.#outputs.live };
+  }
+
+  /** True where nobody watches anything. */
   get isEmpty(): boolean {
     return this.#lists.isEmpty;
   }
 
-  /**
-   * Whether a body that was read with this set may be told by `mined`: where an older block, told meanwhile, created outputs
-   * that were not in the set, or a list was added, it must be read again with the set of now. Null: it was read with none.
-   */
-  covers(watch: WatchSet | null): boolean {
-    if (watch === null) return this.isEmpty;
-    const made = this.#made.get(watch);
-    return made !== undefined && made >= this.#outputs.needed;
-  }
-
   /** Throws SPRINT_WATCH_EMPTY, _ID, _EXISTS, _DEPTH, _LISTS_FULL, _ITEMS_FULL. */
   add(draft: WatchListDraft): WatchList {
-    const list = this.#lists.add(draft);
-    this.#made = new WeakMap();
-    return list;
+    return this.#lists.add(draft);
   }
 
   /** Adds items to a list, as the addresses of an extended key are used up. Throws SPRINT_WATCH_UNKNOWN, _ITEMS_FULL. */
   extend(id: string, items: readonly string[]): WatchList {
-    const list = this.#lists.extend(id, items);
-    this.#made = new WeakMap();
-    return list;
+    return this.#lists.extend(id, items);
   }
 
   /** False where there is no such list. Nothing more is told of it. */

@@ -9,7 +9,7 @@ interface Output extends WatchedOutput {
   created: WatchBlock | null;
   spent: WatchBlock | null;
   spender: string | null;
-  /** Count of additions when it came in. */
+  /** Counts up; pages go by it. */
   readonly addition: number;
 }
 
@@ -21,27 +21,22 @@ export class Outputs {
   readonly #byBlock = new Map<string, { readonly height: number; readonly outputs: Set<Output> }>();
   /** In no block: these make room, the oldest first. */
   readonly #loose = new Set<Output>();
+  readonly #scripts = new Map<string, string>();
   #additions = 0;
-  #needed = 0;
   #outpoints: ReadonlyMap<string, string> | null = null;
 
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** Counts the outputs that ever came in; a set of outpoints has all those up to its moment. */
-  get additions(): number {
-    return this.#additions;
+  /** Outpoint → script, as it is at each moment. */
+  get live(): ReadonlyMap<string, string> {
+    return this.#scripts;
   }
 
-  /** Count of additions up to the newest output that a block creates: only sets at least as new find every spend in the blocks after it. */
-  get needed(): number {
-    return this.#needed;
-  }
-
-  /** Outpoint → script. Another map after each change. */
+  /** The same as it is now: another map after each change. */
   get outpoints(): ReadonlyMap<string, string> {
-    this.#outpoints ??= new Map([...this.#outputs.values()].map(({ outpoint, item }) => [outpoint, item]));
+    this.#outpoints ??= new Map(this.#scripts);
     return this.#outpoints;
   }
 
@@ -100,7 +95,6 @@ export class Outputs {
         if (block !== null && block.height > finalHeight) this.#index(output, block);
       }
     }
-    this.#needed = this.#additions;
   }
 
   #create(movement: Movement, block: WatchBlock | null, finalHeight: number): boolean {
@@ -115,7 +109,6 @@ export class Outputs {
     if (block === null) return true;
     output.created = block;
     this.#loose.delete(output);
-    this.#needed = Math.max(this.#needed, output.addition);
     if (block.height > finalHeight) this.#index(output, block);
     return true;
   }
@@ -134,6 +127,7 @@ export class Outputs {
   #insert(output: WatchedOutput): Output {
     const kept: Output = { ...output, addition: ++this.#additions };
     this.#outputs.set(kept.outpoint, kept);
+    this.#scripts.set(kept.outpoint, kept.item);
     const ofItem = this.#byItem.get(kept.item);
     if (ofItem === undefined) this.#byItem.set(kept.item, new Set([kept]));
     else ofItem.add(kept);
@@ -160,6 +154,7 @@ export class Outputs {
 
   #delete(output: Output): void {
     this.#outputs.delete(output.outpoint);
+    this.#scripts.delete(output.outpoint);
     this.#loose.delete(output);
     const ofItem = this.#byItem.get(output.item);
     ofItem?.delete(output);
