@@ -1,4 +1,5 @@
 /** A real anvil on a free port of 127.0.0.1, for tests that want the real thing. It mines on orders only, unless `blockTimeSeconds` is given. */
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -110,7 +111,10 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
       const { hash } = await rpc<{ hash: string }>("eth_getBlockByNumber", ["latest", false]);
       return hash;
     },
-    freeze: () => running.signal("SIGSTOP"),
+    freeze() {
+      running.signal("SIGSTOP");
+      waitUntilStopped(running.pid);
+    },
     thaw: () => running.signal("SIGCONT"),
     async restart() {
       await running.stop(GRACE_MS);
@@ -122,4 +126,13 @@ export async function startAnvil(options: AnvilOptions = {}): Promise<Anvil> {
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A signal takes its time, the more so on a busy machine. Where there is no /proc nobody can tell. */
+export function waitUntilStopped(pid: number): void {
+  const tasks = `/proc/${pid}/task`;
+  if (!existsSync(tasks)) return;
+  const isStopped = (task: string): boolean => / T /.test(readFileSync(`${tasks}/${task}/stat`, "utf8"));
+  const deadline = Date.now() + 1_000;
+  while (!readdirSync(tasks).every(isStopped) && Date.now() < deadline);
 }

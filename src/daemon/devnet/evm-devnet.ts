@@ -17,13 +17,15 @@ export interface EvmDevnetChoice extends Partial<EvmDevnetOptions> {
   readonly seed: number;
   /** One of the two; where it is not given it is anvil where it can be. */
   readonly kind?: EvmDevnetNode["kind"];
+  /** Path of anvil, null where it is not to be had; where it is not given it is looked for. */
+  readonly binary?: string | null;
 }
 
 /** Resolves with a node that was started. */
 export async function openEvmDevnet(options: EvmDevnetChoice, modules: EvmDevnetModules): Promise<EvmDevnetNode> {
-  const { kind, seed, ...rest } = options;
+  const { kind, seed, binary: given, ...rest } = options;
   const { clock, onProblem } = modules;
-  const binary = kind === "embedded" ? null : findAnvil();
+  const binary = kind === "embedded" ? null : given === undefined ? findAnvil() : given;
   if (binary !== null) {
     const ended = onProblem === undefined ? {} : { onEnded: onProblem };
     const anvil = new EvmAnvilNode({ ...rest, binary }, { clock, random: seededRandom(seed), ...ended });

@@ -9,7 +9,7 @@ import { request } from "node:http";
 import { createRequire } from "node:module";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SprintError } from "../../shared/errors.ts";
+import { SprintError, messageOf } from "../../shared/errors.ts";
 
 export interface AnvilProcessOptions {
   /** As `findAnvil` tells. */
@@ -72,7 +72,8 @@ export async function startAnvilProcess(options: AnvilProcessOptions): Promise<A
       return await launch({ ...options, port });
     } catch (error) {
       // Somebody else may have taken the port that was free a moment ago.
-      if (options.port !== 0 || attempt === PORT_ATTEMPTS) throw error;
+      const taken = messageOf(error).includes("in use");
+      if (!taken || options.port !== 0 || attempt === PORT_ATTEMPTS) throw error;
     }
   }
 }
@@ -100,23 +101,27 @@ async function launch(options: AnvilProcessOptions): Promise<AnvilProcess> {
     port,
     pid: child.pid ?? 0,
     ended,
-    call: (method, params = []) => call(host, port, method, params, callTimeoutMs),
+    call: (method, params = []) => call(host, port, method, params, AbortSignal.timeout(callTimeoutMs)),
     signal: (signal) => void child.kill(signal),
     stop: (graceMs) => stop(child, ended, graceMs),
   };
-  const deadline = performance.now() + startTimeoutMs;
+  const deadline = AbortSignal.timeout(startTimeoutMs);
   for (;;) {
+    // Somebody else may hold the port, and may never answer.
+    const gone = new AbortController();
+    const first = call(host, port, "eth_chainId", [], AbortSignal.any([deadline, gone.signal])).then(
+      () => true,
+      () => false,
+    );
+    const answered = await Promise.race([first, ended]);
+    gone.abort();
     if (hasEnded(child)) throw failed(`to answer on ${host}:${port}`, `an end at once: ${errors.trim()}`);
-    try {
-      await call(host, port, "eth_chainId", [], startTimeoutMs);
-      if (!hasEnded(child)) return started;
-    } catch (cause) {
-      if (performance.now() > deadline) {
-        await stop(child, ended, 0);
-        throw failed(`to answer on ${host}:${port} within ${startTimeoutMs} ms`, `nothing: ${errors.trim()}`, cause);
-      }
-      await sleep(POLL_MS);
+    if (answered === true) return started;
+    if (deadline.aborted) {
+      await stop(child, ended, 0);
+      throw failed(`to answer on ${host}:${port} within ${startTimeoutMs} ms`, `nothing: ${errors.trim()}`);
     }
+    await sleep(POLL_MS);
   }
 }
 
@@ -145,12 +150,11 @@ function call<T>(
   port: number,
   method: string,
   params: readonly unknown[],
-  timeoutMs: number,
+  signal: AbortSignal,
 ): Promise<T> {
   const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method, params });
   return new Promise<string>((resolve, reject) => {
     const headers = { "content-type": "application/json" };
-    const signal = AbortSignal.timeout(timeoutMs);
     const outgoing = request({ host, port, path: "/", method: "POST", headers, agent: false, signal }, (incoming) => {
       const chunks: Buffer[] = [];
       let sizeBytes = 0;
@@ -171,7 +175,7 @@ function call<T>(
       return answer.result;
     },
     (cause: unknown) => {
-      throw failed(`an answer to ${method}`, cause instanceof Error ? cause.message : String(cause), cause);
+      throw failed(`an answer to ${method}`, messageOf(cause), cause);
     },
   );
 }
