@@ -157,9 +157,10 @@ export class SvmNode {
 
   /**
    * The text `{"slot":N,"block":<getBlock result>}`. Waits until the block is confirmed. Throws SPRINT_UPSTREAM_NOT_FOUND where it is
-   * not in time, or never will be: its slot was skipped after all, or went to another block.
+   * not in time, or never will be: its slot was skipped after all, or went to another block. Throws SPRINT_UPSTREAM_WRONG_BLOCK where
+   * it has another parent than `parentHash`, if that is known: the blockhash alone would not show it.
    */
-  async body(locator: string, signal: AbortSignal): Promise<Uint8Array> {
+  async body(locator: string, signal: AbortSignal, parentHash: string | null = null): Promise<Uint8Array> {
     const place = svmLocatorOf(locator);
     if (place === null) throw notFound(locator, "that is no slot and hash");
     const details = {
