@@ -134,6 +134,11 @@ export class SvmLedger {
     return (leader as SvmValidator).identity.address;
   }
 
+  /** Transactions that no final block holds yet. */
+  get waiting(): number {
+    return this.#pool.size;
+  }
+
   /** Takes it into the next blocks. False where there is no room; `lastHeight` as of its blockhash. */
   send(transaction: SvmTransaction, lastHeight: number): boolean {
     return this.#pool.add(transaction, lastHeight);
@@ -269,8 +274,9 @@ export class SvmLedger {
   /** Confirmed and root follow the newest block, and go back only with a branch that leaves the chain below them. */
   #advance(): void {
     this.#confirmed = this.#follow(this.#confirmed, this.options.confirmedBehind, "confirmed");
-    const root = this.#follow(this.#root, this.options.rootBehind, "finalized");
-    if (root === this.#root) return;
+    const before = this.#root;
+    const root = this.#follow(before, this.options.rootBehind, "finalized");
+    if (root === before) return;
     this.#root = root;
     this.#pool.settle(root, (signature) => this.holderOf(signature, root) !== undefined);
   }

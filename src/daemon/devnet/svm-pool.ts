@@ -9,6 +9,10 @@ const MAX_WAITING = 1_000;
 export class SvmPool {
   readonly #waiting = new Map<string, { readonly transaction: SvmTransaction; readonly lastHeight: number }>();
 
+  get size(): number {
+    return this.#waiting.size;
+  }
+
   /** `lastHeight`: the last block that may hold it. False where there is no room. */
   add(transaction: SvmTransaction, lastHeight: number): boolean {
     if (this.#waiting.size >= MAX_WAITING) return false;

@@ -59,7 +59,6 @@ export class SvmSockets {
   readonly #modules: SvmTopicModules;
   readonly #sessions = new Set<Session>();
   readonly #subscribed = new Map<string, number>();
-  #frozen = false;
   #nextId = 0;
 
   constructor(options: SvmSocketsOptions, modules: SvmTopicModules) {
@@ -85,7 +84,6 @@ export class SvmSockets {
       const text = isBinary ? "" : (data as Buffer).toString("utf8");
       session.answer(answerSvmMessage(text, (method, params) => this.#call(session, method, params)));
     });
-    if (this.#frozen) socket.pause();
   }
 
   tell(event: SvmSlotEvent): void {
@@ -94,14 +92,12 @@ export class SvmSockets {
     for (const session of this.#sessions) session.tell(told);
   }
 
-  /** Reads nothing until `thaw`. */
+  /** Reads nothing of those that are here until `thaw`. */
   freeze(): void {
-    this.#frozen = true;
     for (const { socket } of this.#sessions) socket.pause();
   }
 
   thaw(): void {
-    this.#frozen = false;
     for (const { socket } of this.#sessions) socket.resume();
   }
 

@@ -9,6 +9,8 @@ import {
   svmParams,
 } from "../../../src/daemon/chain/index.ts";
 import { SvmDevnetNode, type SvmSlotRef } from "../../../src/daemon/devnet/index.ts";
+import type { SvmAccount } from "../../../src/daemon/devnet/svm-execute.ts";
+import { SvmState } from "../../../src/daemon/devnet/svm-state.ts";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 import { get, startSvm } from "./svm-client.ts";
@@ -134,6 +136,55 @@ test("a payment is undone with its branch, and is in the next block of the other
   node.mine(6);
   assert.equal((await status())?.confirmationStatus, "finalized");
   assert.equal(await balance({ node }, to, "finalized"), 2_000_000);
+});
+
+test("so many transactions wait, and what is final or too old waits no more", async (context) => {
+  const node = await startSvm(context, { maxTransfers: 0 });
+  const own = node.ledger.validators[0]?.identity.key as Uint8Array;
+  const pay = (): boolean => {
+    const before = node.ledger.waiting;
+    node.ledger.pay(own, 1);
+    return node.ledger.waiting > before;
+  };
+  for (let i = 0; i < 1_000; i++) assert.ok(pay());
+  assert.equal(pay(), false);
+  node.mine(12);
+  assert.ok(node.ledger.waiting < 1_000 && node.ledger.waiting > 0, `${node.ledger.waiting}`);
+  node.mine(12);
+  assert.equal(node.ledger.waiting, 0);
+  assert.ok(pay());
+  node.fork(1);
+  node.mine(100);
+  assert.equal(node.ledger.waiting, 1, "its blockhash went with the branch");
+  node.mine(100);
+  assert.equal(node.ledger.waiting, 0);
+});
+
+test("an account that would hold less than it needs to be is not made, and the fee is gone", async (context) => {
+  const node = await startSvm(context, { maxTransfers: 0 });
+  const to = address(4);
+  const signature = node.pay(to, 890_879);
+  node.mine(3);
+  const { meta, transaction } = await get(node, "getTransaction", signature, { commitment: "confirmed" });
+  assert.deepEqual(meta.err, {
+    InsufficientFundsForRent: { account_index: transaction.message.accountKeys.indexOf(to) },
+  });
+  assert.equal(meta.preBalances[0] - meta.postBalances[0], 5_000);
+  assert.equal(await balance({ node }, to, "processed"), 0);
+  node.pay(to, 890_880);
+  node.mine();
+  assert.equal(await balance({ node }, to, "processed"), 890_880);
+});
+
+test("there are so many accounts and no more", () => {
+  const state = new SvmState(new Map());
+  const changes = new Map<string, SvmAccount>();
+  const accounts = state.on(null, changes);
+  const account: SvmAccount = { lamports: 1, owner: "", executable: false, vote: null };
+  for (let i = 0; i < 100_001; i++) accounts.set(`${i}`, account);
+  assert.equal(changes.size, 100_000);
+  accounts.set("7", { ...account, lamports: 2 });
+  assert.equal(accounts.get("7")?.lamports, 2, "those that are there go on changing");
 });
 
 test("keeps so many banks and no more, and still knows the accounts of those that are gone", async (context: TestContext) => {

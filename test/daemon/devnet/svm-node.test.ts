@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { test } from "node:test";
-import { checkSvmBlock, checkSvmLink, svmParams } from "../../../src/daemon/chain/index.ts";
+import { checkSvmBlock, checkSvmLink, encodeBase58, svmParams } from "../../../src/daemon/chain/index.ts";
 import { SVM_LIES, SvmDevnetNode } from "../../../src/daemon/devnet/index.ts";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { FakeClock } from "../../fakes/clock.ts";
@@ -77,6 +77,21 @@ test("frozen it takes sockets and answers nobody; thawed it answers all, and tel
   assert.deepEqual(
     (await client.told(id)).map(({ slot }) => slot),
     [-2, -1, 0].map((behind) => node.tip.slot + behind),
+  );
+});
+
+test("of a long freeze only the end is told", async (context) => {
+  const node = await startSvm(context);
+  const client = await connect(context, node);
+  const id = await client.subscribe("slotSubscribe");
+  node.freeze();
+  node.mine(200);
+  node.thaw();
+  const told = (await client.told(id)).map(({ slot }) => slot);
+  assert.ok(told.length > 50 && told.length < 100, `${told.length} of 200`);
+  assert.deepEqual(
+    told,
+    Array.from(told, (_, i) => node.tip.slot - told.length + 1 + i),
   );
 });
 
@@ -166,6 +181,18 @@ test("subscriptions fall silent, slots never come, and the chain goes backwards"
   node.mine();
   const last = (await client.told(id)).at(-1);
   assert.equal(last.slot, back?.slot);
+});
+
+test("what was final on a branch that left below the root is undone for good", async (context) => {
+  const node = await startSvm(context, { keepBanks: 30 });
+  const to = encodeBase58(new Uint8Array(32).fill(9));
+  node.pay(to, 2_000_000);
+  node.mine(10);
+  assert.equal((await get(node, "getBalance", to)).value, 2_000_000);
+  node.fork(10);
+  assert.equal((await get(node, "getBalance", to, { commitment: "processed" })).value, 0);
+  node.mine(60);
+  assert.equal((await get(node, "getBalance", to)).value, 0);
 });
 
 test("a branch may leave the chain below the root, which no honest node tells", async (context) => {

@@ -307,6 +307,11 @@ test("a request that is too large is refused before it is read, and connections 
   const node = await startSvm(context, { maxConnections: 2 });
   const response = await post(node, " ".repeat(60_000)).catch(() => null);
   assert.ok(response === null || response.status === 413);
+  const chunks = Array.from({ length: 60 }, () => " ".repeat(1_000));
+  const headers = { "content-type": "application/json" };
+  const body = ReadableStream.from(chunks.map((chunk) => Buffer.from(chunk)));
+  const streamed = await fetch(node.httpUrl, { method: "POST", headers, body, duplex: "half" }).catch(() => null);
+  assert.ok(streamed === null || streamed.status === 413, "nor where nobody said how long it would be");
   const { port } = node;
   const sockets = Array.from({ length: 8 }, () => dial({ port, host: "127.0.0.1" }));
   context.after(() => sockets.forEach((socket) => socket.destroy()));
