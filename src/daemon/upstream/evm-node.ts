@@ -47,6 +47,8 @@ const PARALLEL_CALLS = 4;
 const MAX_BATCH_BYTES = 32 * 1024 * 1024;
 /** From a far node as many headers as come in this time. */
 const BUDGET_MS = 8000;
+/** A node whose head is this old, and which says that it is syncing, is. Some say so for a few blocks. */
+const MAX_SYNCING_SECONDS = 600;
 /** First step back to where a new head meets what is known, and the longest. */
 const STEP_BACK = 4;
 const MAX_STEP_BACK = 128;
@@ -68,7 +70,10 @@ export class EvmNode implements FollowedNode {
     this.#bodies = new EvmBodies({ caller });
   }
 
-  /** The node's head, once chain id and genesis are ours. Throws SPRINT_UPSTREAM_WRONG_NETWORK where they are not. */
+  /**
+   * The node's head, once chain id and genesis are ours. Throws SPRINT_UPSTREAM_WRONG_NETWORK where they are not, and
+   * SPRINT_UPSTREAM_SYNCING for a node that is far from the head of its chain: what it calls its head is none.
+   */
   async identify(signal: AbortSignal): Promise<EvmHeader> {
     const { params } = this.#network;
     const chainId = quantity("eth_chainId", await this.#caller.call("eth_chainId", [], { signal }));
@@ -78,7 +83,13 @@ export class EvmNode implements FollowedNode {
       if (genesis !== null && genesis !== params.genesisHash)
         throw wrongNetwork(this.#network, "genesis", params.genesisHash, genesis);
     }
-    return this.latest(signal);
+    const latest = await this.latest(signal);
+    const ageSeconds = this.#clock.wall() / 1000 - latest.timestamp;
+    if (ageSeconds > MAX_SYNCING_SECONDS) {
+      const syncing = await orNull(this.#caller.call("eth_syncing", [], { signal }));
+      if (typeof syncing === "object" && syncing !== null) throw stillSyncing(this.#network, latest.number, ageSeconds);
+    }
+    return latest;
   }
 
   /** As `anvil/v1.7.1`; null where the node does not tell. */
@@ -295,6 +306,11 @@ function wrongBlock(method: string, expected: string, got: string): SprintError 
 function noFork({ chain, network }: EvmNetwork, blocks: number): SprintError {
   const message = `expected one of the ${blocks} blocks that lead to our head of ${chain} ${network} on the node's best chain, got none: it follows another one, or was set up anew`;
   return new SprintError("SPRINT_UPSTREAM_NO_FORK", message, { chain, network, blocks });
+}
+
+function stillSyncing({ chain, network }: EvmNetwork, height: number, ageSeconds: number): SprintError {
+  const message = `expected a node at the head of ${chain} ${network}, got one that is still syncing: its block ${height} is ${Math.round(ageSeconds)} s old. It is asked again later`;
+  return new SprintError("SPRINT_UPSTREAM_SYNCING", message, { chain, network, height, ageSeconds });
 }
 
 function wrongNetwork({ chain, network }: EvmNetwork, what: string, expected: string, got: string): SprintError {

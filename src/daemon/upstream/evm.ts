@@ -47,8 +47,7 @@ const MAX_MESSAGE_BYTES = 64 * 1024 * 1024 + 65_536;
 /** Heads that wait while what leads to another one is fetched; a later one leads back to one that was dropped. */
 const MAX_WAITING = 256;
 /** Looks that must agree before a node is believed to have gone back: behind one address there may be several, one of them late. */
-const REWIND_LOOKS = 2;
-const SECOND_LOOK_MS = 500;
+const REWIND_LOOKS = 3;
 /** Looks in a row that may find what should have been pushed. */
 const MAX_UNPUSHED = 3;
 /** Looks in a row that a node may refuse, as one does that counts calls. */
@@ -68,14 +67,14 @@ export function createEvmFeed(options: EvmFeedOptions, modules: EvmFeedModules):
   );
 }
 
-/** With a push a few block times, else a quarter of one. What is final changes by the minute. */
+/** With a push a block time, else a quarter of one. What is final changes by the minute. */
 export function evmDefaults(
   kind: "ws" | "rpc",
   blockTimeSeconds: number,
-): { readonly pollMs: number; readonly finalityMs: number; readonly pending: boolean } {
+): { readonly pollMs: number; readonly doubtMs: number; readonly finalityMs: number; readonly pending: boolean } {
   const blockMs = blockTimeSeconds * 1000;
-  const pollMs = kind === "ws" ? clamp(2 * blockMs, 2000, 30_000) : clamp(blockMs / 4, 500, 3000);
-  return { pollMs, finalityMs: clamp(blockMs, 4000, 30_000), pending: false };
+  const pollMs = kind === "ws" ? clamp(blockMs, 2000, 15_000) : clamp(blockMs / 4, 500, 3000);
+  return { pollMs, doubtMs: clamp(blockMs / 4, 250, 2000), finalityMs: clamp(blockMs, 4000, 30_000), pending: false };
 }
 
 type Settings = EvmFeedOptions & ReturnType<typeof evmDefaults>;
@@ -211,7 +210,14 @@ class EvmLink implements Link {
   }
 
   #tellAtOnce({ header, receivedAt, via }: Head): boolean {
-    return header !== null && this.#follower.pushed(header, null, receivedAt, via);
+    if (header === null) return false;
+    return this.#isLate(header, via) || this.#follower.pushed(header, null, receivedAt, via);
+  }
+
+  /** Pushed by another node behind the same address, most likely. If this one went back, looks find it. */
+  #isLate({ hash, number }: EvmHeader, via: AnnounceVia): boolean {
+    const tip = this.#follower.tip;
+    return via === "newHeads" && tip !== null && number < tip.height && this.#follower.knows(hash);
   }
 
   /** One after the other: the head that came last is where the node's chain ends. */
@@ -233,7 +239,7 @@ class EvmLink implements Link {
       try {
         if (!this.#follower.knows(hash)) return await this.#follower.advance(hash, signal);
         // Only its hash was pushed.
-        this.#follower.pushed(await this.#node.header(hash, signal), null, receivedAt, via);
+        this.#tellAtOnce({ hash, via, receivedAt, header: await this.#node.header(hash, signal) });
         return;
       } catch (error) {
         if (!isSprintError(error) || error.code !== "SPRINT_UPSTREAM_NOT_FOUND") throw error;
@@ -247,7 +253,7 @@ class EvmLink implements Link {
 
   async #watchHead(signal: AbortSignal): Promise<never> {
     const { clock, random } = this.#modules;
-    const { pollMs } = this.#settings;
+    const { pollMs, doubtMs } = this.#settings;
     for (let refused = 0; ;) {
       try {
         await this.#look(signal);
@@ -255,7 +261,7 @@ class EvmLink implements Link {
       } catch (error) {
         if (!isSprintError(error) || !REFUSED.has(error.code) || ++refused >= MAX_REFUSED) throw error;
       }
-      const waitMs = this.#doubt === null ? pollMs : Math.min(pollMs, SECOND_LOOK_MS);
+      const waitMs = this.#doubt === null ? pollMs : Math.min(pollMs, doubtMs);
       await pause(waitMs * (0.75 + random() / 2), clock, signal);
     }
   }
