@@ -4,7 +4,7 @@ import { CHAINS } from "../../shared/chain.ts";
 import { EXIT, exitCodeOf, parseDuration, tellError } from "../../shared/cli.ts";
 import { TIERS } from "../../shared/tier.ts";
 import { VERSION } from "../version.ts";
-import { inspectorOf, JSON_CHAINS } from "./inspectors.ts";
+import { inspectorOf } from "./inspectors.ts";
 import { type CommonOptions, type Io, paintFor } from "./io.ts";
 
 /** Resolves with the exit code; errors are told on standard error, never thrown. */
@@ -30,7 +30,7 @@ type Done = (work: Promise<number>) => Promise<void>;
 function buildProgram(io: Io, done: Done): Command {
   const program = new Command("sprint")
     .description(
-      "Listens to Bitcoin, Litecoin and Dogecoin nodes, proves each block itself, relays the first valid announcement.",
+      "Listens to nodes of Bitcoin, Litecoin, Dogecoin, Ethereum, Solana and more, proves each block itself, relays the first valid announcement.",
     )
     .version(VERSION, "-V, --version", "print the version")
     .exitOverride()
@@ -49,6 +49,7 @@ function buildProgram(io: Io, done: Done): Command {
 
   addStart(program, io, done);
   addAsking(program, io, done);
+  addPlugins(program, io, done);
   addBreakers(program, io, done);
   addLocal(program, io, done);
   addConfig(program, io, done);
@@ -114,7 +115,7 @@ function addAsking(program: Command, io: Io, done: Done): void {
 
   asking(program.command("race"))
     .description("who announced each block first, by how much, and who was wrong")
-    .addOption(new Option("--chain <chain>", "the chain").choices(CHAINS).makeOptionMandatory())
+    .addOption(new Option("--chain <chain>", "the chain").makeOptionMandatory())
     .option("--last <n>", "how many blocks", countUpTo(1_000), 20)
     .addHelpText("after", example("sprint race --chain litecoin --last 50"))
     .action(async (options) => done((await ask()).race(options, io)));
@@ -137,6 +138,26 @@ function addAsking(program: Command, io: Io, done: Done): void {
     .addHelpText("after", example("sprint upstreams uncordon ltc-1"))
     .action(async (name, options) => done((await nodes()).uncordon(name, options, io)));
 }
+
+function addPlugins(program: Command, io: Io, done: Done): void {
+  const work = () => import("./plugins.ts");
+  const plugins = program.command("plugins").description("modules that bring chains of their own").usage("<command>");
+  plugins.addHelpText("after", example("sprint plugins list", "sprint plugins check ./my-chain.ts"));
+  asking(plugins.command("list"))
+    .description("what was loaded, and why what was not was refused")
+    .addHelpText("after", example("sprint plugins list --json"))
+    .action(async (options) => done((await work()).listPlugins(options, io)));
+  asking(plugins.command("reload"))
+    .description("read the configuration's plug-ins again and load each anew, other chains undisturbed")
+    .addHelpText("after", example("sprint plugins reload"))
+    .action(async (options) => done((await work()).reloadPlugins(options, io)));
+  common(plugins.command("check <module>"))
+    .description("hold a plug-in against its interface, without a daemon")
+    .option("--blocks <file>", "JSON array of recorded bodies that are to hold")
+    .addHelpText("after", example("sprint plugins check ./my-chain.ts --blocks blocks.json"))
+    .action(async (module, options) => done((await work()).checkPluginFile(module, options, io)));
+}
+
 
 function addBreakers(program: Command, io: Io, done: Done): void {
   const work = () => import("./breakers.ts");
@@ -227,7 +248,7 @@ function addLocal(program: Command, io: Io, done: Done): void {
     .description(
       "decode and validate blocks or headers; raw, hex or block-file bytes, or RPC's JSON; - reads standard input",
     )
-    .addOption(new Option("--chain <chain>", "the chain").choices([...CHAINS, ...JSON_CHAINS]).makeOptionMandatory())
+    .addOption(new Option("--chain <chain>", "the chain").choices(CHAINS).makeOptionMandatory())
     .option("--network <name>", "the chain's network", "mainnet")
     .addOption(
       new Option("--level <level>", "header: work and context; full: the body as well")

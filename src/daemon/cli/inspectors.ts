@@ -3,7 +3,7 @@ import { SprintError } from "../../shared/errors.ts";
 import { EVM_CHAINS, type EvmChain, type UtxoChain } from "../../shared/chain.ts";
 
 interface InspectOptions {
-  /** As commander let it through: one of those relayed, or of `JSON_CHAINS`. */
+  /** As commander let it through: one of `CHAINS`. */
   readonly chain: string;
   readonly network: string;
   readonly level: "header" | "full";
@@ -22,9 +22,6 @@ const JSON_INSPECTORS: Readonly<Record<string, () => Promise<Inspect>>> = {
   ...EVM,
   solana: async () => (await import("../inspect/index.ts")).inspectSvm,
 };
-
-/** Chains whose blocks come as the JSON of a node's RPC. */
-export const JSON_CHAINS: readonly string[] = Object.keys(JSON_INSPECTORS);
 
 /** Throws SPRINT_CLI_RECEIPTS for receipts of a chain that has none. */
 export async function inspectorOf({ chain, receipts }: Pick<InspectOptions, "chain" | "receipts">): Promise<Inspect> {

@@ -249,7 +249,7 @@ describe("sprint inspect, Ethereum", () => {
   });
 
   it("refuses a network that it has no parameters of", async () => {
-    await assert.rejects(run([sized(FIRST)], { network: "sepolia" }), { code: "SPRINT_CLI_NETWORK" });
+    await assert.rejects(run([sized(FIRST)], { network: "ropsten" }), { code: "SPRINT_CLI_NETWORK" });
   });
 });
 
