@@ -111,6 +111,7 @@ class BeaconLink implements Link {
   /** Of the two: told by the node, and not followed yet. The newest counts. */
   #wantedHead: string | null = null;
   #wantedFinal: string | null = null;
+  #again = false;
   #following: Promise<void> | null = null;
   #cancelSilence: Cancel = () => {};
 
@@ -204,23 +205,26 @@ class BeaconLink implements Link {
 
   // --- what is told leads to an execution block ---
 
-  /** One walk at a time; what is told meanwhile comes after it. */
+  /** One walk at a time; what is told meanwhile makes it go once more. */
   #follow(): void {
-    if (this.#abort.signal.aborted) return;
-    this.#following ??= this.#followWanted(this.#abort.signal)
+    this.#again = true;
+    if (this.#following !== null || this.#abort.signal.aborted) return;
+    this.#following = this.#followWanted(this.#abort.signal)
       .catch((error: unknown) => this.#lost(error))
-      .finally(() => (this.#following = null));
+      .finally(() => {
+        this.#following = null;
+        if (this.#again) this.#follow();
+      });
   }
 
   async #followWanted(signal: AbortSignal): Promise<void> {
-    const finalized = this.#wantedFinal;
-    if (finalized !== null) {
-      const point = await this.#finalizedPoint(finalized, signal);
-      if (point !== null) this.#events.told({ finalized: point });
-    }
-    for (let head = this.#wantedHead; head !== null && !signal.aborted; head = this.#wantedHead) {
+    while (this.#again && !signal.aborted) {
+      this.#again = false;
+      const [finalized, head] = [this.#wantedFinal, this.#wantedHead];
       this.#wantedHead = null;
-      const execution = await this.#executionOf(head, signal);
+      const point = finalized === null ? null : await this.#finalizedPoint(finalized, signal);
+      if (point !== null) this.#events.told({ finalized: point });
+      const execution = head === null ? null : await this.#executionOf(head, signal);
       if (execution !== null) this.#events.told({ height: execution.height });
     }
   }
