@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { AbiCoder, Interface } from "ethers";
+import fc from "fast-check";
 import { createLogDecoder } from "../../src/daemon/abi.ts";
 import { evmBlockFromJson, evmReceiptsFromJson } from "../../src/daemon/chain/evm/block.ts";
 import { evmParamsFor } from "../../src/daemon/chain/evm/params.ts";
@@ -100,6 +101,40 @@ describe("decoding logs", () => {
     const log = { ...logOf(abi, [[]]), data: `0x${"20".padStart(64, "0").repeat(200)}` };
     assert.equal(decode(log), null);
     assert.equal(decode({ ...log, data: `0x${"00".repeat(20_000)}` }), null);
+  });
+
+  it("events of words are read as ethers reads them", async () => {
+    const type = fc.oneof(
+      fc.constantFrom("address", "bool", "bytes32", "bytes4", "bytes1", "uint256", "int256"),
+      fc.integer({ min: 1, max: 32 }).map((bytes) => `uint${bytes * 8}`),
+      fc.integer({ min: 1, max: 32 }).map((bytes) => `int${bytes * 8}`),
+    );
+    const edge = fc.constantFrom("00", "ff", "80", "01").map((byte) => byte.repeat(32));
+    const hex = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString("hex"));
+    const low = hex.map((text) => text.slice(24).padStart(64, "0"));
+    const input = fc.record({ type, indexed: fc.boolean(), word: fc.oneof(edge, hex, low) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(input, { minLength: 1, maxLength: 6 }), async (inputs) => {
+        fc.pre(inputs.filter(({ indexed }) => indexed).length <= 3);
+        const abi = `event E(${inputs.map(({ type: name, indexed }) => `${name}${indexed ? " indexed" : ""}`).join(", ")})`;
+        const reader = new Interface([abi]);
+        const topics = inputs.flatMap(({ indexed, word }) => (indexed ? `0x${word}` : []));
+        const data = `0x${inputs.flatMap(({ indexed, word }) => (indexed ? [] : word)).join("")}`;
+        const log = { ...logOf(ERC20, [A, B, 0n]), topics: [reader.getEvent("E")?.topicHash ?? "", ...topics], data };
+        const theirs = ((): unknown => {
+          try {
+            const result = reader.decodeEventLog("E", data, log.topics).toArray();
+            const plain = result.map((each) => (typeof each === "bigint" ? `${each}` : each) as unknown);
+            return plain.map((each, i) => (inputs[i]?.type === "address" ? String(each).toLowerCase() : each));
+          } catch {
+            return null;
+          }
+        })();
+        const ours = await decoded([abi], log);
+        assert.deepEqual(ours === null ? null : Object.values(ours.args), theirs);
+      }),
+      { seed: 7, numRuns: 300 },
+    );
   });
 
   it("every transfer of a real block", { skip: !hasData && "no chain data" }, async () => {
