@@ -149,7 +149,7 @@ export async function fakeEvm(t: TestContext, length = 10): Promise<FakeEvm> {
     });
     socket.on("message", (data: Buffer) => {
       const call = JSON.parse(data.toString()) as Call;
-      const isScripted = script.has("eth_subscribe");
+      const isScripted = script.get("eth_subscribe")?.(call.params) instanceof Scripted;
       if (call.method !== "eth_subscribe" || isScripted) {
         const text = answer(data.toString());
         if (text !== null) socket.send(text);

@@ -281,6 +281,28 @@ test("pending transactions: whole, as hashes, and what is neither", async (t) =>
   ]);
 });
 
+test("pending transactions of a node that gives hashes only, or none at all", async (t) => {
+  const node = await fakeEvm(t);
+  const refused = new Scripted({ error: { code: -32_602, message: "too many arguments, want at most 1" } });
+  node.script.set("eth_subscribe", ([name, whole]) => (name !== "newHeads" && whole === true ? refused : null));
+  const listener = await follow(t, node, { pending: true });
+  await listener.until(() => node.subscribers("newPendingTransactions") === 1);
+  const txids = Array.from({ length: 2000 }, (_, at) => `0x${at.toString(16).padStart(64, "0")}`);
+  for (const txid of txids) node.push(txid, "newPendingTransactions");
+  await listener.until(() => listener.pending.length === txids.length);
+  assert.deepEqual(
+    listener.pending.map(({ txid }) => txid),
+    txids,
+  );
+
+  node.script.set("eth_subscribe", ([name]) => (name === "newHeads" ? null : refused));
+  const other = await follow(t, node, { pending: true });
+  const [next] = node.mine(1);
+  node.push(next);
+  await other.until(() => other.head() === next?.hash);
+  assert.equal(node.subscribers("newPendingTransactions"), 1);
+});
+
 test("a node that counts calls is asked more seldom, not left at once", async (t) => {
   const node = await fakeEvm(t);
   const listener = await follow(t, node, { url: node.httpUrl, pollMs: 20 });

@@ -351,11 +351,17 @@ test("whatever is answered is a result or an error with a code", () => {
   );
 });
 
-test("an answer to pass on stays as the node wrote it, in both forms and in any other", () => {
+test("an answer to pass on stays as the node wrote it, in the known forms and in any other", () => {
   const passed = (body: string, status = 200) => readPassed("http://node", "getblock", 7, { status, body });
   const result = '{"difficulty":4.656542373906925e-10,"fee":0.10000000,"n":12345678901234567890}';
   assert.deepEqual(passed(`{"result":${result},"error":null,"id":7}\n`), { ok: true, json: result });
   assert.deepEqual(passed(`{"jsonrpc":"2.0","result":${result},"id":7}`), { ok: true, json: result });
+  assert.deepEqual(passed(`{"jsonrpc":"2.0","id":7,"result":${result}}`), { ok: true, json: result });
+  assert.deepEqual(passed(`{"id":7,"jsonrpc":"2.0","result":${result}}\n`), { ok: true, json: result });
+  const long = `{"n":12345678901234567890,"x":"${"y".repeat(100_000)}"}`;
+  assert.deepEqual(passed(`{"jsonrpc":"2.0","id":7,"result":${long}}`), { ok: true, json: long });
+  const behind = passed(`{"jsonrpc":"2.0","id":7,"result":${long},"error":null}`);
+  assert.deepEqual(behind, { ok: true, json: JSON.stringify(JSON.parse(long)) });
   assert.deepEqual(passed('{"id":7, "result": [1, 2]}'), { ok: true, json: "[1,2]" });
   assert.deepEqual(passed('{"result":null,"error":null,"id":7}'), { ok: true, json: "null" });
   const error = '{"code":-5,"message":"Block not found","data":{"a":[1]}}';

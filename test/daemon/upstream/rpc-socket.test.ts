@@ -4,6 +4,7 @@ import { EventEmitter, once } from "node:events";
 import { createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
+import fc from "fast-check";
 import { type WebSocket, WebSocketServer } from "ws";
 import { type Notification, readMessage } from "../../../src/daemon/upstream/rpc-socket-message.ts";
 import { RpcSocket, type RpcSocketOptions } from "../../../src/daemon/upstream/rpc-socket.ts";
@@ -169,6 +170,34 @@ test("a message is read in whatever form it is written, and numbers stay as they
   }
   for (const text of ["", "{", "[]", "null", '{"id":null,"error":{}}', '{"method":"m","params":{}}', '"id":1}'])
     assert.equal(readMessage(text, 5).kind, "strange", text);
+});
+
+test("whatever comes is an answer, a notification or strange, and nothing throws", () => {
+  const part = fc.constantFrom(
+    '{"jsonrpc":"2.0",',
+    '"method":"m",',
+    '"params":{',
+    '"subscription":"0x1"',
+    '"subscription":7',
+    ",",
+    '"result":',
+    '"id":5',
+    "}",
+    "}}",
+    "[",
+    "1",
+    "x".repeat(70_000),
+  );
+  const text = fc.oneof(
+    fc.string(),
+    fc.array(part, { maxLength: 8 }).map((parts) => parts.join("")),
+  );
+  fc.assert(
+    fc.property(text, (message) => {
+      assert.match(readMessage(message, 1).kind, /^(answer|notification|strange)$/);
+    }),
+    { numRuns: 2000 },
+  );
 });
 
 test("a large answer passes as text; one above the call's bound is refused, the connection stays", async (t) => {
