@@ -10,8 +10,8 @@ export interface ZmqPublisher {
   readonly port: number;
   /** What the next message of each topic counts as. */
   readonly counters: Map<Topic, number>;
-  /** Resolves when someone has subscribed to all topics. */
-  subscribed(): Promise<void>;
+  /** Resolves when someone has subscribed to all topics, or to these. */
+  subscribed(topics?: readonly string[]): Promise<void>;
   /** Tells of a new tip by these topics, in this order. */
   publish(block: FakeBlock, topics?: readonly Topic[]): Promise<void>;
   /** Counts on without sending, as at a full queue. */
@@ -48,11 +48,11 @@ export async function zmqPublisher(t: TestContext, port?: number): Promise<ZmqPu
   return {
     port: Number(new URL(socket.lastEndpoint ?? "").port),
     counters,
-    async subscribed() {
-      const topics = new Set<string>();
-      while (topics.size < ALL.length) {
+    async subscribed(topics = ALL) {
+      const missing = new Set<string>(topics);
+      while (missing.size > 0) {
         const [message] = await socket.receive();
-        if (message?.[0] === 1) topics.add(message.toString("latin1", 1));
+        if (message?.[0] === 1) missing.delete(message.toString("latin1", 1));
       }
     },
     async publish(block, topics = ALL) {

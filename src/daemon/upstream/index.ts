@@ -23,7 +23,8 @@ export { createEvmFeed } from "./evm.ts";
 export type { EvmFeedModules, EvmFeedOptions } from "./evm.ts";
 export type { EvmNetwork } from "./evm-node.ts";
 export { createZmqFeed } from "./zmq.ts";
-export type { SequenceGap, ZmqFeedModules, ZmqFeedOptions } from "./zmq.ts";
+export type { ZmqFeedModules, ZmqFeedOptions } from "./zmq.ts";
+export type { SequenceGap } from "./zmq-sequence.ts";
 export {
   type CallOptions,
   type RpcCaller,

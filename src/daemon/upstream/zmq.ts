@@ -21,12 +21,16 @@ import { asLost, openRpcNode } from "./rpc.ts";
 import type { HeaderCodec, RpcNode } from "./rpc-node.ts";
 import type { Feed } from "./types.ts";
 import type { ZmqAddress } from "./url.ts";
+import { type SequenceGap, SequenceTracker } from "./zmq-sequence.ts";
+import { TRANSACTION_TOPICS, ZmqTransactions } from "./zmq-transactions.ts";
 
 export interface ZmqFeedOptions extends Pick<
   FeedOptions,
   "name" | "stallMs" | "openTimeoutMs" | "requestTimeoutMs" | "backoff"
 > {
   readonly address: ZmqAddress;
+  /** Whether loose transactions are heard too. Off by default. */
+  readonly transactions?: boolean;
 }
 
 export interface ZmqFeedModules extends Omit<FeedModules, "connect"> {
@@ -37,19 +41,13 @@ export interface ZmqFeedModules extends Omit<FeedModules, "connect"> {
   readonly load?: () => Promise<Zmq>;
 }
 
-/** `restarted`: the publisher counts from the beginning again. */
-export interface SequenceGap {
-  readonly topic: string;
-  readonly cause: "lost" | "restarted";
-  readonly expected: number;
-  readonly got: number;
-}
-
 type Zmq = typeof zeromq;
 
 const TOPICS = ["hashblock", "rawblock", "sequence"] as const;
 /** Messages waiting for us in memory; beyond that they wait, or are dropped, at the publisher. */
 const RECEIVE_HIGH_WATER_MARK = 100;
+/** The heaviest that a node relays has 400 kB; a miner's own may have a megabyte, and is not told. */
+const MAX_TRANSACTION_BYTES = 1_000_000;
 /** What may stand around a block. */
 const MESSAGE_SLACK_BYTES = 65_536;
 /** ZMQ pings at this interval and gives a connection up that did not answer as long. */
@@ -60,7 +58,7 @@ const SUBSCRIPTION_SETTLES_MS = 1000;
 export function createZmqFeed(options: ZmqFeedOptions, modules: ZmqFeedModules): Feed {
   const { address } = options;
   const { chain, params } = modules.codec;
-  const connect = (events: LinkEvents): Link => new ZmqLink(address, modules, events);
+  const connect = (events: LinkEvents): Link => new ZmqLink(options, modules, events);
   const { blockTimeSeconds } = params;
   return new LinkFeed(
     { ...options, chain, kind: "zmq", url: address.display, blockTimeSeconds },
@@ -68,23 +66,10 @@ export function createZmqFeed(options: ZmqFeedOptions, modules: ZmqFeedModules):
   );
 }
 
-/** Counts each topic's messages. */
-export class SequenceTracker {
-  readonly #last = new Map<string, number>();
-
-  /** Null: the next one, or the first that was heard. */
-  seen(topic: string, sequence: number): SequenceGap | null {
-    const last = this.#last.get(topic);
-    this.#last.set(topic, sequence);
-    if (last === undefined) return null;
-    const expected = (last + 1) >>> 0;
-    if (sequence === expected) return null;
-    return { topic, cause: sequence <= last ? "restarted" : "lost", expected, got: sequence };
-  }
-}
-
 class ZmqLink implements Link {
   readonly #address: ZmqAddress;
+  /** Null where loose transactions are not wanted. */
+  readonly #transactions: ZmqTransactions | null;
   readonly #modules: ZmqFeedModules;
   readonly #events: LinkEvents;
   readonly #client: RpcClient | null;
@@ -94,13 +79,20 @@ class ZmqLink implements Link {
   readonly #abort = new AbortController();
   readonly #ended: Promise<void>;
   #socket: zeromq.Subscriber | null = null;
+  #transactionSocket: zeromq.Subscriber | null = null;
   #cancelSecondLook: Cancel = () => {};
   /** The tip to repair up to: a hash, or "best" for whatever the node has. */
   #wanted: string | null = null;
   #repairing: Promise<void> | null = null;
 
-  constructor(address: ZmqAddress, modules: ZmqFeedModules, events: LinkEvents) {
+  constructor(options: ZmqFeedOptions, modules: ZmqFeedModules, events: LinkEvents) {
+    const { address, transactions = false } = options;
     this.#address = address;
+    const { clock } = modules;
+    const onGap = (gap: SequenceGap): void => modules.onGap?.(gap);
+    this.#transactions = transactions
+      ? new ZmqTransactions({ clock, onGap, onPending: (batch) => events.pending(batch) })
+      : null;
     this.#modules = modules;
     this.#events = events;
     const opened = address.rpc === null ? null : openRpcNode(address.rpc, modules);
@@ -136,6 +128,8 @@ class ZmqLink implements Link {
   async close(): Promise<void> {
     this.#abort.abort();
     this.#cancelSecondLook();
+    this.#transactions?.stop();
+    this.#transactionSocket?.close();
     this.#socket?.close();
     await this.#client?.close();
     await this.#ended;
@@ -151,6 +145,7 @@ class ZmqLink implements Link {
       if (signal.aborted) return socket.close();
       await this.#handshake(socket);
       this.#events.up();
+      this.#followTransactions();
       // What came between the RPC's tip and now, and once more when the subscription is surely there.
       this.#repairTo("best");
       this.#cancelSecondLook = this.#modules.clock.after(SUBSCRIPTION_SETTLES_MS, () => this.#repairTo("best"));
@@ -176,9 +171,12 @@ class ZmqLink implements Link {
 
   async #open(): Promise<zeromq.Subscriber> {
     const zmq = await this.#load();
+    const shared = { linger: 0, ipv6: this.#address.host.startsWith("[") };
+    if (this.#transactions !== null && !this.#abort.signal.aborted) {
+      this.#transactionSocket = new zmq.Subscriber({ ...shared, maxMessageSize: MAX_TRANSACTION_BYTES });
+    }
     return new zmq.Subscriber({
-      linger: 0,
-      ipv6: this.#address.host.startsWith("["),
+      ...shared,
       receiveHighWaterMark: RECEIVE_HIGH_WATER_MARK,
       maxMessageSize: this.#modules.codec.params.maxBlockBytes + MESSAGE_SLACK_BYTES,
       heartbeatInterval: HEARTBEAT_MS,
@@ -231,6 +229,15 @@ class ZmqLink implements Link {
       for (const topic of TOPICS) socket.subscribe(topic);
       socket.connect(address);
     });
+  }
+
+  /** Broken, this socket connects again by itself: the one of the blocks says whether the publisher is there. */
+  #followTransactions(): void {
+    const socket = this.#transactionSocket;
+    if (socket === null || this.#transactions === null) return;
+    for (const topic of TRANSACTION_TOPICS) socket.subscribe(topic);
+    socket.connect(`tcp://${this.#address.host}:${this.#address.port}`);
+    this.#transactions.follow(socket, this.#abort.signal).catch((error: unknown) => this.#lost(error));
   }
 
   #onMessage(frames: readonly zeromq.Message[], receivedAt: number): void {

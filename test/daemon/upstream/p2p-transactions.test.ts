@@ -62,9 +62,9 @@ describe("loose transactions", () => {
     assert.equal(asks.receive(transaction(1)), false, "twice");
     assert.equal(asks.receive(transaction(3)), false, "unasked");
     assert.equal(asks.receive(Buffer.of(1, 2, 3)), false, "none");
-    assert.deepEqual(told, []);
+    assert.equal(told.length, 0);
     clock.advance(50);
-    const batch = told[0] ?? [];
+    const batch = told.flat();
     assert.deepEqual(
       batch.map(({ txid }) => txid),
       [ids(1).txid, ids(2).txid],

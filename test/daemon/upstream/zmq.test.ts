@@ -4,12 +4,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import { parseUpstreamUrl } from "../../../src/daemon/upstream/url.ts";
-import {
-  createZmqFeed,
-  type SequenceGap,
-  SequenceTracker,
-  type ZmqFeedModules,
-} from "../../../src/daemon/upstream/zmq.ts";
+import { createZmqFeed, type ZmqFeedModules } from "../../../src/daemon/upstream/zmq.ts";
+import { type SequenceGap, SequenceTracker } from "../../../src/daemon/upstream/zmq-sequence.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 import { hasData } from "../../fakes/data.ts";
 import { type FakeRpcNode, fakeRpcNode } from "../../fakes/rpc-node.ts";
