@@ -136,7 +136,8 @@ export class Bodies {
   /** Asks one upstream after the other; false when none could give the body now. */
   async #proveOne(node: TreeNode): Promise<boolean> {
     const { hash, height } = node.block;
-    const { ingest, subject, prover, clock, onBodyProved, onRefused, onInvalid, onRemoved, onWithdrawn } = this.#modules;
+    const { ingest, subject, prover, clock, onBodyProved, onRefused, onInvalid, onRemoved, onWithdrawn } =
+      this.#modules;
     let mutated = false;
     for await (const { raw, feed } of this.#given(node)) {
       const startedAt = clock.now();

@@ -1,12 +1,12 @@
 /** One chain's working parts put together: codec, ingest, race ledger, pipeline, and the feeds that its configuration names. */
 import type { Chain } from "../shared/chain.ts";
-import type { Clock, Random } from "../shared/clock.ts";
+import type { Random } from "../shared/clock.ts";
+import { type Books, type BooksModules, openBooks } from "./books.ts";
 import type { Breakers, OwnPolicy } from "./breakers.ts";
 import type { Orders } from "./orders.ts";
 import type { ChainCodec } from "./chain/index.ts";
 import type { ChainRow } from "./chains.ts";
 import type { ChainConfig } from "./config/index.ts";
-import { Mempool } from "./mempool.ts";
 import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
 import {
   type AttemptTold,
@@ -16,18 +16,7 @@ import {
   createRpcProxy,
   openRpcUpstream,
 } from "./proxy/index.ts";
-import {
-  ChainIngest,
-  type ForkTree,
-  type PassingDraft,
-  type PassingFact,
-  RaceLedger,
-  type StreamDraft,
-  type StreamFact,
-  type TreeNode,
-  type TreeRoot,
-} from "./relay/index.ts";
-import { statsOf } from "./statistics.ts";
+import type { ChainIngest, RaceLedger } from "./relay/index.ts";
 import type { ChainStats } from "./stats/index.ts";
 import {
   type Announcement,
@@ -37,24 +26,15 @@ import {
   type SequenceGap,
   parseUpstreamUrl,
 } from "./upstream/index.ts";
-import { type Watching, type WatchingModules, createWatching } from "./watching.ts";
-
-/** Blocks from before the stream that stats begin with: a period of the longest retarget. */
-const SEED_BLOCKS = 2_020;
+import type { Watching } from "./watching.ts";
 
 /** A dial, a header and a block have no usual length in common: only what is slow by the tier's own limit is. */
 const FEED_POLICY: OwnPolicy = () => ({ latency: false });
 
-export interface ChainLineModules extends Pick<PipelineModules, "prover" | "onFault" | "onTrouble"> {
-  readonly clock: Clock;
+export interface ChainLineModules extends BooksModules, Pick<PipelineModules, "prover" | "onFault" | "onTrouble"> {
   readonly random: Random;
   readonly breakers: Pick<Breakers, "open" | "release">;
   readonly orders: Orders;
-  readonly publish: (draft: StreamDraft) => void;
-  /** An event of the moment. */
-  readonly publishPassing: (draft: PassingDraft) => void;
-  /** A watch list's bounds left no room for something. */
-  readonly onWatchRefused: WatchingModules["onRefused"];
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush: () => void;
   readonly onBodyProved: (chain: Chain, milliseconds: number) => void;
@@ -73,11 +53,14 @@ export interface ChainLine {
   /** What events and the API call the network. */
   readonly network: string;
   readonly codec: ChainCodec;
+  readonly row: ChainRow;
   readonly ingest: ChainIngest;
   readonly race: RaceLedger;
   readonly pipeline: Pipeline;
   readonly stats: ChainStats;
   readonly watching: Watching;
+  /** What another line of the same chain and network goes on with. */
+  readonly books: Books;
   /** JSON-RPC through the upstreams that speak it. */
   readonly rpc: RpcProxy;
   feeds(): readonly Feed[];
@@ -95,63 +78,16 @@ export function createChainLine(
   row: ChainRow,
   network: string,
   modules: ChainLineModules,
+  before: ChainLine | null = null,
 ): ChainLine {
   const { chain } = config;
-  const { clock, random, publish, prover, onFault, onTrouble, onBodyProved } = modules;
+  const { clock, random, prover, onFault, onTrouble, onBodyProved } = modules;
   const opened = row.open(config.network);
   const { codec } = opened;
-  const tell = (fact: StreamFact): void => publish({ chain, network, receivedAt: clock.now(), ...fact });
-  const tellPassing = (fact: PassingFact): void =>
-    modules.publishPassing({ chain, network, receivedAt: clock.now(), ...fact });
-  const stats = statsOf(codec, network);
-  const watching = createWatching(
-    { chain, family: codec.family, network: config.network },
-    { clock, onEvent: (data) => tell({ type: "watch", data }), onRefused: modules.onWatchRefused },
-  );
-  const mempool = new Mempool({
-    onHeard(transactions, raw) {
-      tellPassing({ type: "pending_tx", data: { transactions } });
-      watching.pending(raw);
-      stats.pending(raw);
-    },
-  });
-  let isSeeded = false;
-  const isByWork = codec.forkChoice === "work";
-  const root = opened.root(config);
-  const ingest = new ChainIngest(
-    {
-      chain,
-      network,
-      finalityDepth: config.finalityDepth ?? codec.finalityDepth,
-      // Whoever sets a depth means it.
-      finality: isByWork || config.finalityDepth !== null ? "depth" : "told",
-      validation: config.validation,
-      followsWork: isByWork,
-      tellsLogs: codec.family === "evm" && config.validation === "full",
-    },
-    {
-      publish,
-      withFacts: (block, facts) => codec.withFacts(block, facts),
-      onProved(node, reading) {
-        stats.block(node.block, reading?.digest ?? null);
-        watching.onProved(node, reading);
-      },
-      onReverted(nodes) {
-        stats.reverted(nodes.length);
-        watching.onReverted(nodes);
-      },
-      onTip(node) {
-        if (!isSeeded) for (const { block } of newest(ingest.tree, SEED_BLOCKS)) stats.block(block, null);
-        else stats.block(node.block, null);
-        isSeeded = true;
-        watching.onTip(node);
-      },
-      onFinal: (node) => watching.onFinal(node),
-    },
-    root ?? placeholder(chain),
-  );
-  if (root === null) ingest.unroot();
-  const race = new RaceLedger({ chain });
+  const books =
+    before === null ? openBooks({ config, codec, network, root: opened.root(config) }, modules) : before.books;
+  books.codec = codec;
+  const { ingest, race, stats, watching, mempool } = books;
   const pipeline = new Pipeline(PIPELINE_DEFAULTS, {
     codec,
     subject: { chain, network: config.network, plugin: row.plugin },
@@ -179,10 +115,9 @@ export function createChainLine(
 
   const configured = new Map<string, Configured>();
   let isStarted = false;
-  let named = 0;
   const open = (url: string): Configured => {
     // A name is given once in a run: what is recorded under it stays true.
-    const name = `${row.shortName}-${++named}`;
+    const name = `${row.shortName}-${++books.named}`;
     const address = parseUpstreamUrl(url);
     const owner = { own: FEED_POLICY, lasting: `breaker ${address.display}` };
     const breaker = modules.breakers.open(`upstream:${chain}:${name}`, owner);
@@ -210,10 +145,7 @@ export function createChainLine(
   openNew(config.upstreams);
   const { onState } = modules;
   const onSeedFailed = (seed: string, error: unknown): void => modules.onSeedFailed(chain, seed, error);
-  const peers =
-    configured.size > 0
-      ? null
-      : opened.openPeers({ sink, clock, random, onState, onSeedFailed });
+  const peers = configured.size > 0 ? null : opened.openPeers({ sink, clock, random, onState, onSeedFailed });
   const feeds = (): readonly Feed[] => [...[...configured.values()].map(({ feed }) => feed), ...(peers?.feeds() ?? [])];
   const rpc = createRpcProxy(
     { chain, family: codec.family },
@@ -248,8 +180,10 @@ export function createChainLine(
     chain,
     network,
     codec,
+    row,
     ingest,
     race,
+    books,
     pipeline,
     stats,
     watching,
@@ -281,6 +215,7 @@ export function createChainLine(
       pipeline.close();
       rpc.close();
       await Promise.all([...[...configured.values()].map(closeOf), peers?.close(), ...leaving]);
+      for (const { breaker } of configured.values()) modules.breakers.release(breaker);
     },
   };
 }
@@ -300,18 +235,4 @@ interface Configured {
 
 async function closeOf({ feed, rpc }: Configured): Promise<void> {
   await Promise.all([feed.close(), rpc?.close()]);
-}
-
-/** The best chain's newest blocks, oldest first. */
-function newest(tree: ForkTree, most: number): readonly TreeNode[] {
-  const nodes: TreeNode[] = [];
-  for (let node: TreeNode | null = tree.tip; node !== null && nodes.length < most; node = node.parent) nodes.push(node);
-  return nodes.reverse();
-}
-
-/** In the place of a root that is not known yet; nothing is told of it. */
-function placeholder(chain: Chain): TreeRoot {
-  const detail = { family: "svm", slot: 0, parentSlot: 0, signatures: null } as const;
-  const block = { chain, height: 0, hash: "", locator: "", parentHash: "", timestamp: 0, txCount: null, sizeBytes: null };
-  return { block: { ...block, detail }, work: 0n };
 }

@@ -1,7 +1,7 @@
 /** The composition root: builds every room from the configuration, starts them, and closes them in reverse order. */
 import { randomBytes } from "node:crypto";
 import type { ReloadBody } from "../shared/api.ts";
-import { type Chain, UTXO_CHAINS, type UtxoChain } from "../shared/chain.ts";
+import { UTXO_CHAINS, type UtxoChain } from "../shared/chain.ts";
 import { type Cancel, seededRandom, systemClock } from "../shared/clock.ts";
 import { SprintError, isSprintError } from "../shared/errors.ts";
 import { TIER_ORDER } from "../shared/tier.ts";
@@ -10,17 +10,19 @@ import type { BreakerTransition } from "./breaker/index.ts";
 import { createBreakers } from "./breakers.ts";
 import { chainViews, createCatalog } from "./catalog.ts";
 import { type UtxoCodec, codecFor, paramsFor } from "./chain/index.ts";
-import { type ChainLine, createChainLine } from "./chainline.ts";
-import { BUILT_IN_ROWS, type ChainRow } from "./chains.ts";
+import { type ChainLine, type ChainLineModules, createChainLine } from "./chainline.ts";
+import { BUILT_IN_ROWS } from "./chains.ts";
 import { type ChainConfig, type Config, dumpConfig, reloadable } from "./config/index.ts";
 import { type Devnet, startDevnet } from "./devnet/index.ts";
 import { type Logger, createMetrics } from "./observe/index.ts";
 import { PROVER_DEFAULTS, Prover } from "./prove/index.ts";
 import { openOrders } from "./orders.ts";
+import { createPlugins } from "./plugins.ts";
 import { rehearse } from "./rehearsal.ts";
 import { createDecoders } from "./decoders.ts";
 import { EventLog, Hub, type PassingDraft, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
 import { type Addresses, type ControlToken, type Server, type ServerModules, createServer } from "./server/index.ts";
+import { createSwap } from "./swap.ts";
 import { createTelemetry } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
 import { type DaemonView, breakerLine } from "./view.ts";
@@ -140,29 +142,49 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       },
     );
 
-    const rowOf = (chain: Chain): ChainRow => {
-      const row = BUILT_IN_ROWS.find((each) => each.chain === chain);
-      if (row !== undefined) return row;
-      throw new SprintError("SPRINT_PLUGIN_NO_CHAIN", `no plug-in of the configuration brings the chain ${chain}`, { chain });
+    const plugins = createPlugins();
+    await plugins.load(config.plugins);
+    for (const { error } of plugins.statuses()) if (error !== null) log.error({ code: error.code }, error.message);
+
+    const lineModules: ChainLineModules = {
+      ...telemetry.ofChains,
+      clock,
+      random,
+      prover,
+      publish,
+      publishPassing,
+      flush: () => hub.flush(),
+      breakers,
+      orders,
+      onBodyProved(chain, milliseconds) {
+        progress++;
+        metrics.bodyProved(chain, milliseconds);
+      },
     };
-    lines = config.chains.map((chain) =>
-      createChainLine(withDevnet(chain, devnet), rowOf(chain.chain), shownNetwork(chain, devnet), {
-        ...telemetry.ofChains,
-        clock,
-        random,
-        prover,
-        publish,
-        publishPassing,
-        flush: () => hub.flush(),
-        breakers,
-        orders,
-        onBodyProved(chain, milliseconds) {
-          progress++;
-          metrics.bodyProved(chain, milliseconds);
-        },
-      }),
-    );
-    for (const line of lines) closers.push(() => line.close());
+    /** Null where no row is there for it: a plug-in that was refused, or none that brings it. */
+    const openLine = (chain: ChainConfig, before: ChainLine | null): ChainLine | null => {
+      const row = BUILT_IN_ROWS.find((each) => each.chain === chain.chain) ?? plugins.row(chain.chain);
+      if (row !== undefined)
+        return createChainLine(withDevnet(chain, devnet), row, shownNetwork(chain, devnet), lineModules, before);
+      log.error(
+        { code: "SPRINT_PLUGIN_NO_CHAIN", chain: chain.chain },
+        `no plug-in that was loaded brings ${chain.chain}: it is not relayed`,
+      );
+      return null;
+    };
+    lines = config.chains.flatMap((chain) => openLine(chain, null) ?? []);
+    closers.push(() => Promise.all(lines.map((line) => line.close())).then(() => {}));
+    const swap = createSwap({
+      plugins,
+      lines: () => lines,
+      setLines: (next) => {
+        lines = next;
+      },
+      openLine,
+      publish,
+      flush: () => hub.flush(),
+      clock,
+    });
 
     const ingests = () => lines.map((line) => line.ingest);
     const catalog = createCatalog(() => lines, { orders, wall: () => clock.wall() });
@@ -192,6 +214,11 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       reload: async (dryRun) => configuration.reload(dryRun),
       metricsText: () => metrics.text(),
       stop: modules.onStop,
+      plugins: () => plugins.statuses(),
+      reloadPlugins() {
+        if (isClosing) throw stopping();
+        return swap(configuration.readPlugins());
+      },
       audit: (entry) => audit.add(entry),
       audited: (last) => audit.last(last),
     };

@@ -39,4 +39,3 @@ export function createDecoders(): Decoders {
 function keyOf(abi: readonly string[]): string {
   return JSON.stringify(abi);
 }
-

@@ -270,7 +270,7 @@ export class Pipeline implements FeedSink {
         this.#line.shift();
         if (!this.#isUp(item.record)) continue;
         item.record.inLine--;
-        if (proof !== "unproved") this.#admit(item.record, item, proof);
+        if (proof !== "unproved") this.#take(item, proof);
         if (this.#line[0] === undefined) this.#elect(item.announcement.receivedAt);
       }
     }
@@ -294,12 +294,16 @@ export class Pipeline implements FeedSink {
   #proofOf({ record, announcement: { header } }: Item): Proof | Promise<Proof> {
     const { codec, ingest, onTrouble } = this.#modules;
     if (!this.#isUp(record) || ingest.tree.has(header.hash)) return null;
-    const proof = codec.checkHeader(header);
-    if (!(proof instanceof Promise)) return proof;
-    return proof.catch((error: unknown) => {
+    const failed = (error: unknown): "unproved" => {
       onTrouble(record.feed, "proving a header", error);
       return "unproved";
-    });
+    };
+    try {
+      const proof = codec.checkHeader(header);
+      return proof instanceof Promise ? proof.catch(failed) : proof;
+    } catch (error) {
+      return failed(error);
+    }
   }
 
   #settleLine(): void {
@@ -313,6 +317,15 @@ export class Pipeline implements FeedSink {
   }
 
   // --- one header ---
+
+  /** What a codec throws is its own fault, and nobody else's: the header is left, and comes again with the next fill. */
+  #take(item: Item, refusal: Refusal | null): void {
+    try {
+      this.#admit(item.record, item, refusal);
+    } catch (error) {
+      this.#modules.onTrouble(item.record.feed, "taking a header", error);
+    }
+  }
 
   #admit(record: FeedRecord, item: Item, workRefusal: Refusal | null): void {
     const { ingest, codec, clock, onFirst } = this.#modules;

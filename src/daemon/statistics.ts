@@ -32,7 +32,10 @@ export function statsOf(codec: ChainCodec, network: string): ChainStats {
     case "utxo": {
       const { headerRules } = (codec as UtxoCodec).params;
       const { retarget, powLimit } = headerRules;
-      return new UtxoStats({ ...options, retarget, powLimit }, { targetOf: expandBits, poolOf });
+      return new UtxoStats(
+        { ...options, retarget, powLimit },
+        { targetOf: expandBits, poolOf: (script) => poolOf(script) },
+      );
     }
     case "evm":
       return new EvmStats(options, evmForecast(codec as EvmCodec));

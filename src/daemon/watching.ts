@@ -111,7 +111,10 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
       if (list === null) return null;
       const script = itemOf(item);
       if (!list.items.includes(script))
-        throw refused("ITEM", `${item.slice(0, 100)} is not on the watch list ${id}; its items are what it was made of`);
+        throw refused(
+          "ITEM",
+          `${item.slice(0, 100)} is not on the watch list ${id}; its items are what it was made of`,
+        );
       const { outputs, nextAfter } = book.unspent(script, { limit, after });
       return { outputs: outputs.flatMap(unspentBody), next_after: nextAfter };
     },

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Static, TSchema } from "typebox";
 import { Value } from "typebox/value";
-import { WebSocket } from "ws";
+import type { WebSocket } from "ws";
 import {
   AcceptedBody,
   AuditBody,
@@ -13,34 +13,19 @@ import {
   BreakersBody,
   CONTROL_ROUTES,
   type ControlMessage,
-  ErrorBody,
   HistoryBody,
+  PluginsBody,
   type PolicyPatch,
   RaceBody,
   ReloadBody,
   StatusBody,
-  TIER_ROUTES,
   TopologyBody,
   UpstreamsBody,
 } from "./api.ts";
 import type { Chain } from "./chain.ts";
-import { type Clock, type Random, systemClock } from "./clock.ts";
+import { REQUEST_TIMEOUT_MS, openSocket, refusal, unreachable } from "./connect.ts";
 import { type ErrorCode, SprintError, messageOf } from "./errors.ts";
-import { CLOSE, type EventType, type Phase, type SprintEvent } from "./events.ts";
 import type { Tier } from "./tier.ts";
-
-const REQUEST_TIMEOUT_MS = 10_000;
-/** Well above one event; a server that sends more is none of ours. */
-const MAX_MESSAGE_BYTES = 1 << 20;
-
-/** A pause before a reconnect keeps the program alive: it is what the program is there for. */
-const waitingClock: Clock = {
-  ...systemClock,
-  after(ms, fn) {
-    const timer = setTimeout(fn, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 export interface DaemonAddress {
   /** Origin of the control API. */
@@ -118,6 +103,15 @@ export class ControlClient {
 
   topology(): Promise<TopologyBody> {
     return this.#ask(TopologyBody, "GET", CONTROL_ROUTES.topology);
+  }
+
+  plugins(): Promise<PluginsBody> {
+    return this.#ask(PluginsBody, "GET", CONTROL_ROUTES.plugins);
+  }
+
+  /** Reads the configuration's plug-ins again and loads each anew. */
+  reloadPlugins(): Promise<PluginsBody> {
+    return this.#ask(PluginsBody, "POST", CONTROL_ROUTES.reloadPlugins);
   }
 
   upstreams(): Promise<UpstreamsBody> {
@@ -247,205 +241,6 @@ export class ControlClient {
     }
     if (response.ok) return response;
     throw refusal(url, response.status, await response.text().catch(() => ""));
-  }
-}
-
-export interface SubscribeOptions {
-  /** Origin of a tier's listener, or the whole WebSocket address. */
-  readonly url: string;
-  readonly chains?: readonly Chain[];
-  readonly types?: readonly EventType[];
-  readonly phase?: Phase;
-  /** Resume after this cursor. */
-  readonly cursor?: string;
-  /** First pause before a reconnect; doubles up to `maxBackoffMs`. */
-  readonly minBackoffMs?: number;
-  readonly maxBackoffMs?: number;
-}
-
-export interface SubscribeModules {
-  readonly onEvent: (event: SprintEvent) => void;
-  /** The connection was lost and comes back after `inMs`. */
-  readonly onReconnect?: (reason: string, inMs: number) => void;
-  /** Over for good: closed by us (`null`), or the server said not to come back. */
-  readonly onEnd?: (error: SprintError | null) => void;
-  readonly clock?: Clock;
-  readonly random?: Random;
-}
-
-/**
- * Listens to `/ws/v1/events` and resumes by the last cursor whenever the connection is lost or closed with 4000-4499.
- * Ends at close codes 4500-4999 and at handshakes refused with 4xx other than 408 and 429.
- */
-export class EventSubscription {
-  readonly #options: Required<Pick<SubscribeOptions, "minBackoffMs" | "maxBackoffMs">> & SubscribeOptions;
-  readonly #modules: SubscribeModules;
-  readonly #clock: Clock;
-  readonly #random: Random;
-  #cursor: string | null;
-  #socket: WebSocket | null = null;
-  #cancelPause: () => void = () => {};
-  #failures = 0;
-  #ended = false;
-
-  constructor(options: SubscribeOptions, modules: SubscribeModules) {
-    this.#options = { minBackoffMs: 250, maxBackoffMs: 15_000, ...options };
-    this.#modules = modules;
-    this.#clock = modules.clock ?? waitingClock;
-    this.#random = modules.random ?? Math.random;
-    this.#cursor = options.cursor ?? null;
-    void this.#connect();
-  }
-
-  /** The last cursor received. */
-  get cursor(): string | null {
-    return this.#cursor;
-  }
-
-  close(): void {
-    this.#end(null);
-  }
-
-  async #connect(): Promise<void> {
-    let socket: WebSocket;
-    try {
-      socket = await openSocket(this.#url(), (text) => this.#take(text));
-    } catch (error) {
-      const failure = error as SprintError;
-      if (failure.data["retry"] === false) this.#end(failure);
-      else this.#pause(messageOf(error));
-      return;
-    }
-    if (this.#ended) {
-      socket.terminate();
-      return;
-    }
-    this.#socket = socket;
-    socket.on("close", (code, reason) => {
-      this.#socket = null;
-      if (code >= 4500 && code <= 4999) {
-        const text = String(reason);
-        this.#end(
-          new SprintError("SPRINT_CLIENT_CLOSED", `the daemon closed the stream for good: ${text}`, {
-            code,
-            reason: text,
-          }),
-        );
-      } else this.#pause(`closed with ${code}${code === CLOSE.SHUTDOWN ? " (shutdown)" : ""}`);
-    });
-  }
-
-  #take(text: string): void {
-    if (this.#ended) return;
-    let event: SprintEvent;
-    try {
-      event = JSON.parse(text) as SprintEvent;
-    } catch {
-      this.#socket?.terminate();
-      return;
-    }
-    this.#failures = 0;
-    // A cursor names the position after its event, so it is ours only once the event was taken.
-    this.#modules.onEvent(event);
-    this.#cursor = event.cursor;
-  }
-
-  #url(): URL {
-    const { url, chains, types, phase } = this.#options;
-    const target = new URL(url.replace(/^http/, "ws"));
-    if (target.pathname === "/") target.pathname = TIER_ROUTES.events;
-    if (chains !== undefined) target.searchParams.set("chains", chains.join(","));
-    if (types !== undefined) target.searchParams.set("types", types.join(","));
-    if (phase !== undefined) target.searchParams.set("phase", phase);
-    if (this.#cursor !== null) target.searchParams.set("cursor", this.#cursor);
-    return target;
-  }
-
-  #pause(reason: string): void {
-    if (this.#ended) return;
-    const { minBackoffMs, maxBackoffMs } = this.#options;
-    const ceiling = Math.min(maxBackoffMs, minBackoffMs * 2 ** this.#failures++);
-    const inMs = ceiling * (0.5 + this.#random() / 2);
-    this.#modules.onReconnect?.(reason, inMs);
-    this.#cancelPause = this.#clock.after(inMs, () => void this.#connect());
-  }
-
-  #end(error: SprintError | null): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#cancelPause();
-    this.#socket?.close(1000);
-    this.#modules.onEnd?.(error);
-  }
-}
-
-/** Resolves when the handshake is done. Throws SPRINT_CLIENT_*; `data.retry` says whether coming back makes sense. */
-function openSocket(
-  url: URL,
-  onMessage: (text: string) => void,
-  headers: Record<string, string> = {},
-): Promise<WebSocket> {
-  return new Promise((resolve, reject) => {
-    const socket = new WebSocket(url, {
-      headers,
-      perMessageDeflate: false,
-      handshakeTimeout: REQUEST_TIMEOUT_MS,
-      maxPayload: MAX_MESSAGE_BYTES,
-    });
-    // Before the handshake is done: the first message may come in the same read as the answer to it.
-    socket.on("message", (data) => onMessage(String(data)));
-    socket.once("open", () => resolve(socket));
-    const onError = (error: Error): void => reject(unreachable(url.origin, error));
-    socket.on("error", onError);
-    socket.once("unexpected-response", (_request, response) => {
-      let text = "";
-      response.setEncoding("utf8");
-      response.on("data", (chunk: string) => {
-        if (text.length < MAX_MESSAGE_BYTES) text += chunk;
-      });
-      response.on("end", () => reject(refusal(url.origin, response.statusCode ?? 0, text)));
-      response.on("error", onError);
-    });
-  });
-}
-
-function unreachable(url: string, cause: unknown): SprintError {
-  const { name, cause: inner } = cause as { name?: string; cause?: unknown };
-  if (name === "TimeoutError") {
-    return new SprintError(
-      "SPRINT_CLIENT_TIMEOUT",
-      `${url} did not answer within ${REQUEST_TIMEOUT_MS / 1000} s`,
-      { url },
-      { cause },
-    );
-  }
-  const why = messageOf(inner ?? cause);
-  return new SprintError(
-    "SPRINT_CLIENT_UNREACHABLE",
-    `${url} cannot be reached (${why}); is the daemon running?`,
-    { url },
-    { cause },
-  );
-}
-
-function refusal(url: string, status: number, text: string): SprintError {
-  const told = parseError(text);
-  const reason = told?.message ?? `HTTP ${status}`;
-  const retry = status === 408 || status === 429 || status >= 500 || status === 0;
-  const data = { url, status, retry, ...(told === null ? {} : { reason: told.code, details: told.details }) };
-  if (status === 401 || status === 403) {
-    const what = status === 401 ? "did not let us in" : "does not allow that";
-    return new SprintError("SPRINT_CLIENT_NOT_ALLOWED", `${url} ${what}: ${reason}`, data);
-  }
-  return new SprintError("SPRINT_CLIENT_REFUSED", `${url} refused: ${reason}`, data);
-}
-
-function parseError(text: string): ErrorBody["error"] | null {
-  try {
-    const body: unknown = JSON.parse(text);
-    return Value.Check(ErrorBody, body) ? body.error : null;
-  } catch {
-    return null;
   }
 }
 

@@ -158,7 +158,6 @@ function addPlugins(program: Command, io: Io, done: Done): void {
     .action(async (module, options) => done((await work()).checkPluginFile(module, options, io)));
 }
 
-
 function addBreakers(program: Command, io: Io, done: Done): void {
   const work = () => import("./breakers.ts");
   const breakers = program.command("breakers").description("what guards each upstream").usage("<command>");

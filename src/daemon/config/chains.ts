@@ -110,7 +110,11 @@ export function resolveChains({ network, values, written, file }: ChainSources):
     const said = section.network ?? (network === "devnet" ? null : network);
     const chainNetwork = devnetNetwork ?? networkOf(chain, said, upstreams, place);
     if (!isEmbedded && upstreams.length === 0 && !hasPublicPeers(chain, chainNetwork)) {
-      throw conflict(place, `an upstream: ${chain} ${chainNetwork} has no public peers that are found by themselves`, "none");
+      throw conflict(
+        place,
+        `an upstream: ${chain} ${chainNetwork} has no public peers that are found by themselves`,
+        "none",
+      );
     }
     return {
       chain,
@@ -138,7 +142,12 @@ function refuseUnknown(
   }
   const other = written.find(({ chain }) => !isBuiltIn(chain));
   if (other !== undefined)
-    throw wrongValue(other.place, `NAME=URL with a NAME of ${CHAINS.join(", ")}`, other.chain, nearest(other.chain, CHAINS));
+    throw wrongValue(
+      other.place,
+      `NAME=URL with a NAME of ${CHAINS.join(", ")}`,
+      other.chain,
+      nearest(other.chain, CHAINS),
+    );
 }
 
 /** A chain is on one network that it knows: what the configuration says, else what its URLs say, else mainnet. */

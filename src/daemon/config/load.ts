@@ -138,11 +138,7 @@ export function loadConfig(sources: ConfigSources): Config {
     plugins: (values.plugins ?? []).map((path) => resolve(file === null ? cwd : dirname(file), path)),
     chains,
     file,
-    warnings: [
-      ...variableWarnings(env),
-      ...tokenWarnings(values.control_tokens ?? []),
-      ...unused,
-    ],
+    warnings: [...variableWarnings(env), ...tokenWarnings(values.control_tokens ?? []), ...unused],
   });
 }
 

@@ -1,5 +1,6 @@
 /** The configuration read again while the daemon runs: checked, compared, and applied whole or not at all. */
 import type { ReloadBody } from "../../shared/api.ts";
+import { isBuiltIn } from "../../shared/chain.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { diffConfig } from "./diff.ts";
 import type { Config } from "./load.ts";
@@ -16,12 +17,20 @@ export interface Reloadable {
   current(): Config;
   /** Throws SPRINT_CONFIG_*: what is read does not hold, or, with `data.changes`, SPRINT_CONFIG_NEEDS_RESTART. */
   reload(dryRun: boolean): ReloadBody;
+  /** The configuration read again, of which only the plug-ins and their chains are taken over. Throws SPRINT_CONFIG_*. */
+  readPlugins(): Config;
 }
 
 export function reloadable(start: Config, modules: ReloadModules): Reloadable {
   let current = start;
   return {
     current: () => current,
+    readPlugins() {
+      const { plugins, chains } = modules.read();
+      const own = current.chains.filter(({ chain }) => isBuiltIn(chain));
+      current = { ...current, plugins, chains: [...own, ...chains.filter(({ chain }) => !isBuiltIn(chain))] };
+      return current;
+    },
     reload(dryRun) {
       const next = modules.read();
       const changes = [...diffConfig(current, next)];

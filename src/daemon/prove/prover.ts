@@ -74,12 +74,7 @@ export class Prover {
    * (`data.mutated`) is not kept. Rejects with SPRINT_PROVE_OVERLOADED, SPRINT_PROVE_TIMEOUT, SPRINT_PROVE_CRASHED, SPRINT_PROVE_CLOSED, or
    * what the codec has against the network.
    */
-  async check(
-    subject: ProofSubject,
-    raw: Uint8Array,
-    place: BodyPlace,
-    watch: WatchSet | null,
-  ): Promise<BodyVerdict> {
+  async check(subject: ProofSubject, raw: Uint8Array, place: BodyPlace, watch: WatchSet | null): Promise<BodyVerdict> {
     const { threads, maxQueued } = this.#options;
     if (this.#pending >= threads + maxQueued) {
       throw new SprintError(

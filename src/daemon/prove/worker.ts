@@ -1,8 +1,8 @@
 /** One thread of the pool: proves one block at a time. */
 import { parentPort } from "node:worker_threads";
 import type { WatchSet } from "../../shared/body.ts";
-import { isSprintError, messageOf, SprintError } from "../../shared/errors.ts";
-import { type ChainCodec, codecOf } from "../chain/index.ts";
+import { isSprintError, messageOf } from "../../shared/errors.ts";
+import { CHAIN_KIT, type ChainCodec, type ChainPlugin, codecOf } from "../chain/index.ts";
 import type { ProofReply, ProofRequest, ProofSubject } from "./types.ts";
 
 /** One codec a network; there are as many as rows in the table. */
@@ -32,10 +32,12 @@ function codecFor({ chain, network, plugin }: ProofSubject): ChainCodec | Promis
 
 /** What a plug-in is was checked when the daemon took it; here only its codec is needed. */
 async function pluginCodec(url: string, network: string): Promise<ChainCodec> {
-  const { default: row } = (await import(url)) as { default?: { codec?: (network: string) => ChainCodec } };
-  if (typeof row?.codec === "function") return row.codec(network);
-  throw new SprintError("SPRINT_PLUGIN_SHAPE", `expected the default export of ${url} to have codec(network)`, { url });
+  const { default: plugin } = (await import(url)) as { default: ChainPlugin };
+  return plugin(CHAIN_KIT).codec(network);
 }
 
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port to a thread has no origin
-parentPort?.on("message", (request: ProofRequest) => void prove(request).then((reply) => parentPort?.postMessage(reply)));
+parentPort?.on(
+  "message",
+  (request: ProofRequest) => void prove(request).then((reply) => parentPort?.postMessage(reply)),
+);

@@ -1,7 +1,14 @@
 /** The door of the relay: blocks in, an ordered stream with promises out, to any number of subscribers. */
 export { type Cursor, decodeCursor, encodeCursor } from "./cursor.ts";
 export { GAP, type GapReason } from "./gap.ts";
-export { type Arrival, ChainIngest, type IngestModules, type IngestOptions, type InvalidOutcome, type ProvedFacts } from "./ingest.ts";
+export {
+  type Arrival,
+  ChainIngest,
+  type IngestModules,
+  type IngestOptions,
+  type InvalidOutcome,
+  type ProvedFacts,
+} from "./ingest.ts";
 export { EventLog, type LogOptions } from "./log.ts";
 export { type Drop, Hub, type HubModules, type HubOptions, type HubStats, type Opening } from "./hub.ts";
 export {

@@ -31,6 +31,7 @@ const ACCESS: Readonly<Record<string, Access>> = {
   [`GET ${CONTROL_ROUTES.breakerHistory}`]: LOOK,
   [`GET ${CONTROL_ROUTES.audit}`]: LOOK,
   [`GET ${CONTROL_ROUTES.race}`]: LOOK,
+  [`GET ${CONTROL_ROUTES.plugins}`]: LOOK,
   [`GET ${CONTROL_ROUTES.stream}`]: LOOK,
   [`GET ${CONTROL_ROUTES.metrics}`]: LOOK,
   [`GET ${CONTROL_ROUTES.openapi}`]: LOOK,
@@ -40,6 +41,7 @@ const ACCESS: Readonly<Record<string, Access>> = {
   [`POST ${CONTROL_ROUTES.forceClose}`]: { role: "operator", action: "breaker.force-close" },
   [`POST ${CONTROL_ROUTES.reset}`]: { role: "operator", action: "breaker.reset" },
   [`PATCH ${CONTROL_ROUTES.breakerConfig}`]: { role: "admin", action: "breaker.config" },
+  [`POST ${CONTROL_ROUTES.reloadPlugins}`]: { role: "admin", action: "plugins.reload" },
   [`POST ${CONTROL_ROUTES.reload}`]: { role: "admin", action: "config.reload" },
   [`POST ${CONTROL_ROUTES.stop}`]: { role: "admin", action: "daemon.stop" },
 };

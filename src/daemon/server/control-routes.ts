@@ -14,6 +14,7 @@ import {
   HistoryQuery,
   type ListenerBody,
   NameParams,
+  PluginsBody,
   PolicyPatch,
   RaceBody,
   RaceQuery,
@@ -48,6 +49,16 @@ export function addControlRoutes(app: App, options: ControlRouteOptions, modules
   addDaemonRoutes(app, options, modules);
   addUpstreamRoutes(app, modules.server);
   addBreakerRoutes(app, modules.server);
+  addPluginRoutes(app, modules.server);
+}
+
+function addPluginRoutes(app: App, server: ServerModules): void {
+  app.get(CONTROL_ROUTES.plugins, { schema: { response: answers(PluginsBody) } }, () => ({
+    plugins: [...server.plugins()],
+  }));
+  app.post(CONTROL_ROUTES.reloadPlugins, { schema: { response: answers(PluginsBody) } }, async () => ({
+    plugins: [...(await server.reloadPlugins())],
+  }));
 }
 
 function addDaemonRoutes(app: App, options: ControlRouteOptions, modules: ControlRouteModules): void {

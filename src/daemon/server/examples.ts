@@ -75,7 +75,11 @@ export const VERSION: VersionBody = {
 export const RPC_CALL: RpcCallBody = { jsonrpc: "2.0", id: 1, method: "getblockcount" };
 export const RPC_ANSWER: RpcAnswerBody = { jsonrpc: "2.0", id: 1, result: HEIGHT };
 
-export const WATCH: WatchBody = { id: "treasury", addresses: ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"], confirmations: [1, 6] };
+export const WATCH: WatchBody = {
+  id: "treasury",
+  addresses: ["1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"],
+  confirmations: [1, 6],
+};
 export const WATCH_LIST: WatchListBody = {
   id: "treasury",
   chain: "bitcoin",

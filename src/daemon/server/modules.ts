@@ -7,6 +7,7 @@ import type { Tier } from "../../shared/tier.ts";
 import type {
   AuditEntryBody,
   ChangeBody,
+  PluginBody,
   ReloadBody,
   StatsBody,
   UnspentBody,
@@ -127,6 +128,9 @@ export interface ServerModules {
    * `data.changes` where part of it cannot change while running; then nothing changed.
    */
   reload(dryRun: boolean): Promise<ReloadBody>;
+  plugins(): readonly PluginBody[];
+  /** Reads the configuration's plug-ins again, loads each anew and takes over what holds. Throws SPRINT_CONFIG_*. */
+  reloadPlugins(): Promise<readonly PluginBody[]>;
   /** Kept, told to the control stream, and written down. */
   audit(entry: AuditEntryBody): void;
   /** Newest first. */

@@ -27,7 +27,11 @@ function logFilter({ addresses = [], topics = [], abi }: LogsBody): LogFilter {
 }
 
 function pendingFilter({ addresses = [], selectors = [], min_value_wei: least }: PendingBody): PendingFilter {
-  return { addresses: lowered(addresses), selectors: lowered(selectors), minValue: least === undefined ? null : BigInt(least) };
+  return {
+    addresses: lowered(addresses),
+    selectors: lowered(selectors),
+    minValue: least === undefined ? null : BigInt(least),
+  };
 }
 
 function lowered(texts: readonly string[]): readonly string[] {

@@ -300,7 +300,11 @@ const MESSAGES: { readonly [T in EventType]: Told<T> } = {
   },
   pending_tx: {
     says: "transactions heard of that are in no block yet, each once; not replayed. Only to who names this type",
-    example: { type: "pending_tx", ...AT, data: { transactions: [{ txid: WATCHED.txid, upstream: "btc-1", size_bytes: 222 }] } },
+    example: {
+      type: "pending_tx",
+      ...AT,
+      data: { transactions: [{ txid: WATCHED.txid, upstream: "btc-1", size_bytes: 222 }] },
+    },
   },
   stats: {
     says: "as `GET …/stats`, every 5 s; not replayed. Only to who names this type",

@@ -34,10 +34,14 @@ export function addWatchRoutes(routes: App, server: ServerModules): void {
     { schema: { params: ChainParams, response: answers(WatchListsBody) } },
     (request) => ({ lists: [...server.watchLists(requireChain(server, request.params.chain))] }),
   );
-  routes.get(TIER_ROUTES.watchList, { schema: { params: WatchParams, response: answers(WatchListBody) } }, (request) => {
-    const { chain, id } = request.params;
-    return server.watchList(requireChain(server, chain), id) ?? listUnknown(chain, id);
-  });
+  routes.get(
+    TIER_ROUTES.watchList,
+    { schema: { params: WatchParams, response: answers(WatchListBody) } },
+    (request) => {
+      const { chain, id } = request.params;
+      return server.watchList(requireChain(server, chain), id) ?? listUnknown(chain, id);
+    },
+  );
   routes.delete(
     TIER_ROUTES.watchList,
     { schema: { params: WatchParams, response: { 204: { type: "null", description: "done" }, "4xx": ErrorBody } } },

@@ -1,0 +1,59 @@
+/** Plug-ins taken over while the daemon runs: lines of their chains are opened, swapped and closed; those of all other chains go on undisturbed. */
+import { isBuiltIn } from "../shared/chain.ts";
+import type { Clock } from "../shared/clock.ts";
+import type { ChainLine } from "./chainline.ts";
+import type { ChainConfig, Config } from "./config/index.ts";
+import type { PluginStatus, Plugins } from "./plugins.ts";
+import { GAP, type StreamDraft } from "./relay/index.ts";
+
+export interface SwapModules {
+  readonly plugins: Plugins;
+  readonly lines: () => readonly ChainLine[];
+  readonly setLines: (lines: readonly ChainLine[]) => void;
+  /** With the books of the line that was there before; null where there is no row for the chain. */
+  readonly openLine: (chain: ChainConfig, before: ChainLine | null) => ChainLine | null;
+  readonly publish: (draft: StreamDraft) => void;
+  readonly flush: () => void;
+  readonly clock: Clock;
+}
+
+/** Loads the plug-ins of a configuration, one reload after the other. A chain whose plug-in is refused keeps the line that it has. */
+export function createSwap(modules: SwapModules): (config: Config) => Promise<readonly PluginStatus[]> {
+  const { plugins, lines, setLines, openLine, publish, flush, clock } = modules;
+  let running: Promise<unknown> = Promise.resolve();
+
+  const swapChain = async (chain: ChainConfig): Promise<void> => {
+    const before = lines().find((line) => line.chain === chain.chain) ?? null;
+    const row = plugins.row(chain.chain);
+    if (row === undefined || (before !== null && row === before.row)) return;
+    const isSame = before !== null && before.codec.family === row.family && before.codec.network === chain.network;
+    // The row was held against the interface when it was loaded: what is opened now does not throw.
+    const line = openLine(chain, isSame ? before : null);
+    if (line === null) return;
+    await before?.close();
+    if (before !== null && !isSame) {
+      const { network } = before;
+      const data = { from: null, to: null, reason: GAP.CHAIN_REPLACED };
+      publish({ chain: chain.chain, network, receivedAt: clock.now(), type: "gap", data });
+      flush();
+    }
+    setLines(before === null ? [...lines(), line] : lines().map((each) => (each === before ? line : each)));
+    line.start();
+  };
+
+  const take = async (config: Config): Promise<readonly PluginStatus[]> => {
+    const statuses = await plugins.load(config.plugins);
+    const brought = config.chains.filter(({ chain }) => !isBuiltIn(chain));
+    for (const chain of brought) await swapChain(chain);
+    const gone = lines().filter(({ chain }) => !isBuiltIn(chain) && !brought.some((each) => each.chain === chain));
+    setLines(lines().filter((line) => !gone.includes(line)));
+    await Promise.all(gone.map((line) => line.close()));
+    return statuses;
+  };
+
+  return (config) => {
+    const taken = running.then(() => take(config));
+    running = taken.catch(() => {});
+    return taken;
+  };
+}
