@@ -285,12 +285,13 @@ class SvmLink implements Link {
     const upTo = missing === undefined ? (listed.at(-1) ?? from - 1) : missing - 1;
     const hasLinked = follower.confirmed(headers, upTo, this.#clock.now());
     if (hasLinked && missing === undefined) this.#strikes = 0;
-    else this.#strike(hasLinked ? `a block in slot ${missing}` : "blocks that build on each other");
+    else if (hasLinked) this.#strike("NULL_BLOCK", `a block in slot ${missing}`);
+    else this.#strike("UNLINKED", `blocks that build on each other up to slot ${newest}`);
   }
 
   async #jumpTo(slot: number, node: SvmNode, signal: AbortSignal): Promise<void> {
     const header = await node.header(slot, signal);
-    if (header === null) return this.#strike(`a block in slot ${slot}`);
+    if (header === null) return this.#strike("NULL_BLOCK", `a block in slot ${slot}`);
     this.#strikes = 0;
     this.#follower.jump(header, this.#clock.now());
   }
@@ -311,7 +312,7 @@ class SvmLink implements Link {
       const slot = listed.at(-1);
       const header = slot === undefined ? null : await this.#asked().header(slot, signal);
       if (header !== null) return header;
-      this.#strike(`a block in slot ${slot ?? newest}`);
+      this.#strike("NULL_BLOCK", `a block in slot ${slot ?? newest}`);
       await this.#pause();
     }
   }
@@ -341,10 +342,10 @@ class SvmLink implements Link {
   }
 
   /** Throws when the node's answers have not fitted together for some time. */
-  #strike(expected: string): void {
+  #strike(what: "NULL_BLOCK" | "UNLINKED", expected: string): void {
     if (++this.#strikes < MAX_STRIKES) return;
     throw new SprintError(
-      "SPRINT_UPSTREAM_NULL_BLOCK",
+      `SPRINT_UPSTREAM_${what}`,
       `expected ${expected}, which the node lists as confirmed, got none that fits in ${MAX_STRIKES} questions`,
       { expected, questions: MAX_STRIKES },
     );
