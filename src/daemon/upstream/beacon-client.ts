@@ -49,15 +49,16 @@ export class BeaconClient {
     return this.#inTime(path, options.signal, (signal) => this.#ask(path, { ...options, signal }));
   }
 
-  /** The stream's bytes once it has begun; they come until it ends or `signal` is aborted. */
+  /** The stream's bytes once it has begun; they come until it ends or this client is closed. */
   async events(topics: readonly string[], signal: AbortSignal): Promise<AsyncIterable<Buffer>> {
     const path = `/eth/v1/events?topics=${topics.join(",")}`;
-    const { statusCode, headers, body } = await this.#inTime(path, signal, () =>
-      this.#request(path, "text/event-stream", AbortSignal.any([signal, this.#closing.signal])),
+    const { statusCode, headers, body } = await this.#inTime(path, signal, (stop) =>
+      this.#request(path, "text/event-stream", stop),
     );
     const type = String(headers["content-type"] ?? "none");
     if (statusCode === 200 && type.startsWith("text/event-stream")) return body;
-    body.destroy();
+    // Left unread it would hold its connection; that it breaks off is no news.
+    body.on("error", () => {}).destroy();
     throw beaconProblem(
       "STATUS",
       `${path}: expected 200 and text/event-stream, got ${statusCode} and ${type.slice(0, 80)}`,
@@ -115,25 +116,27 @@ export class BeaconClient {
 
   /** One abort for the three reasons to stop: caller, time, close. */
   async #inTime<T>(path: string, caller: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const late = new AbortController();
+    const stop = new AbortController();
     const { timeoutMs } = this.#options;
     const cancel = this.#clock.after(timeoutMs, () =>
-      late.abort(
+      stop.abort(
         beaconProblem("TIMEOUT", `${path}: expected an answer within ${timeoutMs} ms, got none`, { timeoutMs }),
       ),
     );
-    const signal = AbortSignal.any([caller, this.#closing.signal, late.signal]);
-    const stopped = new Promise<never>((_, reject) => {
-      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
-    });
-    stopped.catch(() => {});
+    const outer = [caller, this.#closing.signal];
+    const onAbort = (event: Event): void => stop.abort((event.target as AbortSignal).reason);
+    for (const signal of outer) {
+      if (signal.aborted) stop.abort(signal.reason);
+      else signal.addEventListener("abort", onAbort, { once: true });
+    }
     try {
-      signal.throwIfAborted();
-      return await Promise.race([work(signal), stopped]);
+      stop.signal.throwIfAborted();
+      return await work(stop.signal);
     } catch (error) {
-      throw signal.aborted ? signal.reason : broken(path, error);
+      throw stop.signal.aborted ? stop.signal.reason : broken(path, error);
     } finally {
       cancel();
+      for (const signal of outer) signal.removeEventListener("abort", onAbort);
     }
   }
 
