@@ -111,7 +111,7 @@ test("a peer with the RPC of its node: one upstream", () => {
 const REFUSED: readonly (readonly [url: string, says: RegExp])[] = [
   ["", /scheme/],
   ["127.0.0.1:19444", /no scheme/],
-  ["ftp://h:1", /p2p, http, https, ws, wss or zmq\+tcp, got ftp/],
+  ["ftp://h:1", /p2p, http, https, ws, wss, zmq\+tcp, beacon\+http or beacon\+https, got ftp/],
   ["ws://h:1?rpc=ws://h:2", /http:\/\/ or https:\/\/ in rpc=/],
   ["ws://h:1?cookie=/c", /rpc= beside cookie=/],
   ["wss://user:secret%@h:1", /%25/],
