@@ -112,6 +112,8 @@ class BeaconLink implements Link {
   #wantedHead: string | null = null;
   #wantedFinal: string | null = null;
   #again = false;
+  /** The newest that was told or proved. */
+  #final: ExecutionPoint | null = null;
   #following: Promise<void> | null = null;
   #cancelSilence: Cancel = () => {};
 
@@ -223,7 +225,9 @@ class BeaconLink implements Link {
       const [finalized, head] = [this.#wantedFinal, this.#wantedHead];
       this.#wantedHead = null;
       const point = finalized === null ? null : await this.#finalizedPoint(finalized, signal);
-      if (point !== null) this.#events.told({ finalized: point });
+      this.#final = point ?? this.#final;
+      // Again with each head: who is told may not have had that block before.
+      if (this.#final !== null) this.#events.told({ finalized: this.#final });
       const execution = head === null ? null : await this.#executionOf(head, signal);
       if (execution !== null) this.#events.told({ height: execution.height });
     }

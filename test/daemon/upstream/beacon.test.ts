@@ -20,6 +20,8 @@ interface Heard {
   readonly downs: string[];
   readonly notYet: Refusal[];
   readonly ups: () => number;
+  /** How often anything was told as final. */
+  readonly tellings: () => number;
   until(holds: () => boolean): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ function listen(t: TestContext, node: FakeBeacon, wishes: Wishes = {}): Heard {
   const downs: string[] = [];
   const notYet: Refusal[] = [];
   let ups = 0;
+  let tellings = 0;
   const feed = createBeaconFeed(
     {
       name: "beacon-1",
@@ -58,7 +61,11 @@ function listen(t: TestContext, node: FakeBeacon, wishes: Wishes = {}): Heard {
         up: () => void ups++,
         announce: () => assert.fail("a beacon node announces nothing"),
         down: (_, reason) => void downs.push(reason),
-        finalized: (_, point) => void finalized.push(point),
+        // It is told again with each head.
+        finalized: (_, point) => {
+          tellings++;
+          if (finalized.at(-1)?.hash !== point.hash) finalized.push(point);
+        },
       },
     },
   );
@@ -70,6 +77,7 @@ function listen(t: TestContext, node: FakeBeacon, wishes: Wishes = {}): Heard {
     downs,
     notYet,
     ups: () => ups,
+    tellings: () => tellings,
     async until(holds) {
       while (!holds()) {
         // Heights are not told to the sink.
@@ -97,6 +105,10 @@ test("a node that is believed tells what is final, and its height", async (t) =>
   assert.deepEqual(await heard.feed.headersAfter([], never), [], "nothing newer, ever");
   await assert.rejects(heard.feed.body(point(144).hash, never), { code: "SPRINT_UPSTREAM_NOT_FOUND" });
   assert.ok(!node.asked.some((path) => path.includes("light_client")));
+  const before = heard.tellings();
+  node.advance(153);
+  await heard.until(() => heard.tellings() > before);
+  assert.equal(heard.finalized.length, 2, "the same again, for who had no such block before");
   assert.deepEqual(heard.downs, []);
 });
 
