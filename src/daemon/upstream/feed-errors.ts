@@ -65,10 +65,10 @@ export function tripped(name: string, state: BreakerCondition): SprintError {
   );
 }
 
-export function noFilters(name: string): SprintError {
+export function unsupported(name: string, what: string, expected: string): SprintError {
   return new SprintError(
     "SPRINT_UPSTREAM_UNSUPPORTED",
-    `Cannot ask ${name} for block filters: expected a p2p:// upstream. Ask another one.`,
+    `Cannot ask ${name} for ${what}: expected an upstream that is ${expected}. Ask another one.`,
     { upstream: name },
   );
 }

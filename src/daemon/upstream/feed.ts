@@ -25,7 +25,7 @@ import { SprintError, isSprintError, messageOf } from "../../shared/errors.ts";
 import { type Breaker, FAILURE, IGNORED, type OutcomeCode, SUCCESS } from "../breaker/index.ts";
 import type { Header } from "../chain/index.ts";
 import { type BackoffOptions, nextDelayMs } from "./backoff.ts";
-import { busy, noAnswer, noFilters, notUp, openTimeout, stalled, tripped } from "./feed-errors.ts";
+import { busy, noAnswer, notUp, openTimeout, stalled, tripped, unsupported } from "./feed-errors.ts";
 import type {
   Announcement,
   ChainPoint,
@@ -36,6 +36,7 @@ import type {
   FeedStatus,
   FilterRange,
   FilterRun,
+  MempoolFigures,
 } from "./types.ts";
 
 /** One connection. After `close` it calls back no more. */
@@ -44,6 +45,7 @@ export interface Link {
   headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]>;
   body(locator: string, signal: AbortSignal): Promise<Uint8Array>;
   filters?(range: FilterRange, signal: AbortSignal): Promise<FilterRun>;
+  mempool?(signal: AbortSignal): Promise<MempoolFigures>;
   /** May be called more than once; resolves when nothing is open any more. */
   close(): Promise<void>;
 }
@@ -235,7 +237,14 @@ export class LinkFeed implements Feed {
   filters(range: FilterRange, signal: AbortSignal): Promise<FilterRun> {
     return this.#request("block filters", signal, async (link, either) => {
       if (link.filters !== undefined) return link.filters(range, either);
-      throw noFilters(this.name);
+      throw unsupported(this.name, "block filters", "p2p://");
+    });
+  }
+
+  mempool(signal: AbortSignal): Promise<MempoolFigures> {
+    return this.#request("its mempool", signal, async (link, either) => {
+      if (link.mempool !== undefined) return link.mempool(either);
+      throw unsupported(this.name, "its mempool", "one with an RPC");
     });
   }
 

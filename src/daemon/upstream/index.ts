@@ -11,6 +11,7 @@ export type {
   FeedStatus,
   FilterRange,
   FilterRun,
+  MempoolFigures,
 } from "./types.ts";
 export { FEED_DEFAULTS, type FeedModules, stallMsFor } from "./feed.ts";
 export type { BackoffOptions } from "./backoff.ts";

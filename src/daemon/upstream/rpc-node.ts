@@ -6,7 +6,8 @@ import { chunks, inParallel, linked, NO_BATCHES } from "./batches.ts";
 import type { FollowedNode, Known } from "./follow.ts";
 import type { CallOptions, RpcClient } from "./jsonrpc.ts";
 import { shorten } from "./jsonrpc-answer.ts";
-import type { ChainPoint } from "./types.ts";
+import { RpcMempool } from "./rpc-mempool.ts";
+import type { ChainPoint, MempoolFigures } from "./types.ts";
 
 /** What is needed of a chain's codec. */
 export type HeaderCodec = Pick<UtxoCodec, "chain" | "network" | "params" | "decodeHeader">;
@@ -44,6 +45,7 @@ export class RpcNode implements FollowedNode {
   readonly #client: RpcClient;
   readonly #codec: HeaderCodec;
   readonly #clock: Clock;
+  readonly #mempool: RpcMempool;
   /** The node's header answers stop at 80 bytes where an AuxPoW should follow. */
   #cutsAuxPow = false;
   #takesBatches = true;
@@ -53,6 +55,12 @@ export class RpcNode implements FollowedNode {
     this.#client = modules.client;
     this.#codec = modules.codec;
     this.#clock = modules.clock;
+    this.#mempool = new RpcMempool({}, modules);
+  }
+
+  /** See `RpcMempool`. */
+  mempool(signal: AbortSignal): Promise<MempoolFigures> {
+    return this.#mempool.figures(signal);
   }
 
   /** The node's tip, once its genesis block is ours. Throws SPRINT_UPSTREAM_WRONG_NETWORK where it is not. */

@@ -11,7 +11,7 @@ import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFee
 import { TipFollower } from "./follow.ts";
 import { RpcClient } from "./jsonrpc.ts";
 import { type HeaderCodec, RpcNode, type Tip } from "./rpc-node.ts";
-import type { Feed } from "./types.ts";
+import type { Feed, MempoolFigures } from "./types.ts";
 import { type RpcAddress, rpcOrigin, type RpcUpstreamAddress } from "./url.ts";
 
 export interface RpcFeedOptions extends Pick<
@@ -102,6 +102,10 @@ class RpcLink implements Link {
 
   body(hash: string, signal: AbortSignal): Promise<Uint8Array> {
     return this.#node.body(hash, signal);
+  }
+
+  mempool(signal: AbortSignal): Promise<MempoolFigures> {
+    return this.#node.mempool(signal);
   }
 
   async close(): Promise<void> {

@@ -2,6 +2,7 @@
 import type { PendingTransaction } from "../../shared/body.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Header } from "../chain/index.ts";
+import type { MempoolStep, MempoolTemplate } from "./mempool-figures.ts";
 
 export type FeedKind = "p2p" | "rpc" | "zmq" | "ws" | "beacon";
 export type AnnounceVia = "cmpctblock" | "headers" | "inv" | "block" | "zmq" | "rpc" | "newHeads" | "slot";
@@ -51,6 +52,19 @@ export interface FilterRun {
   readonly filters: readonly { readonly blockHash: string; readonly filter: Uint8Array; readonly header: string }[];
 }
 
+/** A node's mempool; rates in base units a virtual byte. */
+export interface MempoolFigures {
+  readonly transactions: number;
+  /** Virtual bytes of all. */
+  readonly bytes: number;
+  /** Below it the node takes none in; null where it does not tell. */
+  readonly minFeeRate: number | null;
+  /** Highest rate first; empty where the fees are not known, or not yet. */
+  readonly histogram: readonly MempoolStep[];
+  /** An estimate of what the next block takes; null as above. */
+  readonly template: MempoolTemplate | null;
+}
+
 export type FeedState = "idle" | "connecting" | "up" | "down" | "cordoned" | "closed";
 
 export interface FeedStatus {
@@ -91,6 +105,8 @@ export interface Feed {
   body(locator: string, signal: AbortSignal): Promise<Uint8Array>;
   /** Of the Bitcoin family over P2P. SPRINT_UPSTREAM_UNSUPPORTED where the node has none, SPRINT_UPSTREAM_NOT_FOUND where it does not have the block. */
   filters?(range: FilterRange, signal: AbortSignal): Promise<FilterRun>;
+  /** Of the Bitcoin family over RPC. SPRINT_UPSTREAM_UNSUPPORTED where the node does not tell. */
+  mempool?(signal: AbortSignal): Promise<MempoolFigures>;
   /** Takes the feed out: it disconnects and stays out for `forMs` (Infinity: until uncordon). */
   cordon(reason: string, forMs: number): void;
   uncordon(): void;

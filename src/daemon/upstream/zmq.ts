@@ -19,7 +19,7 @@ import { TipFollower } from "./follow.ts";
 import type { RpcClient } from "./jsonrpc.ts";
 import { asLost, openRpcNode } from "./rpc.ts";
 import type { HeaderCodec, RpcNode } from "./rpc-node.ts";
-import type { Feed } from "./types.ts";
+import type { Feed, MempoolFigures } from "./types.ts";
 import type { ZmqAddress } from "./url.ts";
 import { type SequenceGap, SequenceTracker } from "./zmq-sequence.ts";
 import { TRANSACTION_TOPICS, ZmqTransactions } from "./zmq-transactions.ts";
@@ -123,6 +123,11 @@ class ZmqLink implements Link {
     throw new SprintError("SPRINT_UPSTREAM_NOT_FOUND", `no RPC to ask for block ${hash}: add rpc= to the URL`, {
       hash,
     });
+  }
+
+  async mempool(signal: AbortSignal): Promise<MempoolFigures> {
+    if (this.#node !== null) return this.#node.mempool(signal);
+    throw new SprintError("SPRINT_UPSTREAM_UNSUPPORTED", "no RPC to ask for the mempool: add rpc= to the URL");
   }
 
   async close(): Promise<void> {
