@@ -142,6 +142,7 @@ describe("bodies", { skip }, () => {
     assert.deepEqual(judge(body(block(), null), { height: 1, hash: null }), ["SPRINT_BODY_HEIGHT", true]);
     assert.deepEqual(judge(body(null, null)), ["SPRINT_EVM_JSON_NULL", true]);
     assert.deepEqual(judge(Buffer.from("{")), ["SPRINT_EVM_JSON_SYNTAX", true]);
+    assert.deepEqual(judge(Buffer.alloc(64 * 1024 * 1024 + 1, "[")), ["SPRINT_EVM_JSON_SIZE", true]);
     assert.deepEqual(judge(Buffer.alloc(0)), ["SPRINT_EVM_JSON_SYNTAX", true]);
     assert.deepEqual(judge(Buffer.of(0xc0)), ["SPRINT_EVM_BLOCK_FIELDS", true]);
   });
