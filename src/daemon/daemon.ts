@@ -273,6 +273,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       () => server.drain(),
       startTasks(
         tasksOf({
+          tickStats: () => lines.forEach(({ stats }) => stats.tick(clock.wall())),
           tellStats: () => {
             for (const { chain, network } of lines) {
               const draft = { chain, network, receivedAt: clock.now() };

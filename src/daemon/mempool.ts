@@ -1,5 +1,5 @@
 /** Transactions that are in no block yet, of one chain: each once, however many upstreams tell it, in batches as they come. */
-import type { PendingTransaction } from "../shared/body.ts";
+import type { PendingEvm, PendingTransaction } from "../shared/body.ts";
 import type { PendingEntry } from "../shared/events.ts";
 
 export interface MempoolModules {
@@ -43,7 +43,13 @@ function entryOf(upstream: string, { txid, raw, evm }: PendingTransaction): Pend
   return {
     txid,
     upstream,
-    ...(evm === null ? {} : { evm }),
+    ...(evm === null ? {} : { evm: evmEntry(evm) }),
     ...(raw === null ? {} : { size_bytes: raw.length }),
   };
+}
+
+function evmEntry(evm: PendingEvm): NonNullable<PendingEntry["evm"]> {
+  const { from, to, valueWei, nonce, gasLimit, maxFeeWei, maxTipWei, selector, blobs } = evm;
+  const price = { value_wei: valueWei, gas_limit: gasLimit, max_fee_wei: maxFeeWei, max_tip_wei: maxTipWei };
+  return { from, to, nonce, ...price, selector, blobs };
 }

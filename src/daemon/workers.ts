@@ -16,6 +16,7 @@ export interface Work {
   readonly adaptThresholds: () => void;
   readonly cleanUp: () => void;
   readonly tellStats: () => void;
+  readonly tickStats: () => void;
 }
 
 /** A breaker decides by itself, from time, when it is asked; what nobody asks for is looked at here. */
@@ -23,6 +24,8 @@ export function tasksOf(work: Work): readonly Task[] {
   return [
     // Forces whose time is over, so that their end is told when it comes.
     { name: "state evaluation", everyMs: 10_000, run: work.evaluateStates },
+    // Rates of what is heard are counted by the second.
+    { name: "stats clock", everyMs: 1_000, run: work.tickStats },
     // What each chain's users watch, to those who listen.
     { name: "stats", everyMs: 5_000, run: work.tellStats },
     // Upstreams that fell behind the others.

@@ -1,5 +1,5 @@
 /** What goes over `/ws/v1/events`: one text message is one event. */
-import type { BlockLog, PendingEvm } from "./body.ts";
+import type { BlockLog } from "./body.ts";
 import type { Chain } from "./chain.ts";
 import type { StatsBody } from "./stats-api.ts";
 import type { Tier } from "./tier.ts";
@@ -105,8 +105,19 @@ export interface PendingData {
 export interface PendingEntry {
   readonly txid: string;
   readonly upstream: string;
-  /** EVM: absent where only the hash came. */
-  readonly evm?: PendingEvm;
+  /** EVM: absent where only the hash came. Hex with 0x, lower case; wei decimal. */
+  readonly evm?: {
+    readonly from: string;
+    readonly to: string | null;
+    readonly value_wei: string;
+    readonly nonce: number;
+    readonly gas_limit: number;
+    readonly max_fee_wei: string;
+    readonly max_tip_wei: string;
+    /** First four bytes of the input, null where there are fewer. */
+    readonly selector: string | null;
+    readonly blobs: number;
+  };
   /** Bitcoin family: serialised size, absent where only the id came. */
   readonly size_bytes?: number;
 }
@@ -130,9 +141,9 @@ export interface WatchData {
   readonly value: string | null;
   /** `txid:index` of the output that is spent, else null. */
   readonly outpoint: string | null;
-  /** Null while it is in none. */
+  /** The one that it is in, or that left; null for `seen`. */
   readonly block: RefData | null;
-  /** Counts the states told of this movement, from 1. */
+  /** Counts the states of this movement: 1 is `seen`, told or not, so that the first `mined` is 2 in every run. */
   readonly sequence: number;
 }
 

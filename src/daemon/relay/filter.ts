@@ -54,7 +54,7 @@ function pendingMatches({ evm }: PendingEntry, { addresses, selectors, minValue 
   if (addresses.length > 0 && !addresses.includes(evm.from) && (evm.to === null || !addresses.includes(evm.to)))
     return false;
   if (selectors.length > 0 && (evm.selector === null || !selectors.includes(evm.selector))) return false;
-  return minValue === null || BigInt(evm.valueWei) >= minValue;
+  return minValue === null || BigInt(evm.value_wei) >= minValue;
 }
 
 /** The same text for filters that let the same through. */

@@ -6,6 +6,7 @@ import type {
   BreakerBody,
   ChainBody,
   PolicyBody,
+  PluginBody,
   RaceBody,
   ReloadBody,
   RpcAnswerBody,
@@ -306,6 +307,18 @@ export const TRANSITION: TransitionBody = {
 export const RELOAD: ReloadBody = {
   applied: true,
   changes: [{ key: "log.level", from: "info", to: "debug", restart: false }],
+};
+
+export const PLUGIN: PluginBody = {
+  path: "/etc/bitcoin-sprint/my-chain.ts",
+  chain: "tiny",
+  state: "refused",
+  error: {
+    code: "SPRINT_PLUGIN_THREW",
+    message: "plug-in /etc/bitcoin-sprint/my-chain.ts: its function threw: x is not defined",
+  },
+  loads: 2,
+  serves: true,
 };
 
 export const AUDIT_ENTRY: AuditEntryBody = {
