@@ -44,6 +44,10 @@ interface Head {
   readonly baseFeePerGas: string;
 }
 
+interface FullBlock {
+  readonly transactions: readonly Readonly<Record<string, string>>[];
+}
+
 export class EvmAnvilNode implements EvmDevnetNode {
   readonly kind = "anvil";
   readonly #options: EvmAnvilOptions;
@@ -133,7 +137,7 @@ export class EvmAnvilNode implements EvmDevnetNode {
     return this.#inTurn(async () => {
       const height = Number((await this.#head()).number);
       if (depth < 1 || depth > Math.min(height, MAX_BRANCH)) throw badDepth(depth);
-      await this.#call("anvil_reorg", [depth, []]);
+      await this.#branch(depth);
       if (length > depth) await this.#call("anvil_mine", [`0x${(length - depth).toString(16)}`]);
       return this.#hashes(height - depth + 1);
     });
@@ -192,6 +196,21 @@ export class EvmAnvilNode implements EvmDevnetNode {
     }
   }
 
+  /** Replaces the newest `depth` blocks by others with the same transactions: left to itself anvil would forget them. */
+  async #branch(depth: number): Promise<void> {
+    const height = Number((await this.#head()).number);
+    const pairs: [object, number][] = [];
+    for (let i = 0; i < depth; i++) {
+      const number = `0x${(height - depth + 1 + i).toString(16)}`;
+      const { transactions } = await this.#call<FullBlock>("eth_getBlockByNumber", [number, true]);
+      for (const { from, to, value, input, nonce, gas, maxFeePerGas, maxPriorityFeePerGas } of transactions) {
+        const fees = { gas, maxFeePerGas, maxPriorityFeePerGas };
+        pairs.push([{ from, to, value, data: input, nonce, ...fees }, i]);
+      }
+    }
+    await this.#call("anvil_reorg", [depth, pairs]);
+  }
+
   /** `wanted` transactions come until the next block; a part of them now. */
   #schedule(part: number, wanted: number): void {
     const { blockIntervalMs, forkChance } = this.#options;
@@ -201,8 +220,7 @@ export class EvmAnvilNode implements EvmDevnetNode {
       const turn = this.#inTurn(async () => {
         const count = part === 0 ? await this.#wanted() : wanted;
         await this.#send(Math.round(count / PARTS));
-        if (part === 0 && random() < forkChance)
-          await this.#call("anvil_reorg", [1 + Math.floor(random() * MAX_FORK), []]);
+        if (part === 0 && random() < forkChance) await this.#branch(1 + Math.floor(random() * MAX_FORK));
         return count;
       });
       // What fails here (it is frozen, or has ended) is tried again with the next part.

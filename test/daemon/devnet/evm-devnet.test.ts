@@ -44,8 +44,13 @@ test("anvil on orders: blocks with transactions and logs that hold, and every or
   context.after(() => node.close());
   const mined = await node.mine(5);
   assert.equal(mined.length, 5);
+  const transactionsOf = async (hash = ""): Promise<string[]> =>
+    (await rpc(node.url, "eth_getBlockByHash", hash, false)).transactions;
+  const reverted = await transactionsOf(mined[3]);
+  assert.ok(reverted.length > 0);
   const branch = await node.reorg(2, 3);
   assert.equal(branch.length, 3);
+  assert.deepEqual(await transactionsOf(branch[0]), reverted, "what was taken back is mined again");
   await node.mine(3);
   await node.rollback(1);
   const hashes = await node.hashes();

@@ -38,6 +38,8 @@ test("anvil: reorg, rollback, freeze and restart", { skip }, async () => {
     await anvil.restart();
     assert.deepEqual(await anvil.hashes(), before);
     assert.equal((await anvil.mine(1)).length, 1);
+    // A frozen one can be closed too.
+    anvil.freeze();
   } finally {
     await anvil.close();
   }
