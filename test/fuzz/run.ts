@@ -5,7 +5,7 @@
 import { parseArgs } from "node:util";
 import type { FuzzResult } from "./mutate.ts";
 
-const NAMES = ["header", "auxpow", "block", "message", "solana", "rlp", "trie", "evmjson", "beacon"];
+const NAMES = ["header", "auxpow", "block", "message", "solana", "rlp", "trie", "evmjson", "beacon", "rpc"];
 
 function usage(problem: string): never {
   console.error(`${problem}\nusage: node test/fuzz/run.ts ${NAMES.join("|")} [--seed N] [--iterations N]`);

@@ -31,7 +31,7 @@ export interface Notification {
 const ID_FIRST = /^\{(?:"jsonrpc":"2\.0",)?"id":(\d{1,15}),/;
 const ID_LAST = /[\]}"el\d],"id":(\d{1,15})\}\s*$/;
 const METHOD = /^\{"jsonrpc":"2\.0","method":"\w{1,64}","params":\{/;
-const SUBSCRIPTION = '"subscription":("[^"\\\\]{1,128}"|\\d{1,16})';
+const SUBSCRIPTION = '"subscription":("[\\w-]{1,128}"|0|[1-9]\\d{0,15})';
 const NAME_FIRST = new RegExp(`^${SUBSCRIPTION},"result":`);
 const NAME_LAST = new RegExp(`,${SUBSCRIPTION}\\}\\}\\s*$`);
 const RESULT = '"result":';

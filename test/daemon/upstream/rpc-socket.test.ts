@@ -168,7 +168,19 @@ test("a message is read in whatever form it is written, and numbers stay as they
     assert.ok(message.kind === "notification", text);
     assert.deepEqual([message.subscription, message.value(), message.json()], ["0x1", { a: 1 }, '{"a":1}']);
   }
-  for (const text of ["", "{", "[]", "null", '{"id":null,"error":{}}', '{"method":"m","params":{}}', '"id":1}'])
+  const named = (name: string): string => `{"jsonrpc":"2.0","method":"m","params":{"subscription":${name},"result":1}}`;
+  for (const text of [
+    named('"\u0001"'),
+    named("007"),
+    named("null"),
+    "",
+    "{",
+    "[]",
+    "null",
+    '{"id":null,"error":{}}',
+    '{"method":"m","params":{}}',
+    '"id":1}',
+  ])
     assert.equal(readMessage(text, 5).kind, "strange", text);
 });
 
