@@ -6,7 +6,7 @@
  * `blockSubscribe`, which not every node has, make that sooner; `blockSubscribe` is asked for headers only: bodies are megabytes, and
  * one upstream's is enough.
  */
-import type { Clock } from "../../shared/clock.ts";
+import type { Cancel, Clock } from "../../shared/clock.ts";
 import { isSprintError, SprintError } from "../../shared/errors.ts";
 import type { SvmAnnounced } from "../chain/index.ts";
 import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
@@ -79,6 +79,9 @@ class SvmLink implements Link {
   #isUp = false;
   /** The newest slot that should be processed. */
   #expectedSlot = 0;
+  /** How often it was looked for. */
+  #looks = 0;
+  #cancelLook: Cancel = () => {};
   #rootSlot = 0;
   #finalizedSlot = -1;
   /** The newest that the node told as confirmed. */
@@ -117,6 +120,7 @@ class SvmLink implements Link {
 
   async close(): Promise<void> {
     this.#abort.abort();
+    this.#cancelLook();
     await Promise.all([this.#socket?.close(), this.#open?.close()]);
     await this.#ended;
   }
@@ -205,7 +209,8 @@ class SvmLink implements Link {
     ) as [number, number, number];
     this.#opened(slot, parent);
     this.#onRoot(root);
-    this.#expect(parent);
+    // it has just begun with the slot itself
+    if (!this.#follower.knowsSlot(parent)) this.#expect(parent);
   }
 
   #onUpdate(value: unknown, receivedAt: number): void {
@@ -229,6 +234,7 @@ class SvmLink implements Link {
 
   #expect(slot: number): void {
     this.#expectedSlot = Math.max(this.#expectedSlot, slot);
+    this.#looks = 0;
     if (this.#isUp) this.#look.poke();
   }
 
@@ -241,15 +247,14 @@ class SvmLink implements Link {
   // --- what is asked for ---
 
   async #lookAtHead(): Promise<void> {
-    const { signal } = this.#abort;
-    for (const waitMs of [0, ...LOOK_AGAIN_MS]) {
-      if (waitMs > 0) await pause(waitMs, this.#clock, signal);
-      const head = await this.#asked().head("processed", signal);
-      this.#checkNotRewound(head.slot);
-      this.#follower.processed(head, this.#clock.now());
-      if (this.#follower.hasHole) this.#fill.poke();
-      if (head.slot >= this.#expectedSlot) return;
-    }
+    this.#cancelLook();
+    const head = await this.#asked().head("processed", this.#abort.signal);
+    this.#checkNotRewound(head.slot);
+    this.#follower.processed(head, this.#clock.now());
+    if (this.#follower.hasHole) this.#fill.poke();
+    const againMs = LOOK_AGAIN_MS[this.#looks++];
+    if (head.slot >= this.#expectedSlot || againMs === undefined || this.#abort.signal.aborted) return;
+    this.#cancelLook = this.#clock.after(againMs, () => this.#look.poke());
   }
 
   async #fillHole(): Promise<void> {

@@ -131,7 +131,7 @@ describe("a feed of Solana", () => {
       context: { slot: 101 },
       value: { blockhash: "x".repeat(100_000) },
     }));
-    opens(fake, 101);
+    opens(fake, 103, fakeBlock(101, null));
     await heard.until(() => heard.errors.includes("SPRINT_RPC_SHAPE"));
   });
 
