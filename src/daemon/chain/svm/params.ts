@@ -46,3 +46,7 @@ export function svmParams(network: string): SvmParams {
     expected: known,
   });
 }
+
+export function svmNetworks(): readonly SvmParams[] {
+  return SVM_NETWORKS;
+}
