@@ -46,7 +46,11 @@ export class RpcMempool {
     const transactions = number("getmempoolinfo", info, "size");
     const bytes = number("getmempoolinfo", info, "bytes");
     const least = field(info, "mempoolminfee");
-    const size = { transactions, bytes, minFeeRate: typeof least === "number" ? (least * UNITS) / 1_000 : null };
+    const size = {
+      transactions,
+      bytes,
+      minFeeRate: typeof least === "number" ? Math.round(least * UNITS) / 1_000 : null,
+    };
     const known = transactions <= this.#options.maxTransactions && (await this.#refresh(signal));
     if (!known) return { ...size, histogram: [], template: null };
     return { ...size, histogram: histogramOf(this.#entries.values()), template: templateOf(this.#entries) };
