@@ -1,7 +1,7 @@
 /** Solana: transactions and messages on the wire, blocks as JSON, broken by bytes and by values. */
 import assert from "node:assert/strict";
 import { hash } from "node:crypto";
-import { checkSvmBlock, svmParams } from "../../src/daemon/chain/index.ts";
+import { checkSvmBlock, svmCodecFor, svmParams } from "../../src/daemon/chain/index.ts";
 import { decodeBase58, decodeBase58Bounded, encodeBase58 } from "../../src/daemon/chain/svm/base58.ts";
 import { encodeMessage } from "../../src/daemon/chain/svm/message.ts";
 import { decodeTransaction, encodeTransaction, verifySignatures } from "../../src/daemon/chain/svm/transaction.ts";
@@ -14,6 +14,7 @@ import { below, type FuzzResult } from "./mutate.ts";
 type Judge = (input: Uint8Array) => boolean;
 
 const params = { ...svmParams("localnet"), evenTicks: true };
+const codec = svmCodecFor(params, { signatures: 0.5, seed: 1 });
 
 export function fuzz(seed: number, iterations: number): FuzzResult {
   const inputs: (readonly [Uint8Array, Judge])[] = [];
@@ -24,6 +25,7 @@ export function fuzz(seed: number, iterations: number): FuzzResult {
   for (const block of [solanaBlock(1, first), jsonForm(solanaBlock(2, first)), ...realBlocks()]) {
     const text = Buffer.from(JSON.stringify(block));
     inputs.push([text, judgeText]);
+    inputs.push([Buffer.from(JSON.stringify({ slot: placeOf(block), block })), judgeBody]);
     // these bytes are no JSON: they choose which values of the block are replaced
     for (let i = 0; i < 4; i++) inputs.push([hash("sha256", text, "buffer"), judgeValues(block)]);
   }
@@ -65,6 +67,26 @@ function judgeText(input: Uint8Array): boolean {
     return false;
   }
   return judgeBlock(json);
+}
+
+function placeOf(block: Partial<BlockJson>): number {
+  return block.slot ?? (block.parentSlot ?? 0) + 1;
+}
+
+/** As an upstream's bytes come to a worker: every refusal is the sender's, and what is read is plain. */
+function judgeBody(input: Uint8Array): boolean {
+  const watch = { items: new Set([encodeBase58(new Uint8Array(32))]), topics: new Set<string>(), outpoints: new Map() };
+  const verdict = codec.checkBody(input, { hash: null, height: null }, watch);
+  if (!verdict.ok) {
+    assert.match(verdict.refusal.code, /^SPRINT_SVM_[A-Z0-9_]+$/);
+    assert.equal(verdict.refusal.data["mutated"], true);
+    return false;
+  }
+  const { txCount, signatures, reading } = verdict.facts;
+  assert.ok(signatures.checked <= signatures.total && reading?.digest.family === "svm");
+  assert.equal(reading.digest.transactions, txCount);
+  structuredClone(verdict);
+  return true;
 }
 
 function judgeBlock(json: unknown): boolean {
