@@ -1,4 +1,4 @@
-/** Signatures of sync committees are checked in a thread of their own: 40 ms and more, once in six minutes, that the relay does not wait for. */
+/** Signatures of sync committees are checked in a thread of their own: 30-180 ms once in six minutes, that the relay does not wait for. */
 import { Worker } from "node:worker_threads";
 import { messageOf, SprintError } from "../../shared/errors.ts";
 import type { Clock } from "../../shared/clock.ts";

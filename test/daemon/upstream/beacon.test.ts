@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import type { ServerResponse } from "node:http";
 import { test, type TestContext } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { holdsSyncSignature, type Refusal } from "../../../src/daemon/chain/index.ts";
+import { parse } from "yaml";
+import { beaconParamsFor, holdsSyncSignature, readLightClient, type Refusal } from "../../../src/daemon/chain/index.ts";
 import { createBeaconFeed } from "../../../src/daemon/upstream/beacon.ts";
 import type { ChainPoint, Feed } from "../../../src/daemon/upstream/types.ts";
 import { parseUpstreamUrl } from "../../../src/daemon/upstream/url.ts";
@@ -10,6 +11,8 @@ import { type Clock, seededRandom, systemClock } from "../../../src/shared/clock
 import { blockAt, executionHashAt, heightAt, TEST_PARAMS } from "../../fakes/beacon-chain.ts";
 import { type FakeBeacon, fakeBeacon } from "../../fakes/beacon.ts";
 import { testBreaker } from "../../fakes/breaker.ts";
+import { hasData, readData } from "../../fakes/data.ts";
+import { jsonOf } from "../../fakes/ssz.ts";
 
 const never = new AbortController().signal;
 const ethereum = { chain: "ethereum", network: "mainnet" } as const;
@@ -30,12 +33,15 @@ interface Wishes {
   readonly now?: number;
   readonly query?: string;
   readonly silenceMs?: number;
+  /** As the daemon makes it for mainnet, at this Unix time. */
+  readonly mainnetAtMs?: number;
   /** Signatures are checked as in the daemon, else here. */
   readonly inThread?: boolean;
 }
 
 function listen(t: TestContext, node: FakeBeacon, wishes: Wishes = {}): Heard {
-  const wallMs = (TEST_PARAMS.genesisTime + (wishes.now ?? 1_000) * TEST_PARAMS.secondsPerSlot) * 1_000;
+  const slotMs = (TEST_PARAMS.genesisTime + (wishes.now ?? 1_000) * TEST_PARAMS.secondsPerSlot) * 1_000;
+  const wallMs = wishes.mainnetAtMs ?? slotMs;
   const clock: Clock = { ...systemClock, wall: () => wallMs };
   const finalized: ChainPoint[] = [];
   const downs: string[] = [];
@@ -51,7 +57,7 @@ function listen(t: TestContext, node: FakeBeacon, wishes: Wishes = {}): Heard {
     },
     {
       codec: ethereum,
-      params: TEST_PARAMS,
+      ...(wishes.mainnetAtMs === undefined ? { params: TEST_PARAMS } : {}),
       clock,
       random: seededRandom(1),
       breaker: testBreaker({ clock }),
@@ -139,6 +145,44 @@ test("a signature is checked in a thread", async (t) => {
   const heard = listen(t, node, { query: `?trusted=${blockAt(136).root}`, now: 156, inThread: true });
   await heard.until(() => heard.finalized.length === 1);
   assert.deepEqual(heard.finalized, [point(144)]);
+});
+
+test("mainnet's own data, as a node serves it", { skip: !hasData && "no chain data" }, async (t) => {
+  const mainnet = beaconParamsFor("mainnet");
+  assert.ok(mainnet !== null);
+  const content = (name: string): Buffer => {
+    const text = readData(`ethereum/beacon/light-client-deneb-${name}.yaml`).toString();
+    return Buffer.from((parse(text) as { content_value: string }).content_value.slice(2), "hex");
+  };
+  const ssz = (bytes: Buffer) => (response: ServerResponse) => {
+    response
+      .writeHead(200, { "content-type": "application/octet-stream", "eth-consensus-version": "deneb" })
+      .end(bytes);
+  };
+  const updates = content("updates");
+  const second = updates.readUInt32LE(4);
+  const node = await fakeBeacon(t, { head: 10, finalized: 0 });
+  node.habits.set("/eth/v1/beacon/genesis", { data: { genesis_validators_root: mainnet.genesisValidatorsRoot } });
+  const path = "/eth/v1/beacon/states/head/finality_checkpoints";
+  node.habits.set(path, { data: { finalized: { epoch: "320262", root: `0x${"12".repeat(32)}` } } });
+  node.habits.set("/eth/v1/beacon/light_client/bootstrap/:root", ssz(content("bootstrap").subarray(4)));
+  node.habits.set("/eth/v1/beacon/light_client/finality_update", ssz(content("finality-update").subarray(4)));
+  node.habits.set(
+    "/eth/v1/beacon/light_client/updates",
+    [updates.subarray(12, second), updates.subarray(second + 4)].map((bytes) => ({
+      version: "deneb",
+      data: jsonOf(readLightClient("update", "deneb", bytes, mainnet)),
+    })),
+  );
+  const heard = listen(t, node, {
+    query: "?trusted=0x33d75f8506929d950a6d9e43508e92e50a072a39978821900e3a2e261f80ddbf",
+    mainnetAtMs: Date.UTC(2024, 9, 25, 20),
+    inThread: true,
+  });
+  await heard.until(() => heard.finalized.length === 1);
+  assert.deepEqual(heard.finalized, [
+    { hash: "0x4385bc35a5f2e2760f51c40626a63fe274c14bf9cccc5de739aff3e15432a293", height: 21_038_093 },
+  ]);
 });
 
 test("what was proved stays when the connection does not", async (t) => {
