@@ -13,7 +13,7 @@ const codec = evmCodecFor(PARAMS);
 /** The first account of every anvil, known to everybody. */
 const KEY = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
 const SKIP = !hasAnvil && "no anvil";
-/** Emits a log with one topic and 32 bytes, wherever it is called. */
+/** Emits a log with one topic and 32 bytes, whoever calls it. */
 const LOGGING_CODE = "0x60016000526042602060006020a100";
 
 async function open(t: TestContext, hardfork: string): Promise<Anvil> {
