@@ -64,3 +64,11 @@ test("a feed fills what the heads leave out", { timeout: 60_000 }, async (contex
   await listener.until(() => listener.head() === mined.at(-1));
   assert.deepEqual(listener.chain(8), mined);
 });
+
+test("a feed that was hung up on comes back, and has what it missed", { timeout: 60_000 }, async (context) => {
+  const { node, listener } = await listening(context, "ws");
+  node.disconnect();
+  const mined = await node.mine(5);
+  await listener.until(() => listener.ups() === 2 && listener.head() === mined.at(-1));
+  assert.deepEqual(listener.chain(5), mined);
+});
