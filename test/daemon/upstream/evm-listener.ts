@@ -94,6 +94,13 @@ export function listenEvm(
       if (parents.has(hash)) found.unshift(hash);
     return found;
   };
+  /** What waits when the connection ends is dropped with it. */
+  const afterFill = async (before: Promise<void>, announcements: readonly Announcement[]): Promise<void> => {
+    const connection = ups;
+    await before;
+    if (isUp && connection === ups) take(announcements);
+    settle();
+  };
   const settle = (): void => {
     filling = null;
     changed.emit("change");
@@ -118,7 +125,7 @@ export function listenEvm(
           announced.push(...announcements);
           batches.push(announcements.map(({ header }) => header.hash));
           if (filling === null) take(announcements);
-          else filling = filling.then(() => take(announcements)).then(settle);
+          else filling = afterFill(filling, announcements);
           changed.emit("change");
         },
         down(_feed, reason) {

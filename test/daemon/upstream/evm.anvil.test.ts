@@ -1,6 +1,8 @@
 /** The EVM feed against a real anvil. */
 import { strict as assert } from "node:assert";
-import { after, before, test } from "node:test";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { after, before, type TestContext, test } from "node:test";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { type Anvil, hasAnvil, startAnvil } from "../../fakes/anvil.ts";
 import { codec, fastClock, listenEvm, never } from "./evm-listener.ts";
@@ -57,6 +59,56 @@ for (const [kind, url] of Object.entries(URLS)) {
     const chain = (await anvil.hashes()).slice(-40);
     assert.deepEqual(listener.chain(chain.length), chain);
     assert.deepEqual(listener.downs, []);
+  });
+}
+
+/** A way to the node that can be cut; in how far what was on it had arrived is left to chance. */
+async function cuttable(t: TestContext): Promise<{ readonly url: string; cut(): void }> {
+  const open = new Set<Socket>();
+  const proxy = createServer((near) => {
+    const far = connect(anvil.port, "127.0.0.1");
+    open.add(near);
+    for (const [one, other] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      one.on("error", () => {});
+      one.on("close", () => other.destroy());
+      one.pipe(other);
+    }
+    near.on("close", () => open.delete(near));
+  });
+  proxy.listen(0, "127.0.0.1");
+  await once(proxy, "listening");
+  const cut = (): void => {
+    for (const socket of open) socket.destroy();
+  };
+  t.after(() => {
+    proxy.close();
+    cut();
+  });
+  return { url: `ws://127.0.0.1:${(proxy.address() as AddressInfo).port}`, cut };
+}
+
+for (const seed of [1, 2, 3]) {
+  test(`connections cut at any moment, round ${seed}: what was missed is filled`, { skip }, async (t) => {
+    const random = seededRandom(seed);
+    const way = await cuttable(t);
+    const listener = listenEvm(t, { url: way.url });
+    await listener.until(listener.filled);
+    await anvil.mine(10);
+    for (let step = 0; step < 30; step++) {
+      const roll = random();
+      const few = 1 + Math.floor(random() * 8);
+      if (roll < 0.5) await anvil.rpc("anvil_mine", [`0x${(3 * few).toString(16)}`]);
+      else if (roll < 0.75) await anvil.rpc("anvil_reorg", [few, []]);
+      else way.cut();
+    }
+    const [last] = await anvil.mine(1);
+    await listener.until(() => listener.head() === last);
+    const chain = (await anvil.hashes()).slice(-40);
+    assert.deepEqual(listener.chain(chain.length), chain);
+    assert.ok(listener.downs.length > 0);
   });
 }
 
