@@ -5,7 +5,7 @@ import { type Books, type BooksModules, openBooks } from "./books.ts";
 import type { Breakers, OwnPolicy } from "./breakers.ts";
 import type { Orders } from "./orders.ts";
 import type { ChainCodec } from "./chain/index.ts";
-import type { ChainRow } from "./chains.ts";
+import type { ChainRow, OpenChain } from "./chains.ts";
 import type { ChainConfig } from "./config/index.ts";
 import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
 import {
@@ -14,7 +14,9 @@ import {
   type RpcProxy,
   type RpcUpstream,
   createRpcProxy,
+  type RpcUpstreamModules,
   openRpcUpstream,
+  openSocketUpstream,
 } from "./proxy/index.ts";
 import type { ChainIngest, RaceLedger } from "./relay/index.ts";
 import type { ChainStats } from "./stats/index.ts";
@@ -24,6 +26,7 @@ import {
   type FeedModules,
   type FeedSink,
   type SequenceGap,
+  type UpstreamAddress,
   parseUpstreamUrl,
 } from "./upstream/index.ts";
 import type { Watching } from "./watching.ts";
@@ -102,7 +105,10 @@ export function createChainLine(
     onFirst: (feed) => peers?.scored(feed.name, 1),
   });
   const sink: FeedSink = {
-    up: (feed) => pipeline.up(feed),
+    // A beacon node has no headers and bodies: it tells what is final, and nothing else is asked of it.
+    up(feed) {
+      if (feed.kind !== "beacon") pipeline.up(feed);
+    },
     announce(feed, announcements) {
       pipeline.announce(feed, announcements);
       modules.flush();
@@ -129,10 +135,7 @@ export function createChainLine(
       const { state, height } = feed.status();
       return state === "up" ? Math.max(pipeline.heightOf(feed) ?? 0, height ?? 0) || null : null;
     };
-    const rpc =
-      address.rpc === null
-        ? null
-        : openRpcUpstream({ name, address: address.rpc, rpcPort: opened.rpcPort }, { clock, heightNow });
+    const rpc = openRpc(address, name, opened, { clock, heightNow });
     const { cordon } = modules.orders.of(cordonOf(feed.status().url));
     if (cordon !== null) feed.cordon(cordon.reason, (cordon.until ?? Number.POSITIVE_INFINITY) - clock.wall());
     if (isStarted) feed.start();
@@ -218,6 +221,18 @@ export function createChainLine(
       for (const { breaker } of configured.values()) modules.breakers.release(breaker);
     },
   };
+}
+
+/** Where the proxy asks an upstream; null where it answers nothing. */
+function openRpc(
+  address: UpstreamAddress,
+  name: string,
+  { rpcPort, socket }: OpenChain,
+  modules: RpcUpstreamModules,
+): Configured["rpc"] {
+  if (address.rpc !== null) return openRpcUpstream({ name, address: address.rpc, rpcPort }, modules);
+  if (address.kind !== "ws" || socket === null) return null;
+  return openSocketUpstream({ name, address, rpcPort, ...socket }, modules);
 }
 
 /** What an order to cordon an upstream is kept under. */

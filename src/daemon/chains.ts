@@ -60,6 +60,8 @@ export interface OpenChain {
   readonly codec: ChainCodec;
   /** Where an RPC address says no port. */
   readonly rpcPort: number;
+  /** Where a WebSocket address says no port, and a method without arguments that a node answers; null where nodes have no such sockets. */
+  readonly socket: { readonly wsPort: number; readonly probe: string } | null;
   /** Where the tree begins; null: where the first upstream that answers takes it up. */
   root(config: Pick<ChainConfig, "checkpoint">): TreeRoot | null;
   openFeed(address: UpstreamAddress, options: ListenOptions, modules: ListenModules): Feed;
@@ -114,6 +116,7 @@ export function openUtxo(codec: UtxoCodec, shortName: string): OpenChain {
   return {
     codec,
     rpcPort: params.rpcPort,
+    socket: null,
     root: (config) => utxoRoot(config, codec),
     openFeed(address, { name, transactions }, modules) {
       const told = { ...modules, codec };
@@ -171,6 +174,7 @@ export function openEvm(codec: EvmCodec): OpenChain {
   return {
     codec,
     rpcPort: 8545,
+    socket: { wsPort: 8546, probe: "eth_chainId" },
     root: () => null,
     openFeed(address, { name, transactions }, modules) {
       if (address.kind === "beacon") return createBeaconFeed({ name, address }, { ...modules, codec });
@@ -198,6 +202,7 @@ export function openSvm(codec: SvmCodec): OpenChain {
   return {
     codec,
     rpcPort: 8899,
+    socket: { wsPort: 8900, probe: "getGenesisHash" },
     root: () => null,
     openFeed(address, { name }, modules) {
       if (address.kind !== "ws" && address.kind !== "rpc") throw wrongKind(codec, address, "ws(s):// or http(s)://");

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { ReloadBody } from "../shared/api.ts";
 import { UTXO_CHAINS, type UtxoChain } from "../shared/chain.ts";
 import { type Cancel, seededRandom, systemClock } from "../shared/clock.ts";
-import { SprintError, isSprintError } from "../shared/errors.ts";
+import { SprintError, isSprintError, messageOf } from "../shared/errors.ts";
 import { TIER_ORDER } from "../shared/tier.ts";
 import { openAudit } from "./audit.ts";
 import type { BreakerTransition } from "./breaker/index.ts";
@@ -22,6 +22,7 @@ import { rehearse } from "./rehearsal.ts";
 import { createDecoders } from "./decoders.ts";
 import { EventLog, Hub, type PassingDraft, RESUME_DEFAULTS, type StreamEvent, resume } from "./relay/index.ts";
 import { type Addresses, type ControlToken, type Server, type ServerModules, createServer } from "./server/index.ts";
+import { createSnapshots } from "./snapshots.ts";
 import { createSwap } from "./swap.ts";
 import { createTelemetry } from "./telemetry.ts";
 import { VERSION } from "./version.ts";
@@ -251,6 +252,10 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
         log.level = next.log.level;
       },
     });
+    const takeSnapshots = createSnapshots({
+      lines: () => lines,
+      onTrouble: ({ chain }, doing, error) => log.debug({ chain, doing }, messageOf(error)),
+    });
     let deliveriesTold = 0;
     metrics.onScrape(() => {
       const elsewhere = server.processes().reduce((sum, process) => sum + (process.hub?.deliveries ?? 0), 0);
@@ -273,6 +278,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       () => server.drain(),
       startTasks(
         tasksOf({
+          takeSnapshots,
           tickStats: () => lines.forEach(({ stats }) => stats.tick(clock.wall())),
           tellStats: () => {
             for (const { chain, network } of lines) {

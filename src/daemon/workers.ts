@@ -17,6 +17,7 @@ export interface Work {
   readonly cleanUp: () => void;
   readonly tellStats: () => void;
   readonly tickStats: () => void;
+  readonly takeSnapshots: () => void;
 }
 
 /** A breaker decides by itself, from time, when it is asked; what nobody asks for is looked at here. */
@@ -26,6 +27,8 @@ export function tasksOf(work: Work): readonly Task[] {
     { name: "state evaluation", everyMs: 10_000, run: work.evaluateStates },
     // Rates of what is heard are counted by the second.
     { name: "stats clock", everyMs: 1_000, run: work.tickStats },
+    // Mempools, epochs and votes, from the nodes.
+    { name: "snapshots", everyMs: 10_000, run: work.takeSnapshots },
     // What each chain's users watch, to those who listen.
     { name: "stats", everyMs: 5_000, run: work.tellStats },
     // Upstreams that fell behind the others.

@@ -2,7 +2,13 @@
 export { createRpcProxy } from "./proxy.ts";
 export { methodsOf } from "./dialects.ts";
 export { CLASSES, type MethodClass } from "./methods.ts";
-export { openRpcUpstream, type RpcUpstreamModules, type RpcUpstreamOptions } from "./upstream.ts";
+export {
+  openRpcUpstream,
+  openSocketUpstream,
+  type RpcUpstreamModules,
+  type RpcUpstreamOptions,
+  type SocketUpstreamOptions,
+} from "./upstream.ts";
 export {
   type AttemptTold,
   type Params,

@@ -40,6 +40,7 @@ export type { SvmFeedCodec } from "./svm-node.ts";
 export type { PassedAnswer } from "./jsonrpc-answer.ts";
 export { BEACON_DEFAULTS, createBeaconFeed } from "./beacon.ts";
 export type { BeaconFeedModules, BeaconFeedOptions } from "./beacon.ts";
+export { type BesideOptions, openCallerBeside, type OpenCaller } from "./caller-beside.ts";
 export { parseUpstreamUrl, rpcOrigin, wsUrl } from "./url.ts";
 export type {
   P2pAddress,

@@ -13,7 +13,7 @@ import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFee
 import { asLost, pause } from "./rpc.ts";
 import { RpcSocket } from "./rpc-socket.ts";
 import type { Notification } from "./rpc-socket-message.ts";
-import { openCallerBeside, openHttpCaller, type OpenCaller } from "./svm-caller.ts";
+import { openCallerBeside, openHttpCaller, type OpenCaller } from "./caller-beside.ts";
 import { SvmFollower } from "./svm-follow.ts";
 import { announcedOf, member, REFUSED, SvmNode, type SvmFeedCodec, wholeNumber } from "./svm-node.ts";
 import type { Feed } from "./types.ts";
@@ -162,7 +162,7 @@ class SvmLink implements Link {
       { clock, onLost: (error) => this.#lose(error) },
     );
     await this.#socket.opened();
-    return openCallerBeside(this.#socket, address, { rpcPort, clock, signal });
+    return openCallerBeside(this.#socket, address, { rpcPort, clock, signal, probe: "getGenesisHash" });
   }
 
   /** False where the node does not push slots: it is polled. */

@@ -1,10 +1,18 @@
-/** Where a node of Solana is asked. Hosted ones answer over their socket; a validator's has subscriptions only, and its RPC is one port below. */
+/** Where a node behind a WebSocket is asked. Most answer over the socket itself; that of a Solana validator has subscriptions only, and its RPC is one port
+ *  below. */
 import type { Clock } from "../../shared/clock.ts";
 import { isSprintError } from "../../shared/errors.ts";
 import { RpcClient, type RpcCaller } from "./jsonrpc.ts";
 import type { RpcSocket } from "./rpc-socket.ts";
 import { REFUSED } from "./svm-node.ts";
 import { type RpcAddress, rpcOrigin, type WsAddress } from "./url.ts";
+
+export interface BesideOptions {
+  readonly rpcPort: number;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly probe: string;
+}
 
 export interface OpenCaller {
   readonly caller: RpcCaller;
@@ -23,28 +31,33 @@ export function openHttpCaller(address: RpcAddress, rpcPort: number, clock: Cloc
   return { caller: client, close: () => client.close() };
 }
 
-/** Who answers `getGenesisHash`: what the URL names, else the socket itself, else HTTP beside it. Throws SPRINT_RPC_*. */
+/** Who answers `probe`, a method without arguments: what the URL names, else the socket itself, else HTTP beside it. Throws SPRINT_RPC_*. */
 export async function openCallerBeside(
   socket: RpcSocket,
   address: WsAddress,
-  { rpcPort, clock, signal }: { readonly rpcPort: number; readonly clock: Clock; readonly signal: AbortSignal },
+  { rpcPort, clock, signal, probe }: BesideOptions,
 ): Promise<OpenCaller> {
   if (address.rpc !== null) return openHttpCaller(address.rpc, rpcPort, clock);
   const own: OpenCaller = { caller: socket, close: async () => {} };
-  if (await answers(own, signal, true)) return own;
+  if (await answers(own, probe, signal, true)) return own;
   const places = placesBeside(address, rpcPort);
   for (const place of places.slice(0, -1)) {
     const open = openHttpCaller(place, rpcPort, clock);
-    if (await answers(open, signal, false)) return open;
+    if (await answers(open, probe, signal, false)) return open;
     await open.close();
   }
   return openHttpCaller(places.at(-1) as RpcAddress, rpcPort, clock);
 }
 
 /** Not whether it is the right node. Throws where the connection ended. */
-async function answers({ caller }: OpenCaller, signal: AbortSignal, isSocket: boolean): Promise<boolean> {
+async function answers(
+  { caller }: OpenCaller,
+  probe: string,
+  signal: AbortSignal,
+  isSocket: boolean,
+): Promise<boolean> {
   try {
-    await caller.call("getGenesisHash", [], { signal, timeoutMs: SOCKET_ANSWER_MS });
+    await caller.call(probe, [], { signal, timeoutMs: SOCKET_ANSWER_MS });
     return true;
   } catch (error) {
     if (!isSprintError(error) || signal.aborted) throw error;
