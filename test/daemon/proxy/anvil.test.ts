@@ -9,8 +9,8 @@ import { systemClock } from "../../../src/shared/clock.ts";
 import { type Anvil, hasAnvil, startAnvil } from "../../fakes/anvil.ts";
 import { openIn } from "./upstreams.ts";
 
-/** Emits a log with this topic and 32 bytes, wherever it is called. */
-const TOPIC = `0x${"42".padStart(64, "0")}`;
+/** Emits a log with this topic, whoever calls it. */
+const TOPIC = `0x${"20".padStart(64, "0")}`;
 const LOGGING_CODE = "0x60016000526042602060006020a100";
 const CONTRACT = `0x${"22".repeat(20)}`;
 

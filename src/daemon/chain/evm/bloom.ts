@@ -41,7 +41,9 @@ export interface LogFilter {
 export function bloomMayMatch(bloom: Uint8Array, filter: LogFilter): boolean {
   const anyOf = (values: readonly Uint8Array[]): boolean =>
     values.length === 0 || values.some((value) => bloomMayHold(bloom, value));
-  return anyOf(filter.addresses) && filter.topics.every(anyOf);
+  // each log sets the bits of its address
+  const some = bloom.some((byte) => byte !== 0);
+  return some && anyOf(filter.addresses) && filter.topics.every(anyOf);
 }
 
 export function bloomMayHold(bloom: Uint8Array, value: Uint8Array): boolean {

@@ -25,6 +25,7 @@ describe("logs blooms", () => {
     for (const value of [topic(0), topic(1), topic(2)]) bits.add(bloom, value);
     const match = (addresses: Buffer[], topics: Buffer[][]): boolean => bloomMayMatch(bloom, { addresses, topics });
     assert.ok(match([], []));
+    assert.ok(!bloomMayMatch(new Uint8Array(256), { addresses: [], topics: [] }));
     assert.ok(match([topic(0)], [[topic(1)], [], [topic(9), topic(2)]]));
     assert.ok(match([topic(8), topic(0)], []));
     assert.ok(!match([topic(8)], []));
