@@ -128,13 +128,12 @@ export class EvmNode implements FollowedNode {
     return { safe, finalized };
   }
 
-  /** See `Feed.headersAfter`. Throws SPRINT_UPSTREAM_NO_FORK where nothing of the locator is on the node's best chain. */
+  /** See `Feed.headersAfter`. Where nothing of the locator is on the node's best chain, as of an empty one: it shows whose chain that is. */
   async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly EvmHeader[]> {
     const latest = (await this.latest(signal)).number;
-    if (locator.length === 0) return this.#run(null, Math.max(0, latest - this.#options.historyBlocks), latest, signal);
     const fork = await this.#findFork(locator, signal);
-    if (fork === null) throw noFork(this.#network, locator.length);
-    return this.#run(fork.hash, fork.height + 1, latest, signal);
+    if (fork !== null) return this.#run(fork.hash, fork.height + 1, latest, signal);
+    return this.#run(null, Math.max(0, latest - this.#options.historyBlocks), latest, signal);
   }
 
   /** See `FollowedNode`. In portions by number, from the end on: what the node's push skipped is most often one request away. */
@@ -301,11 +300,6 @@ function notFound(what: string, data: { readonly hash?: string } = {}): SprintEr
 function wrongBlock(method: string, expected: string, got: string): SprintError {
   const data = { method, expected, got };
   return new SprintError("SPRINT_UPSTREAM_WRONG_BLOCK", `${method}: asked for ${expected}, got ${got}`, data);
-}
-
-function noFork({ chain, network }: EvmNetwork, blocks: number): SprintError {
-  const message = `expected one of the ${blocks} blocks that lead to our head of ${chain} ${network} on the node's best chain, got none: it follows another one, or was set up anew`;
-  return new SprintError("SPRINT_UPSTREAM_NO_FORK", message, { chain, network, blocks });
 }
 
 function stillSyncing({ chain, network }: EvmNetwork, height: number, ageSeconds: number): SprintError {

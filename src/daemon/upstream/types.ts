@@ -97,7 +97,8 @@ export interface Feed {
   close(): Promise<void>;
   /**
    * Headers that follow the first of `locator` (newest first, sparse) that is on the node's best chain, oldest first, 2000 at most. Empty: the node has
-   * nothing newer. Of an empty locator: the node's best chain from where it is to be taken up, that block first (not of the Bitcoin family).
+   * nothing newer. Of an empty locator: the node's best chain from where it is to be taken up, that block first (not of the Bitcoin family). The same
+   * where nothing of it is on the node's chain (of the Bitcoin family: from block 1 on): what comes then links to nothing that is known.
    */
   headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]>;
   /** The body as the chain's codec takes it: the serialised block (from a compact block where one is pending, else by getdata or RPC), or JSON of what a
