@@ -4,7 +4,10 @@ import { type TestContext, test } from "node:test";
 import { EvmNode, type EvmNodeOptions } from "../../../src/daemon/upstream/evm-node.ts";
 import { RpcClient, type RpcCaller } from "../../../src/daemon/upstream/jsonrpc.ts";
 import { RpcSocket } from "../../../src/daemon/upstream/rpc-socket.ts";
+import { evmCodecFor, evmParamsFor, parseJson } from "../../../src/daemon/chain/index.ts";
 import { systemClock as clock } from "../../../src/shared/clock.ts";
+import { hasData } from "../../fakes/data.ts";
+import { evmSamples } from "../../fakes/evm.ts";
 import { type FakeEvm, fakeEvm, Scripted } from "./evm-fake.ts";
 import { devnet, never } from "./evm-listener.ts";
 
@@ -174,3 +177,27 @@ test("a body of 100 MB is refused while it is read", async (t) => {
   node.script.set("eth_getBlockByHash", () => new Scripted({ text: long }));
   await assert.rejects(ask(t, node).body(hash, never), { code: "SPRINT_RPC_TOO_LARGE" });
 });
+
+test(
+  "real blocks of every network: header and body as a node gives them hold in the codec",
+  { skip: !hasData && "no chain data" },
+  async (t) => {
+    let bodies = 0;
+    for (const { chain, bytes, receipts } of evmSamples().filter(({ name }) => name.includes("/rpc/"))) {
+      const codec = evmCodecFor(evmParamsFor(chain, "mainnet"));
+      const block = parseJson(bytes) as { readonly hash: string };
+      const node = await fakeEvm(t, 1);
+      node.script.set("eth_getBlockByHash", () => block);
+      const given = receipts === null ? methodMissing : parseJson(receipts);
+      node.script.set("eth_getBlockReceipts", () => given);
+      const asked = ask(t, node, bodies % 2 === 0 ? "http" : "socket");
+      const header = await asked.header(block.hash, never);
+      assert.equal(await codec.checkHeader(header), null, chain);
+      const verdict = codec.checkBody(await asked.body(block.hash, never), { hash: block.hash, height: null }, null);
+      assert.ok(verdict.ok, verdict.ok ? "" : `${chain} ${header.number}: ${verdict.refusal.message}`);
+      bodies++;
+    }
+    assert.ok(bodies >= 10, `${bodies}`);
+    t.diagnostic(`${bodies} blocks`);
+  },
+);
