@@ -1,6 +1,6 @@
 /** P2P messages: the reader under any splits, and every payload decoder, on changed copies of real and of encoded messages. */
 import assert from "node:assert/strict";
-import { codecFor, encodeHeader, paramsFor } from "../../src/daemon/chain/index.ts";
+import { codecFor, encodeHeader, filterMatches, paramsFor } from "../../src/daemon/chain/index.ts";
 import { assemble, EMPTY_POOL } from "../../src/daemon/upstream/compact.ts";
 import {
   type Decode,
@@ -10,7 +10,10 @@ import {
   decodeAddressesV2,
   decodeBlockTransactions,
   decodeCompactBlock,
+  decodeFilter,
+  decodeFilterHeaders,
   decodeGetBlockTransactions,
+  decodeGetFilters,
   decodeGetHeaders,
   decodeHeaders,
   decodeInventory,
@@ -21,7 +24,10 @@ import {
   encodeAddressesV2,
   encodeBlockTransactions,
   encodeCompactBlock,
+  encodeFilter,
+  encodeFilterHeaders,
   encodeGetBlockTransactions,
+  encodeGetFilters,
   encodeGetHeaders,
   encodeHeaders,
   encodeInventory,
@@ -33,6 +39,7 @@ import {
   transactionIdOf,
 } from "../../src/daemon/wire/index.ts";
 import { type Random, seededRandom } from "../../src/shared/clock.ts";
+import { isSprintError } from "../../src/shared/errors.ts";
 import { forgeAuxPow } from "../fakes/auxpow.ts";
 import { hasData, readData } from "../fakes/data.ts";
 import { fuzzParser } from "./harness.ts";
@@ -69,6 +76,17 @@ const DECODERS: Readonly<Record<string, (payload: Uint8Array) => Uint8Array | nu
   },
   getblocktxn: (payload) => encodeGetBlockTransactions(decodeGetBlockTransactions(payload)),
   blocktxn: (payload) => encodeBlockTransactions(decodeBlockTransactions(payload)),
+  getcfilters: (payload) => encodeGetFilters(decodeGetFilters(payload)),
+  cfheaders: (payload) => encodeFilterHeaders(decodeFilterHeaders(payload)),
+  cfilter(payload) {
+    const message = decodeFilter(payload);
+    try {
+      filterMatches(message.filter, message.blockHash, ["51"]);
+    } catch (error) {
+      assert.ok(isSprintError(error) && error.code === "SPRINT_FILTER_MALFORMED", String(error));
+    }
+    return encodeFilter(message);
+  },
   tx(payload) {
     const end = transactionEnd(payload, 0);
     assert.ok(end <= payload.length && transactionIdOf(payload).length === 32);
@@ -124,6 +142,9 @@ function corpus(): readonly (readonly [kind: string, bytes: Uint8Array])[] {
     ],
     ["getblocktxn", encodeGetBlockTransactions({ blockHash: hash, indexes: [0, 3, 300, 65_535] })],
     ["blocktxn", encodeBlockTransactions({ blockHash: hash, transactions: [plain, segwit] })],
+    ["getcfilters", encodeGetFilters({ type: 0, startHeight: 9, stopHash: hash })],
+    ["cfheaders", encodeFilterHeaders({ type: 0, stopHash: hash, previousHeader: hash, filterHashes: [hash, hash] })],
+    ["cfilter", encodeFilter({ type: 0, blockHash: hash, filter: Buffer.from("0385acb4f0fe889ef0", "hex") })],
     ["tx", plain],
     ["tx", segwit],
   ];

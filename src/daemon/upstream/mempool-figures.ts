@@ -34,6 +34,8 @@ const MAX_WEIGHT = 4_000_000 - 4_000;
 const MAX_ANCESTORS = 100;
 /** As Core's: the block is as good as full. */
 const MAX_MISSES = 1_000;
+/** About 2 ms of work. */
+const PER_TURN = 2_000;
 
 /** Highest rate first. */
 export function histogramOf(entries: Iterable<MempoolEntry>): readonly MempoolStep[] {
@@ -55,17 +57,27 @@ function stepBelow(rate: number): number {
   return Number((step * power).toPrecision(3));
 }
 
-/** An estimate: packages of a transaction and its ancestors, best rate first, as they stood before any was taken. */
-export function templateOf(entries: ReadonlyMap<string, MempoolEntry>): MempoolTemplate {
-  const packages = [...entries.keys()].map((txid) => {
+/**
+ * An estimate: packages of a transaction and its ancestors, best rate first, as they stood before any was taken. `turn` is awaited every so often, so
+ * that blocks pass in between.
+ */
+export async function templateOf(
+  entries: ReadonlyMap<string, MempoolEntry>,
+  turn: () => Promise<void>,
+): Promise<MempoolTemplate> {
+  const packages: { readonly members: readonly string[]; readonly rate: number }[] = [];
+  for (const txid of entries.keys()) {
+    if (packages.length % PER_TURN === 0) await turn();
     const members = ancestorsOf(txid, entries);
-    return { members, rate: rateOf(members, entries) };
-  });
+    packages.push({ members, rate: rateOf(members, entries) });
+  }
+  await turn();
   packages.sort((a, b) => b.rate - a.rate);
   const taken = new Set<string>();
   let [weight, fees, misses] = [0, 0, 0];
   let lowest = Number.POSITIVE_INFINITY;
-  for (const { members } of packages) {
+  for (const [at, { members }] of packages.entries()) {
+    if (at % PER_TURN === 0) await turn();
     const missing = members.filter((txid) => !taken.has(txid));
     if (missing.length === 0) continue;
     const sum = sumOf(missing, entries);

@@ -2,6 +2,7 @@
  * A node's mempool in figures. Its size and least fee cost one small call. Fees need every transaction: the names of all, and then an entry for
  * each that is new since the last time, in small batches, which hold neither the node nor us up as one verbose answer of megabytes would.
  */
+import { setImmediate } from "node:timers/promises";
 import { SprintError, isSprintError } from "../../shared/errors.ts";
 import type { RpcClient } from "./jsonrpc.ts";
 import { type MempoolEntry, histogramOf, templateOf } from "./mempool-figures.ts";
@@ -53,7 +54,8 @@ export class RpcMempool {
     };
     const known = transactions <= this.#options.maxTransactions && (await this.#refresh(signal));
     if (!known) return { ...size, histogram: [], template: null };
-    return { ...size, histogram: histogramOf(this.#entries.values()), template: templateOf(this.#entries) };
+    const histogram = histogramOf(this.#entries.values());
+    return { ...size, histogram, template: await templateOf(this.#entries, setImmediate) };
   }
 
   /** False where entries are still missing. */

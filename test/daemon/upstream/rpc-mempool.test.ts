@@ -9,6 +9,7 @@ import { SprintError, isSprintError } from "../../../src/shared/errors.ts";
 import { hasLitecoind, startLitecoind } from "../../fakes/litecoind.ts";
 import { headerCodec, listen, never } from "./listener.ts";
 
+const turn = async (): Promise<void> => {};
 const entry = (vsize: number, fee: number, depends: readonly string[] = []): MempoolEntry => ({
   vsize,
   weight: 4 * vsize,
@@ -34,7 +35,7 @@ test("fees are told in steps that fit any chain, weighted by size", () => {
   ]);
 });
 
-test("the next block takes packages: a poor parent comes with its rich child, and alone it stays out", () => {
+test("the next block takes packages: a poor parent comes with its rich child, and alone it stays out", async () => {
   const entries = new Map([
     ["parent", entry(500_000, 500_000)],
     ["child", entry(1_000, 50_000_000, ["parent", "confirmed long ago"])],
@@ -42,13 +43,18 @@ test("the next block takes packages: a poor parent comes with its rich child, an
     ["large", entry(600_000, 12_000_000)],
     ["poor", entry(500_000, 500_000)],
   ]);
-  assert.deepEqual(templateOf(entries), {
+  assert.deepEqual(await templateOf(entries, turn), {
     transactions: 3,
     weight: 4 * 901_000,
     fees_units: "70500000",
     min_fee_rate: 50,
   });
-  assert.deepEqual(templateOf(new Map()), { transactions: 0, weight: 0, fees_units: "0", min_fee_rate: null });
+  assert.deepEqual(await templateOf(new Map(), turn), {
+    transactions: 0,
+    weight: 0,
+    fees_units: "0",
+    min_fee_rate: null,
+  });
 });
 
 /** A node whose mempool the test writes. */

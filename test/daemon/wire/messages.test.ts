@@ -10,6 +10,9 @@ import {
   NO_STOP,
   decodeAddressesV2,
   decodeAddresses,
+  decodeFilter,
+  decodeFilterHeaders,
+  decodeGetFilters,
   decodeGetHeaders,
   decodeHeaders,
   decodeInventory,
@@ -18,6 +21,9 @@ import {
   decodeVersion,
   encodeAddresses,
   encodeAddressesV2,
+  encodeFilter,
+  encodeFilterHeaders,
+  encodeGetFilters,
   encodeGetHeaders,
   encodeHeaders,
   encodeInventory,
@@ -170,4 +176,26 @@ test("addrv2: networks, lengths, and what is passed over", () => {
   );
   malformed(() => decodeAddressesV2(bytesOf(`01 ${entry("01", "05", "5db8010203")}`)));
   malformed(() => decodeAddressesV2(bytesOf(`01 ${entry("77", "fd0102", "00".repeat(513))}`)));
+});
+
+test("block filters: read as they were written, and bounded", () => {
+  const question = plain({ type: fc.nat(255), startHeight: fc.nat(0xffff_ffff), stopHash: hash });
+  const filter = plain({ type: fc.nat(255), blockHash: hash, filter: fc.uint8Array({ maxLength: 300 }) });
+  const headers = plain({ type: fc.nat(255), stopHash: hash, previousHeader: hash, filterHashes: fc.array(hash) });
+  fc.assert(
+    fc.property(question, filter, headers, (asked, given, linked) => {
+      assert.deepEqual(decodeGetFilters(encodeGetFilters(asked)), asked);
+      const read = decodeFilter(encodeFilter(given));
+      assert.deepEqual(
+        { ...read, filter: Uint8Array.from(read.filter) },
+        { ...given, filter: Uint8Array.from(given.filter) },
+      );
+      assert.deepEqual(decodeFilterHeaders(encodeFilterHeaders(linked)), linked);
+    }),
+    { seed: 3 },
+  );
+  const one = encodeGetFilters({ type: 0, startHeight: 1, stopHash: NO_STOP });
+  malformed(() => decodeGetFilters(Buffer.concat([one, Buffer.alloc(1)])));
+  malformed(() => decodeFilter(bytesOf(`00 ${"00".repeat(32)} 05 0102`)));
+  malformed(() => decodeFilterHeaders(bytesOf(`00 ${"00".repeat(64)} fdd107`)));
 });
