@@ -167,6 +167,7 @@ export function createChainLine(
         ),
       served: {
         tip: () => (ingest.isLive ? ingest.tip : null),
+        block: (height) => ingest.tree.at(height)?.block ?? null,
         heightOf(hash) {
           const node = ingest.tree.get(hash);
           return node !== undefined && ingest.tree.isMain(node) ? node.block.height : null;

@@ -161,10 +161,10 @@ export class Pipeline implements FeedSink {
   }
 
   down(feed: Feed): void {
+    this.#finalized.delete(feed);
     const record = this.#feeds.get(feed);
     if (record === undefined) return;
     this.#feeds.delete(feed);
-    this.#finalized.delete(feed);
     record.cancelRefill();
     record.abort.abort();
   }

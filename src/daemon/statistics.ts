@@ -3,6 +3,7 @@ import {
   type ChainCodec,
   type EvmCodec,
   type EvmParent,
+  type EvmRules,
   type SvmCodec,
   type UtxoCodec,
   GAS_PER_BLOB,
@@ -45,7 +46,12 @@ export function statsOf(codec: ChainCodec, network: string): ChainStats {
 }
 
 function evmForecast({ params, blockTimeSeconds }: EvmCodec): EvmStatsModules {
-  const nextRules = ({ height, timestamp }: FeeParent) => evmRulesAt(params, height + 1, timestamp + blockTimeSeconds);
+  /** What is not always so is good enough for a forecast. */
+  const nextRules = ({ height, timestamp }: FeeParent): EvmRules => {
+    const rules = evmRulesAt(params, height + 1, timestamp + blockTimeSeconds);
+    const usual = rules.baseFee?.kind === "own" ? rules.baseFee.usual : undefined;
+    return usual === undefined ? rules : { ...rules, baseFee: { kind: "eip1559", ...usual } };
+  };
   const parentOf = (block: FeeParent): EvmParent => ({ ...block, hash: "", number: block.height });
   return {
     nextBaseFee: (block) => baseFeeAfter(parentOf(block), nextRules(block)),

@@ -111,7 +111,7 @@ export const HOODI_FORKS = timed([0, 0, 1_742_999_832, 1_761_677_592, 1_762_365_
  */
 export const DEVNET: EvmRules = {
   ...STAKED,
-  baseFee: { kind: "own" },
+  baseFee: { kind: "own", usual: { denominator: 8n, elasticity: 2n } },
   time: "notBefore",
   gasLimitDivisor: null,
   blobsInRoot: true,

@@ -68,8 +68,8 @@ export type BaseFeeRule =
   /** The OP stack since Holocene: parameters in the parent's extraData, zeros for these. */
   | { readonly kind: "holocene"; readonly denominator: bigint; readonly elasticity: bigint }
   | { readonly kind: "zero" }
-  /** Set by the chain's own contracts. */
-  | { readonly kind: "own" };
+  /** Set by the chain's own contracts, or by who runs a development network; `usual` is EIP-1559's numbers where it mostly follows them. */
+  | { readonly kind: "own"; readonly usual?: { readonly denominator: bigint; readonly elasticity: bigint } };
 
 export type BlobRule =
   /** EIP-4844 with the numbers of EIP-7691 and EIP-7892; `reserve`: EIP-7918. */
