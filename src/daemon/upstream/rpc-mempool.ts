@@ -6,6 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import { SprintError, isSprintError } from "../../shared/errors.ts";
 import type { RpcClient } from "./jsonrpc.ts";
 import { type MempoolEntry, histogramOf, templateOf } from "./mempool-figures.ts";
+import { member, wrongShape } from "./rpc-shape.ts";
 import type { MempoolFigures } from "./types.ts";
 
 export interface RpcMempoolOptions {
@@ -46,7 +47,7 @@ export class RpcMempool {
     const info = await this.#served("getmempoolinfo", signal);
     const transactions = number("getmempoolinfo", info, "size");
     const bytes = number("getmempoolinfo", info, "bytes");
-    const least = field(info, "mempoolminfee");
+    const least = member(info, "mempoolminfee");
     const size = {
       transactions,
       bytes,
@@ -112,11 +113,11 @@ export class RpcMempool {
 /** Nodes from before SegWit have `size` and `fee` at the top. */
 function entryIn(entry: unknown): MempoolEntry {
   const method = "getmempoolentry";
-  const vsize = number(method, entry, field(entry, "vsize") === undefined ? "size" : "vsize");
-  const fees = field(entry, "fees");
+  const vsize = number(method, entry, member(entry, "vsize") === undefined ? "size" : "vsize");
+  const fees = member(entry, "fees");
   const coins = fees === undefined ? number(method, entry, "fee") : number(method, fees, "base");
-  const weight = field(entry, "weight");
-  const depends = field(entry, "depends");
+  const weight = member(entry, "weight");
+  const depends = member(entry, "depends");
   if (vsize === 0) throw wrongShape(method, "a size", entry);
   return {
     vsize,
@@ -126,17 +127,8 @@ function entryIn(entry: unknown): MempoolEntry {
   };
 }
 
-function field(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-}
-
 function number(method: string, value: unknown, name: string): number {
-  const found = field(value, name);
+  const found = member(value, name);
   if (typeof found === "number" && Number.isFinite(found) && found >= 0) return found;
   throw wrongShape(method, `a number as ${name}`, value);
-}
-
-function wrongShape(method: string, expected: string, value: unknown): SprintError {
-  const got = (JSON.stringify(value) ?? "nothing").slice(0, 80);
-  return new SprintError("SPRINT_RPC_SHAPE", `${method}: expected ${expected}, got ${got}`, { method, got });
 }

@@ -7,6 +7,7 @@ import type { FollowedNode, Known } from "./follow.ts";
 import type { CallOptions, RpcClient } from "./jsonrpc.ts";
 import { shorten } from "./jsonrpc-answer.ts";
 import { RpcMempool } from "./rpc-mempool.ts";
+import { member, wrongShape } from "./rpc-shape.ts";
 import type { ChainPoint, MempoolFigures } from "./types.ts";
 
 /** What is needed of a chain's codec. */
@@ -269,15 +270,6 @@ function hashIn(method: string, value: unknown): string {
 function integer(method: string, value: unknown): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
   throw wrongShape(method, "a height", value);
-}
-
-function member(value: unknown, name: string): unknown {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
-}
-
-function wrongShape(method: string, expected: string, value: unknown): SprintError {
-  const got = (JSON.stringify(value) ?? "nothing").slice(0, 80);
-  return new SprintError("SPRINT_RPC_SHAPE", `${method}: expected ${expected}, got ${got}`, { method, got });
 }
 
 function wrongNetwork(codec: HeaderCodec, genesis: string): SprintError {
