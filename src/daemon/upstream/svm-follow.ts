@@ -6,7 +6,7 @@
  * without a block are no hole: only parents count.
  */
 import { type SvmAnnounced, svmLocator } from "../chain/index.ts";
-import type { SvmHead } from "./svm-node.ts";
+import type { Standing, SvmHead } from "./svm-node.ts";
 import type { Announcement, ChainPoint } from "./types.ts";
 
 export interface SvmFollowModules {
@@ -40,6 +40,8 @@ export class SvmFollower {
   #head: SvmAnnounced | null = null;
   #backSince: number | null = null;
   #confirmedSlot = -1;
+  #newestConfirmed = 0;
+  #hearsConfirmed = false;
 
   constructor(modules: SvmFollowModules) {
     this.#modules = modules;
@@ -73,6 +75,26 @@ export class SvmFollower {
   /** As it was told; null for a block that was not. */
   parentOf(locator: string): string | null {
     return this.#known.get(locator.slice(locator.indexOf(":") + 1))?.parentHash ?? null;
+  }
+
+  /** The newest slot that the node told as confirmed. */
+  get newestConfirmed(): number {
+    return this.#newestConfirmed;
+  }
+
+  /** `pushed`: the node tells each. */
+  heardConfirmed(slot: number, pushed: boolean): void {
+    this.#newestConfirmed = Math.max(this.#newestConfirmed, slot);
+    this.#hearsConfirmed ||= pushed;
+  }
+
+  /** `lost`: what is confirmed builds on another block. `waiting`: it will be told when it is confirmed. */
+  standingOf({ slot, hash }: SvmHead): Standing {
+    if (this.#newestConfirmed < slot) return this.#hearsConfirmed ? "waiting" : "unknown";
+    let at = this.#told.get(this.#newestConfirmed);
+    while (at !== undefined && at.slot > slot) at = this.#known.get(at.parentHash);
+    if (at === undefined) return "unknown";
+    return at.hash === hash ? "confirmed" : "lost";
   }
 
   /** The node works on `slot`, on top of that of `parentSlot`. */

@@ -31,6 +31,15 @@ export interface SvmHead {
   readonly hash: string;
 }
 
+/** What is known of a block without asking. */
+export type Standing = "waiting" | "confirmed" | "lost" | "unknown";
+
+export interface SvmKnowledge {
+  standingOf(block: SvmHead): Standing;
+  /** As it was announced; null where it was not. */
+  parentOf(locator: string): string | null;
+}
+
 /** Below the time that a feed gives one request: a block that is not confirmed is no failure of its node. */
 const DEFAULTS = { confirmMs: 12_000, askAgainMs: 200 };
 /** Headers of one answer; each is a question. */
@@ -42,6 +51,9 @@ const PARALLEL = 8;
 const HEADERS_MS = 8_000;
 /** Locator entries looked up at a time. */
 const LOOKUPS = 4;
+/** Between two looks at what was pushed, and after how long it is asked for whatever was. */
+const LOOK_MS = 20;
+const ASK_ANYWAY_MS = 1_000;
 const MAX_BODY_BYTES = 48 * 1024 * 1024;
 const MAX_LIST_BYTES = 1024 * 1024;
 /** What stands for a parent that the node no longer has. */
@@ -158,9 +170,9 @@ export class SvmNode {
   /**
    * The text `{"slot":N,"block":<getBlock result>}`. Waits until the block is confirmed. Throws SPRINT_UPSTREAM_NOT_FOUND where it is
    * not in time, or never will be: its slot was skipped after all, or went to another block. Throws SPRINT_UPSTREAM_WRONG_BLOCK where
-   * it has another parent than `parentHash`, if that is known: the blockhash alone would not show it.
+   * it has another parent than it was announced with: the blockhash alone would not show it.
    */
-  async body(locator: string, signal: AbortSignal, parentHash: string | null = null): Promise<Uint8Array> {
+  async body(locator: string, signal: AbortSignal, known: SvmKnowledge = NOTHING_KNOWN): Promise<Uint8Array> {
     const place = svmLocatorOf(locator);
     if (place === null) throw notFound(locator, "that is no slot and hash");
     const details = {
@@ -171,10 +183,17 @@ export class SvmNode {
       maxSupportedTransactionVersion: 0,
     };
     const until = this.#clock.now() + this.#options.confirmMs;
-    for (;;) {
+    for (let askAt = this.#clock.now() + ASK_ANYWAY_MS; ;) {
+      const standing = known.standingOf(place);
+      if (standing === "lost") throw notFound(locator, "what is confirmed builds on another block");
+      if (standing === "waiting" && this.#clock.now() < askAt) {
+        await pause(LOOK_MS, this.#clock, signal);
+        continue;
+      }
+      askAt = this.#clock.now() + ASK_ANYWAY_MS;
       const options = { signal, maxResponseBytes: MAX_BODY_BYTES };
       const answer = await this.#caller.ask("getBlock", [place.slot, details], options);
-      if (answer.ok && answer.json !== "null") return bodyOf(locator, place, answer.json, parentHash);
+      if (answer.ok && answer.json !== "null") return bodyOf(locator, place, answer.json, known.parentOf(locator));
       if (!mayCome(answer)) throw notFound(locator, answer.ok ? "null" : shorten(answer.message));
       if (this.#clock.now() >= until)
         throw notFound(locator, `it is not confirmed after ${this.#options.confirmMs} ms`);
@@ -182,6 +201,8 @@ export class SvmNode {
     }
   }
 }
+
+const NOTHING_KNOWN: SvmKnowledge = { standingOf: () => "unknown", parentOf: () => null };
 
 /** The answer is not read further than its head: it has megabytes, and a worker does. */
 function bodyOf(locator: string, { slot, hash }: SvmHead, json: string, parentHash: string | null): Uint8Array {

@@ -84,8 +84,6 @@ class SvmLink implements Link {
   #cancelLook: Cancel = () => {};
   #rootSlot = 0;
   #finalizedSlot = -1;
-  /** The newest that the node told as confirmed. */
-  #confirmedSlot = 0;
   /** Since when it ends below that. */
   #belowSince: number | null = null;
   #strikes = 0;
@@ -115,7 +113,7 @@ class SvmLink implements Link {
   }
 
   async body(locator: string, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#asked().body(locator, signal, this.#follower.parentOf(locator));
+    return this.#asked().body(locator, signal, this.#follower);
   }
 
   async close(): Promise<void> {
@@ -197,7 +195,7 @@ class SvmLink implements Link {
       const block = member(told, "block") ?? null;
       if (block === null || !this.#isUp) return;
       const header = announcedOf(block, wholeNumber("blockSubscribe", member(told, "slot")), codec, this.#clock);
-      this.#confirmedUpTo(header.slot);
+      this.#follower.heardConfirmed(header.slot, true);
       if (!this.#follower.pushed(header, receivedAt)) this.#fill.poke();
     });
     return isPushed;
@@ -221,7 +219,7 @@ class SvmLink implements Link {
     else if (type === "dead" && this.#isUp) this.#follower.dead(slot, receivedAt);
     else if (type === "root") this.#onRoot(slot);
     else if (type === "optimisticConfirmation") {
-      this.#confirmedUpTo(slot);
+      this.#follower.heardConfirmed(slot, true);
       if (this.#follower.hasHole) this.#fill.poke();
     }
   }
@@ -279,7 +277,7 @@ class SvmLink implements Link {
     const node = this.#asked();
     const newest = await node.slot("confirmed", signal);
     this.#checkNotRewound(newest);
-    this.#confirmedUpTo(newest);
+    this.#follower.heardConfirmed(newest, false);
     const from = follower.confirmedSlot + 1;
     if (newest < from) return;
     if (newest - from >= MAX_GAP_SLOTS) return this.#jumpTo(newest, node, signal);
@@ -332,18 +330,15 @@ class SvmLink implements Link {
   /** What is confirmed stays: a node that ends below it has another ledger now. */
   #checkNotRewound(slot: number): void {
     const now = this.#clock.now();
-    if (slot >= this.#confirmedSlot) this.#belowSince = null;
+    const { newestConfirmed } = this.#follower;
+    if (slot >= newestConfirmed) this.#belowSince = null;
     else this.#belowSince ??= now;
     if (this.#belowSince === null || now - this.#belowSince < REWOUND_MS) return;
     throw new SprintError(
       "SPRINT_UPSTREAM_REWOUND",
-      `expected the node's chain to end at slot ${this.#confirmedSlot} or above, which it has told as confirmed, got ${slot}`,
-      { expected: this.#confirmedSlot, actual: slot },
+      `expected the node's chain to end at slot ${newestConfirmed} or above, which it has told as confirmed, got ${slot}`,
+      { expected: newestConfirmed, actual: slot },
     );
-  }
-
-  #confirmedUpTo(slot: number): void {
-    this.#confirmedSlot = Math.max(this.#confirmedSlot, slot);
   }
 
   /** Throws when the node's answers have not fitted together for some time. */

@@ -142,6 +142,24 @@ describe("a follower of Solana", () => {
     assert.deepEqual([told, follow.confirmedSlot], [[["rpc 101<100"], ["rpc 102<101"]], 102]);
   });
 
+  it("knows which block was confirmed, which lost, and which will be told", () => {
+    const { follow } = follower();
+    const at = (slot: number, hash = `${slot}`) => follow.standingOf({ slot, hash });
+    assert.equal(at(101), "unknown", "nobody tells what is confirmed");
+    const a = header(101, anchor);
+    follow.heardConfirmed(100, true);
+    assert.equal(at(101), "waiting");
+    follow.opened(102, 100);
+    follow.processed({ slot: 102, hash: "102x" }, 0);
+    follow.confirmed([a, header(103, a)], 103, 1);
+    follow.heardConfirmed(103, true);
+    follow.heardConfirmed(101, true);
+    assert.deepEqual([at(101), at(103), at(102, "102x"), at(103, "103x")], ["confirmed", "confirmed", "lost", "lost"]);
+    assert.deepEqual([at(104), at(99), follow.newestConfirmed], ["waiting", "unknown", 103]);
+    follow.heardConfirmed(110, true);
+    assert.equal(at(101), "unknown", "the block of that slot was not told");
+  });
+
   it("names the block of a rooted slot by its head's branch", () => {
     const { follow } = follower();
     follow.opened(101, 100);

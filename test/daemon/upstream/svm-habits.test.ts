@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { describe, it, type TestContext } from "node:test";
 import { svmCodecFor, svmParams } from "../../../src/daemon/chain/index.ts";
 import { RpcClient } from "../../../src/daemon/upstream/jsonrpc.ts";
-import { SvmNode } from "../../../src/daemon/upstream/svm-node.ts";
+import { type SvmKnowledge, SvmNode } from "../../../src/daemon/upstream/svm-node.ts";
 import { systemClock } from "../../../src/shared/clock.ts";
 import { fakeBlock, fakeSvm, type FakeSvm, hashOf } from "./svm-fake.ts";
 import { listenSvm, never } from "./svm-listener.ts";
@@ -156,6 +156,10 @@ describe("a node of Solana", () => {
     return { fake, node: new SvmNode({ confirmMs: 60, askAgainMs: 5 }, { caller: client, codec, clock: systemClock }) };
   }
   const locator = `101:${hashOf(101)}`;
+  const announcedWith = (parentHash: string): SvmKnowledge => ({
+    standingOf: () => "unknown",
+    parentOf: () => parentHash,
+  });
 
   it("is asked for a body until it is confirmed", async (t) => {
     const { fake, node } = await open(t);
@@ -165,8 +169,8 @@ describe("a node of Solana", () => {
     const text = Buffer.from(await body).toString();
     assert.ok(text.startsWith('{"slot":101,"block":{"'));
     assert.equal((JSON.parse(text) as { block: { blockhash: string } }).block.blockhash, hashOf(101));
-    await assert.rejects(node.body(locator, never, hashOf(99)), { code: "SPRINT_UPSTREAM_WRONG_BLOCK" });
-    assert.ok(await node.body(locator, never, hashOf(100)));
+    await assert.rejects(node.body(locator, never, announcedWith(hashOf(99))), { code: "SPRINT_UPSTREAM_WRONG_BLOCK" });
+    assert.ok(await node.body(locator, never, announcedWith(hashOf(100))));
   });
 
   it("has bounds for that, and tells what never comes from what fails", async (t) => {

@@ -157,11 +157,21 @@ describe("a feed of Solana", () => {
     assert.equal(verdict.facts.signatures.checked, verdict.facts.signatures.total);
     assert.ok(verdict.facts.txCount > 0 && verdict.facts.level === "full");
 
+    const notFound = { code: "SPRINT_UPSTREAM_NOT_FOUND" };
+    const [lost] = node.mine();
+    await inStep(heard, node);
+    const waitingForLost = heard.feed.body(`${lost?.slot}:${lost?.hash}`, never);
+    node.fork(1);
+    await inStep(heard, node);
+    node.mine();
+    await inStep(heard, node);
+    node.mine();
+    await assert.rejects(waitingForLost, { ...notFound, message: /builds on another block/ });
+
     const beside = node.orphan();
     node.skip(1);
     const skipped = node.tip.slot;
     node.mine(40);
-    const notFound = { code: "SPRINT_UPSTREAM_NOT_FOUND" };
     await assert.rejects(heard.feed.body(`${beside.slot}:${beside.hash}`, never), notFound);
     await assert.rejects(heard.feed.body(`${tip.slot}:${beside.hash}`, never), notFound);
     await assert.rejects(heard.feed.body(`${skipped}:${beside.hash}`, never), notFound);
