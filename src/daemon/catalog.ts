@@ -2,6 +2,7 @@
 import type { Chain } from "../shared/chain.ts";
 import { SprintError } from "../shared/errors.ts";
 import { type ChainLine, cordonOf } from "./chainline.ts";
+import { matchesOf } from "./matches.ts";
 import { NO_ORDER, type Orders } from "./orders.ts";
 import type { TreeNode } from "./relay/index.ts";
 import type { BlockRecord, ServerModules } from "./server/index.ts";
@@ -28,6 +29,7 @@ export type Catalog = Pick<
   | "watchList"
   | "unwatch"
   | "unspent"
+  | "matches"
 > & { upstreamViews(): DaemonView["upstreams"] };
 
 export interface CatalogModules {
@@ -109,6 +111,7 @@ export function createCatalog(lines: () => readonly ChainLine[], { orders, wall 
     watchLists: (chain) => lineOf(chain).watching.lists(),
     watchList: (chain, id) => lineOf(chain).watching.list(id),
     unwatch: (chain, id) => lineOf(chain).watching.remove(id),
+    matches: (chain, id, query) => matchesOf(lineOf(chain), id, query),
     unspent: (chain, id, query) => lineOf(chain).watching.unspent(id, query),
     race: (chain, last) => lineOf(chain).race.report(last),
     upstreamViews: () =>

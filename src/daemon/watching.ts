@@ -41,6 +41,8 @@ export interface Watching extends Required<Pick<IngestModules, "onProved" | "onR
   lists(): readonly WatchListBody[];
   remove(id: string): boolean;
   unspent(id: string, query: UnspentQuery): UnspentBody | null;
+  /** What bodies are looked through for on behalf of a list; null where there is none of that id. */
+  itemsOf(id: string): readonly string[] | null;
 }
 
 export function createWatching(options: WatchingOptions, modules: WatchingModules): Watching {
@@ -101,6 +103,7 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
       const list = book.list(id);
       return list === null ? null : listBody(chain, list);
     },
+    itemsOf: (id) => book.list(id)?.items ?? null,
     lists: () => book.lists().map((list) => listBody(chain, list)),
     remove(id) {
       wallets.delete(id);

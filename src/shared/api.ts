@@ -22,6 +22,7 @@ export const TIER_ROUTES = {
   watchLists: "/api/v1/chains/:chain/watch",
   watchList: "/api/v1/chains/:chain/watch/:id",
   unspent: "/api/v1/chains/:chain/watch/:id/unspent",
+  matches: "/api/v1/chains/:chain/watch/:id/matches",
   subscribe: "/api/v1/subscribe",
   subscription: "/api/v1/subscribe/:id",
   subscriptions: "/api/v1/subscriptions",

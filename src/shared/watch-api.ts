@@ -73,6 +73,29 @@ export type WatchListsBody = Static<typeof WatchListsBody>;
 
 export const WatchParams = Type.Object({ chain: ChainName, id: ListId }, strict);
 
+/** Query of the blocks that may concern a list. */
+export const MatchesQuery = Type.Object(
+  {
+    from: Height,
+    to: Type.Optional(Height),
+  },
+  strict,
+);
+export type MatchesQuery = Static<typeof MatchesQuery>;
+
+/** By the blocks' own filters (BIP 158): a block that is not here has nothing of the list; one that is may have. */
+export const MatchesBody = Type.Object({
+  from: Height,
+  to: Type.Integer({ description: "looked at up to here, at most 500 blocks from `from` on" }),
+  upstream: Type.String({
+    description: "whose filters they are, each held against the header over all filters before it",
+  }),
+  blocks: Type.Array(
+    Type.Object({ hash: Type.String(), height: Height, items: Type.Array(Type.String({ description: "scripts" })) }),
+  ),
+});
+export type MatchesBody = Static<typeof MatchesBody>;
+
 /** Query of a list's unspent outputs. */
 export const UnspentQuery = Type.Object(
   {

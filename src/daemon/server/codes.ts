@@ -55,6 +55,8 @@ export const CODES = {
   SPRINT_API_INTERNAL: { status: 500, means: "a fault of the daemon; its log says more" },
   SPRINT_PROXY_FAILED: { status: 502, means: "upstreams were asked and none could answer" },
   SPRINT_PROXY_TOO_LARGE: { status: 502, means: "the answer is larger than is passed on" },
+  SPRINT_WATCH_NO_FILTERS: { status: 503, means: "no upstream that is up serves block filters" },
+  "SPRINT_UPSTREAM_*": { status: 502, means: "the upstream that was asked could not answer" },
   SPRINT_API_DRAINING: { status: 503, means: "the daemon is shutting down; come back with your cursor" },
   SPRINT_PROXY_NO_UPSTREAM: { status: 503, means: "no upstream of this chain speaks JSON-RPC" },
   SPRINT_PROXY_OPEN: { status: 503, means: "the breakers of all upstreams are open; see `Retry-After`" },

@@ -6,6 +6,7 @@ import type {
   BreakerBody,
   ChainBody,
   PolicyBody,
+  MatchesBody,
   PluginBody,
   RaceBody,
   ReloadBody,
@@ -106,6 +107,12 @@ export const UNSPENT: UnspentBody = {
     },
   ],
   next_after: null,
+};
+export const MATCHES: MatchesBody = {
+  from: HEIGHT - 10,
+  to: HEIGHT,
+  upstream: "btc-1",
+  blocks: [{ hash: HASH, height: HEIGHT, items: ["76a91462e907b15cbf27d5425399ebf6f0fb50ebb88f1888ac"] }],
 };
 export const WATCHED: WatchData = {
   list: "treasury",

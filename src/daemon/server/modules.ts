@@ -7,6 +7,8 @@ import type { Tier } from "../../shared/tier.ts";
 import type {
   AuditEntryBody,
   ChangeBody,
+  MatchesBody,
+  MatchesQuery,
   PluginBody,
   ReloadBody,
   StatsBody,
@@ -106,6 +108,8 @@ export interface ServerModules {
   /** Null where there is no list of that id; so in the next two. */
   watchList(chain: Chain, id: string): WatchListBody | null;
   unspent(chain: Chain, id: string, query: UnspentQuery): UnspentBody | null;
+  /** Blocks from before the list that may concern it. Throws SPRINT_WATCH_NO_FILTERS, SPRINT_WATCH_RANGE, SPRINT_UPSTREAM_*. */
+  matches(chain: Chain, id: string, query: MatchesQuery): Promise<MatchesBody | null>;
   /** False where there is no list of that id. */
   unwatch(chain: Chain, id: string): boolean;
   /** Settles when logs can be decoded by these fragments. Rejects with SPRINT_ABI_* where one is none. */

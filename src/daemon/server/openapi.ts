@@ -119,6 +119,13 @@ const BEARER = { type: "http", scheme: "bearer", description: "a token of the co
 export async function documentRoutes(app: App, options: DocumentOptions): Promise<void> {
   const { title, version, description, tags, isSecured, operations, stream, rulesOf } = options;
   const idOf = new Map(Object.entries(options.routes).map(([name, path]) => [path, name]));
+  /** A path's name; of what else it is asked by than GET, the method before it. */
+  const operationId = ({ method, url }: DescribedRoute): string => {
+    const name = idOf.get(url) ?? "";
+    const isNamesake = method !== "GET" && operations[`GET ${url}`] !== undefined;
+    const isAnother = method === "DELETE" && operations[`POST ${url}`] !== undefined;
+    return isNamesake || isAnother ? `${method.toLowerCase()}${name.charAt(0).toUpperCase()}${name.slice(1)}` : name;
+  };
   const secured = isSecured ? { security: [{ token: [] }] } : {};
   const routes: DescribedRoute[] = [];
   await app.register(swagger, {
@@ -148,7 +155,7 @@ export async function documentRoutes(app: App, options: DocumentOptions): Promis
         const operation = operations[`${method} ${url}`];
         if (item === undefined || described === undefined || operation === undefined)
           throw new Error(`${method} ${url} is not described`);
-        item[method.toLowerCase()] = { operationId: idOf.get(url), ...tell(described, operation, rulesOf(route)) };
+        item[method.toLowerCase()] = { operationId: operationId(route), ...tell(described, operation, rulesOf(route)) };
       }
       const upgrade = tellStream(stream, rulesOf(upgradeOf(stream)));
       document.paths[stream.path] = { get: { operationId: idOf.get(stream.path), ...upgrade } };

@@ -8,6 +8,7 @@ import {
   CHAIN,
   CURSOR,
   FILTER,
+  MATCHES,
   METRICS,
   RPC_ANSWER,
   RPC_CALL,
@@ -141,6 +142,21 @@ block. Lists are shared by all clients of the daemon, and forgotten by a restart
     description: "Nothing more is told of the list.",
     says: { 204: "forgotten" },
     codes: ["SPRINT_API_CHAIN_OFF", "SPRINT_WATCH_UNKNOWN"],
+  },
+  [`GET ${TIER_ROUTES.matches}`]: {
+    tag: "watch",
+    summary: "Older blocks that may concern a list",
+    description: `Bitcoin family, where an upstream over p2p:// serves block filters (BIP 157, 158): what was before the list was made. A block that is not in the answer
+has nothing of the list; one that is may have, one in 784,931 for each script by chance.`,
+    says: { 200: "at most 500 blocks looked at" },
+    codes: [
+      "SPRINT_API_CHAIN_OFF",
+      "SPRINT_WATCH_UNKNOWN",
+      "SPRINT_WATCH_*",
+      "SPRINT_WATCH_NO_FILTERS",
+      "SPRINT_UPSTREAM_*",
+    ],
+    answer: MATCHES,
   },
   [`GET ${TIER_ROUTES.unspent}`]: {
     tag: "watch",

@@ -2,6 +2,8 @@
 import {
   ChainParams,
   ErrorBody,
+  MatchesBody,
+  MatchesQuery,
   StatsBody,
   TIER_ROUTES,
   UnspentBody,
@@ -49,6 +51,14 @@ export function addWatchRoutes(routes: App, server: ServerModules): void {
       const { chain, id } = request.params;
       if (!server.unwatch(requireChain(server, chain), id)) listUnknown(chain, id);
       return reply.code(204).send(null);
+    },
+  );
+  routes.get(
+    TIER_ROUTES.matches,
+    { schema: { params: WatchParams, querystring: MatchesQuery, response: answers(MatchesBody) } },
+    async (request) => {
+      const { chain, id } = request.params;
+      return (await server.matches(requireChain(server, chain), id, request.query)) ?? listUnknown(chain, id);
     },
   );
   routes.get(
