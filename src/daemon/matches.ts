@@ -9,6 +9,8 @@ const MAX_BLOCKS = 500;
 /** Of one question to a node: some 20 KB each on a busy chain. */
 const PAGE = 100;
 const TIMEOUT_MS = 15_000;
+/** Scripts held against a filter in one turn, some milliseconds: blocks pass in between. */
+const SLICE = 500;
 
 /** Null where there is no list of that id. Throws SPRINT_WATCH_NO_FILTERS, SPRINT_WATCH_RANGE, and what the upstream's answer is worth. */
 export async function matchesOf(line: ChainLine, id: string, query: MatchesQuery): Promise<MatchesBody | null> {
@@ -36,8 +38,12 @@ export async function matchesOf(line: ChainLine, id: string, query: MatchesQuery
     const run = await feed.filters({ startHeight, stopHash, count }, signal);
     if (header !== null && run.previousHeader !== header) throw otherChain(feed.name, startHeight);
     for (const [index, { blockHash, filter }] of run.filters.entries()) {
-      const found = filterMatches(filter, blockHash, items);
-      if (found.length > 0) blocks.push({ hash: blockHash, height: startHeight + index, items: [...found] });
+      const found: string[] = [];
+      for (let at = 0; at < items.length; at += SLICE) {
+        found.push(...filterMatches(filter, blockHash, items.slice(at, at + SLICE)));
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
+      if (found.length > 0) blocks.push({ hash: blockHash, height: startHeight + index, items: found });
     }
     header = run.filters.at(-1)?.header ?? null;
   }
