@@ -76,8 +76,14 @@ export const WatchParams = Type.Object({ chain: ChainName, id: ListId }, strict)
 /** Query of the blocks that may concern a list. */
 export const MatchesQuery = Type.Object(
   {
-    from: Height,
-    to: Type.Optional(Height),
+    from: Type.Integer({ minimum: 0, maximum: 0xffff_ffff, description: "height of the first block" }),
+    to: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 0xffff_ffff,
+        description: "and of the last; as many as are looked at where absent",
+      }),
+    ),
   },
   strict,
 );

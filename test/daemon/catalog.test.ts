@@ -1,12 +1,48 @@
 /** What the API is told about chains, blocks and upstreams, read from a real tree and race ledger. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { openBooks } from "../../src/daemon/books.ts";
 import { type Catalog, chainViews, createCatalog } from "../../src/daemon/catalog.ts";
 import type { ChainLine } from "../../src/daemon/chainline.ts";
+import { BUILT_IN_ROWS } from "../../src/daemon/chains.ts";
 import { NO_ORDERS } from "../../src/daemon/orders.ts";
 import { FakeFeed, Journey, type MinedBlock, bodyOf } from "./journey.ts";
 
 const NO_RPC: ChainLine["rpc"] = { handle: () => assert.fail("not asked here"), close: () => {} };
+
+/** A line whose upstreams are in the hands of a test. */
+function lineOf(j: Journey, feeds: readonly FakeFeed[]): ChainLine {
+  const { chain, codec, ingest, race, pipeline, clock } = j;
+  const row = BUILT_IN_ROWS.find((each) => each.chain === chain) as ChainLine["row"];
+  const config = { chain, network: "regtest", upstreams: [], checkpoint: null, mempool: false } as const;
+  const books = openBooks(
+    {
+      config: { ...config, validation: "full", finalityDepth: null },
+      codec,
+      network: "regtest",
+      root: row.open("regtest").root(config),
+    },
+    { clock, publish: () => {}, publishPassing: () => {}, onWatchRefused: () => {} },
+  );
+  return {
+    chain,
+    network: "regtest",
+    codec,
+    row,
+    ingest,
+    race,
+    books,
+    pipeline,
+    stats: books.stats,
+    watching: books.watching,
+    feeds: () => feeds,
+    setUpstreams: () => {},
+    rpc: NO_RPC,
+    breakerMoved: () => {},
+    start: () => {},
+    close: async () => {},
+  };
+}
 
 interface Scene {
   readonly j: Journey;
@@ -25,31 +61,17 @@ async function scene(t: TestContext): Promise<Scene> {
   t.after(() => j.pipeline.close());
   const a = await j.feed("a");
   const b = await j.feed("b");
-  const { chain, codec, ingest, race, pipeline } = j;
-  const line: ChainLine = {
-    chain,
-    network: "regtest",
-    codec,
-    ingest,
-    race,
-    pipeline,
-    feeds: () => [a, b],
-    setUpstreams: () => {},
-    rpc: NO_RPC,
-    breakerMoved: () => {},
-    start: () => {},
-    close: async () => {},
-  };
+  const line = lineOf(j, [a, b]);
   const blocks = await j.mineRun(j.genesis, 5);
   for (const block of blocks) a.bodies.set(block.hash, bodyOf(block));
   for (const block of blocks) a.announce(j.announcement(block));
-  await j.until(() => ingest.provedHeight === 5);
+  await j.until(() => j.ingest.provedHeight === 5);
   const side = await j.mine(blocks[3] as MinedBlock);
   b.announce(j.announcement(side));
   return {
     j,
     line,
-    catalog: createCatalog([line], { orders: NO_ORDERS, wall: () => j.clock.wall() }),
+    catalog: createCatalog(() => [line], { orders: NO_ORDERS, wall: () => j.clock.wall() }),
     a,
     b,
     blocks,
@@ -106,21 +128,7 @@ test("a chain that is not relayed, and one that is not synced yet", async (t) =>
   const j = new Journey();
   t.after(() => j.pipeline.close());
   const feed = new FakeFeed("a", "bitcoin", j.pipeline);
-  const fresh = createCatalog(
-    [
-      {
-        ...j,
-        rpc: NO_RPC,
-        network: "regtest",
-        feeds: () => [feed],
-        setUpstreams: () => {},
-        breakerMoved: () => {},
-        start: () => {},
-        close: async () => {},
-      },
-    ],
-    { orders: NO_ORDERS, wall: () => 0 },
-  );
+  const fresh = createCatalog(() => [lineOf(j, [feed])], { orders: NO_ORDERS, wall: () => 0 });
   assert.equal(fresh.latest("bitcoin"), null);
   assert.deepEqual(fresh.chains(), [
     { chain: "bitcoin", network: "regtest", tip: null, finalized: null, synced: false },

@@ -6,6 +6,7 @@ import { type Breakers, createBreakers } from "../../src/daemon/breakers.ts";
 import { NO_ORDER, NO_ORDERS, type Orders } from "../../src/daemon/orders.ts";
 import { codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
 import { type ChainLine, type ChainLineModules, createChainLine } from "../../src/daemon/chainline.ts";
+import { BUILT_IN_ROWS, type ChainRow } from "../../src/daemon/chains.ts";
 import type { ChainConfig } from "../../src/daemon/config/index.ts";
 import type { StreamDraft } from "../../src/daemon/relay/index.ts";
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
@@ -18,7 +19,10 @@ const REGTEST: ChainConfig = {
   validation: "full",
   finalityDepth: null,
   checkpoint: null,
+  mempool: false,
 };
+
+const BITCOIN = BUILT_IN_ROWS.find(({ chain }) => chain === "bitcoin") as ChainRow;
 
 interface Open {
   readonly line: ChainLine;
@@ -51,10 +55,12 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest",
   const modules: ChainLineModules = {
     clock: systemClock,
     random: seededRandom(1),
-    prover: { check: async (_chain, _network, raw, height) => codec.checkBody(raw, height) },
+    prover: { check: async (_subject, raw, place, watch) => codec.checkBody(raw, place, watch) },
     breakers,
     orders,
     flush: () => {},
+    publishPassing: () => {},
+    onWatchRefused: () => {},
     publish(draft) {
       events.push(draft);
       wake.resolve();
@@ -70,7 +76,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest",
     onRpcAttempt: () => {},
     onRpcRequest: () => {},
   };
-  const line: ChainLine = createChainLine({ ...REGTEST, ...config }, network, modules);
+  const line: ChainLine = createChainLine({ ...REGTEST, ...config }, BITCOIN, network, modules);
   t.after(() => line.close());
   return {
     line,
@@ -192,7 +198,11 @@ test("the operator's checkpoint is where the tree begins; what is before it is n
   const codec = codecFor(params);
   const anchor = node.store.at(7);
   assert.ok(anchor);
-  const checkpoint = { height: 7, header: anchor.header, work: codec.work(anchor.header.readUInt32LE(72)) * 8n };
+  const checkpoint = {
+    height: 7,
+    header: anchor.header,
+    work: codec.weight(codec.decodeHeader(anchor.header).header) * 8n,
+  };
   const { line, event, events } = open(t, { upstreams: [node.url], checkpoint });
   assert.deepEqual([line.ingest.tree.oldest.block.height, line.ingest.tip.hash], [7, anchor.hash]);
   line.start();

@@ -15,7 +15,7 @@ import type {
   FeedState,
   FeedStatus,
 } from "../../src/daemon/upstream/index.ts";
-import type { Chain } from "../../src/shared/chain.ts";
+import type { Chain, UtxoChain } from "../../src/shared/chain.ts";
 import { seededRandom } from "../../src/shared/clock.ts";
 import { SprintError } from "../../src/shared/errors.ts";
 import { FakeClock } from "../fakes/clock.ts";
@@ -108,19 +108,21 @@ export class FakeFeed implements Feed {
       lastProgressAt: null,
       connects: 1,
       lastError: null,
+      safe: null,
+      finalized: null,
       cordon: null,
     };
   }
 }
 
 export interface JourneyOptions extends Partial<PipelineOptions> {
-  readonly chain?: Chain;
+  readonly chain?: UtxoChain;
   readonly finalityDepth?: number;
 }
 
 /** One chain on regtest from genesis on, its pipeline, and a miner. */
 export class Journey {
-  readonly chain: Chain;
+  readonly chain: UtxoChain;
   readonly codec: UtxoCodec;
   readonly clock = new FakeClock();
   readonly events: StreamDraft[] = [];
@@ -142,14 +144,14 @@ export class Journey {
     this.chain = chain;
     const params = paramsFor(chain, "regtest");
     const codec = codecFor(params);
-    this.codec = { ...codec, checkWork: (header) => this.#checkWork(codec, header) };
+    this.codec = { ...codec, checkHeader: (header) => this.#checkWork(codec, header) };
     const { header } = codec.decodeHeader(params.genesisHeader);
     // Its body counts as proved: no feed needs to have it.
-    const facts = { txCount: 1, sizeBytes: 285, weight: 1_140, coinbaseHeight: null };
-    const root = { block: codec.toBlock(header, 0, facts), work: codec.work(header.bits) };
+    const facts = { txCount: 1, sizeBytes: 285, weight: 1_140, coinbaseHeight: null, level: "full" as const };
+    const root = { block: codec.toBlock(header, 0, facts), work: codec.weight(header) };
     this.ingest = new ChainIngest(
       { chain, network: "regtest", finalityDepth },
-      { publish: (draft) => void this.events.push(draft) },
+      { publish: (draft) => void this.events.push(draft), withFacts: codec.withFacts },
       root,
     );
     this.race = new RaceLedger({ chain });
@@ -159,7 +161,9 @@ export class Journey {
         codec: this.codec,
         ingest: this.ingest,
         race: this.race,
-        prover: { check: async (_chain, _network, raw, height) => codec.checkBody(raw, height) },
+        subject: { chain, network: "regtest", plugin: null },
+        watch: () => null,
+        prover: { check: async (_subject, raw, place, watch) => codec.checkBody(raw, place, watch) },
         clock: this.clock,
         onFault: (feed, { code }) => void this.faults.push({ feed: feed.name, code }),
         onTrouble: (_feed, doing, error) => void this.troubles.push(`${doing}: ${describeTrouble(error).code}`),
@@ -177,10 +181,10 @@ export class Journey {
     };
   }
 
-  #checkWork(codec: UtxoCodec, header: UtxoHeader): ReturnType<UtxoCodec["checkWork"]> {
+  #checkWork(codec: UtxoCodec, header: UtxoHeader): ReturnType<UtxoCodec["checkHeader"]> {
     this.proofs.push(header.hash);
-    if (this.proofGate === null) return codec.checkWork(header);
-    return this.proofGate(header).then(() => codec.checkWork(header));
+    if (this.proofGate === null) return codec.checkHeader(header);
+    return this.proofGate(header).then(() => codec.checkHeader(header));
   }
 
   /** A feed that is up and has nothing to tell yet. */

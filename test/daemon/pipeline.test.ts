@@ -2,10 +2,10 @@
 import assert from "node:assert/strict";
 import { type TestContext, describe, test } from "node:test";
 import { FakeFeed, Journey, type JourneyOptions, type MinedBlock, bodyOf } from "./journey.ts";
-import type { Chain } from "../../src/shared/chain.ts";
+import type { UtxoChain } from "../../src/shared/chain.ts";
 import { SprintError } from "../../src/shared/errors.ts";
 
-const UTXO: readonly Chain[] = ["bitcoin", "litecoin"];
+const UTXO: readonly UtxoChain[] = ["bitcoin", "litecoin"];
 
 function journey(t: TestContext, options?: JourneyOptions): Journey {
   const made = new Journey(options);
@@ -235,7 +235,12 @@ describe("gaps", () => {
 });
 
 describe("headers that do not hold", () => {
-  const cases: readonly { what: string; code: string; spoil: (j: Journey) => Promise<MinedBlock>; chain?: Chain }[] = [
+  const cases: readonly {
+    what: string;
+    code: string;
+    spoil: (j: Journey) => Promise<MinedBlock>;
+    chain?: UtxoChain;
+  }[] = [
     { what: "no work", code: "SPRINT_WORK_HIGH_HASH", spoil: (j) => j.mine(j.genesis, { working: false }) },
     {
       what: "no work (scrypt)",

@@ -1,6 +1,7 @@
 /** `sprint completion`: what can be typed where, read from the commands as they are declared. */
 import type { Argument, Command, Option } from "commander";
 import { PolicyPatch } from "../../shared/api.ts";
+import { CHAINS } from "../../shared/chain.ts";
 import { EXIT } from "../../shared/cli.ts";
 import { TIERS } from "../../shared/tier.ts";
 import { LOG_LEVELS } from "../observe/index.ts";
@@ -22,6 +23,7 @@ const BY_NAME: Readonly<Record<string, Suggestion>> = {
   file: "files",
   dir: "files",
   tier: TIERS,
+  chain: CHAINS,
   level: LOG_LEVELS,
   "key=value": Object.keys(PolicyPatch.properties).map((key) => `${key}=`),
 };

@@ -1,5 +1,13 @@
 /** Which chains run, on which network, from whom: the part of the configuration that has the most ways of being said. */
-import { CHAIN_NAME, CHAINS, type BuiltInChain, type Chain, isBuiltIn, UTXO_CHAINS } from "../../shared/chain.ts";
+import {
+  CHAIN_NAME,
+  CHAINS,
+  type BuiltInChain,
+  type Chain,
+  type ChainFamily,
+  isBuiltIn,
+  UTXO_CHAINS,
+} from "../../shared/chain.ts";
 import { type Environment, nearest } from "../../shared/cli.ts";
 import { SprintError, isSprintError } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
@@ -33,7 +41,30 @@ const DEVNET_NETWORK: Partial<Readonly<Record<Chain, string>>> = {
 
 /** Whether blocks come from public peers where no upstream is written. */
 function hasPublicPeers(chain: Chain, network: string): boolean {
-  return (UTXO_CHAINS as readonly string[]).includes(chain) && network !== "regtest";
+  return familyOf(chain) === "utxo" && network !== "regtest";
+}
+
+/** Which upstreams a family's chains are listened to through. What a plug-in's family is shows when it is loaded. */
+const KINDS: Readonly<Record<ChainFamily | "any", readonly UpstreamAddress["kind"][]>> = {
+  utxo: ["p2p", "rpc", "zmq"],
+  evm: ["ws", "rpc", "beacon"],
+  svm: ["ws", "rpc"],
+  any: ["p2p", "rpc", "zmq", "ws", "beacon"],
+};
+
+const SCHEMES: Readonly<Record<UpstreamAddress["kind"], string>> = {
+  p2p: "p2p://",
+  rpc: "http(s)://",
+  zmq: "zmq+tcp://",
+  ws: "ws(s)://",
+  beacon: "beacon+http(s)://",
+};
+
+/** Null where a plug-in brings it. */
+function familyOf(chain: Chain): ChainFamily | null {
+  if (!isBuiltIn(chain)) return null;
+  if ((UTXO_CHAINS as readonly string[]).includes(chain)) return "utxo";
+  return chain === "solana" ? "svm" : "evm";
 }
 
 export interface WrittenChain {
@@ -154,7 +185,13 @@ function refuseUnknown(
 function networkOf(chain: Chain, said: string | null, upstreams: readonly string[], place: Place): string {
   let network = said;
   for (const url of upstreams) {
-    const own = parseAt(url, place).network;
+    const { kind, network: own, display } = parseAt(url, place);
+    const kinds = KINDS[familyOf(chain) ?? "any"];
+    if (!kinds.includes(kind)) {
+      const message = `${place.source}: ${place.key}: upstream URL ${display}: expected one of ${chain}: ${kinds.map((each) => SCHEMES[each]).join(", ")}`;
+      const data = { file: place.source, key: place.key, url: display, expected: kinds };
+      throw new SprintError("SPRINT_CONFIG_UPSTREAM_URL", message, data);
+    }
     if (own === null) continue;
     if (network !== null && own !== network) {
       throw conflict(place, `upstreams of one network, ${network}`, `${own} in ${redactText(url)}`);
@@ -187,7 +224,7 @@ export function overallNetwork(said: string | null, chains: readonly ChainConfig
   return names.size === 1 ? (chains[0]?.network ?? "devnet") : "mixed";
 }
 
-/** `upstreams` as they stand; `rpc_url` and `zmq_endpoint` as URLs that hold their credentials. */
+/** `upstreams` as they stand; `rpc_url`, `zmq_endpoint` and `ws_endpoint` as URLs that hold their credentials. */
 function upstreamsOf(section: FileChain, place: Place): readonly string[] {
   const upstreams = [...(section.upstreams ?? [])];
   const rpc = rpcUrl(section, place);
@@ -197,6 +234,14 @@ function upstreamsOf(section: FileChain, place: Place): readonly string[] {
       throw wrongValue({ ...place, key: `${place.key}.zmq_endpoint` }, "tcp://HOST:PORT", section.zmq_endpoint);
     }
     upstreams.push(`zmq+tcp://${endpoint}${rpc === null ? "" : `?rpc=${encodeURIComponent(rpc)}`}`);
+  }
+  const { ws_endpoint: socket } = section;
+  if (socket !== undefined) {
+    if (!/^wss?:\/\//.test(socket))
+      throw wrongValue({ ...place, key: `${place.key}.ws_endpoint` }, "ws://HOST:PORT or wss://…", socket);
+    const beside = rpc === null ? "" : `${socket.includes("?") ? "&" : "?"}rpc=${encodeURIComponent(rpc)}`;
+    upstreams.push(`${socket}${beside}`);
+    return upstreams;
   }
   // Beside its ZMQ publisher too: a node that was built without ZMQ takes the option silently and publishes nothing.
   if (rpc !== null) upstreams.push(rpc);

@@ -116,7 +116,9 @@ function chainPlaces(chain: Chain, field: string, said: Said): readonly string[]
     case "enabled":
       return [...byName, ...(written === undefined ? [] : [inFile(written.enabled === undefined ? "" : "enabled")])];
     case "upstreams": {
-      const keys = (["upstreams", "zmq_endpoint", "rpc_url"] as const).filter((key) => written?.[key] !== undefined);
+      const keys = (["upstreams", "zmq_endpoint", "ws_endpoint", "rpc_url"] as const).filter(
+        (key) => written?.[key] !== undefined,
+      );
       return [...byName, ...(keys.length === 0 ? [] : [keys.map(inFile).join(", ")])];
     }
     case "network":

@@ -96,6 +96,7 @@ const CHAIN_FIELDS = {
   rpc_password: text,
   rpc_cookie: text,
   zmq_endpoint: text,
+  ws_endpoint: text,
   validation_level: oneOf(VALIDATION_LEVELS),
   finality_depth: integer(1, 100_000),
   mempool: flag,

@@ -7,7 +7,6 @@ import {
   ChainBody,
   ChainParams,
   ChainsBody,
-  ErrorBody,
   HashParams,
   HealthBody,
   LatestQuery,
@@ -19,9 +18,9 @@ import {
   TIER_ROUTES,
   VersionBody,
 } from "../../shared/api.ts";
-import type { Chain } from "../../shared/chain.ts";
 import { SprintError } from "../../shared/errors.ts";
 import type { Tier } from "../../shared/tier.ts";
+import { answers, chainOff, nothing, requireChain } from "./answers.ts";
 import type { App } from "./http.ts";
 import type { Before, BlockRecord, ServerModules } from "./modules.ts";
 import type { Subscriptions } from "./subscriptions.ts";
@@ -190,12 +189,6 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
   });
 }
 
-export function answers<T, S extends number = 200>(body: T, status: S = 200 as S) {
-  return { [status]: body, "4xx": ErrorBody, 500: ErrorBody } as Record<S, T> & Record<"4xx" | 500, typeof ErrorBody>;
-}
-
-const nothing = { 204: { type: "null", description: "done" }, "4xx": ErrorBody } as const;
-
 function beforeOf(text: string | undefined): Before {
   if (text === undefined) return null;
   return text.length <= 10 ? Number(text) : text;
@@ -205,17 +198,6 @@ function requireBlock(server: ServerModules, hash: string): BlockRecord {
   const record = server.blockByHash(hash);
   if (record === null) throw blockUnknown(hash);
   return record;
-}
-
-/** Throws SPRINT_API_CHAIN_OFF. */
-export function requireChain(server: ServerModules, chain: Chain): Chain {
-  return server.chains().some((each) => each.chain === chain) ? chain : chainOff(server, chain);
-}
-
-function chainOff(server: ServerModules, chain: Chain): never {
-  const on = server.chains().map((each) => each.chain);
-  const message = `${chain} is not relayed by this daemon; it relays ${on.join(", ") || "no chain"}`;
-  throw new SprintError("SPRINT_API_CHAIN_OFF", message, { chain, on });
 }
 
 function blockUnknown(hash: string): SprintError {

@@ -1,7 +1,6 @@
 /** What a chain's users watch: its stats, and watch lists. */
 import {
   ChainParams,
-  ErrorBody,
   MatchesBody,
   MatchesQuery,
   StatsBody,
@@ -15,9 +14,9 @@ import {
 } from "../../shared/api.ts";
 import type { Chain } from "../../shared/chain.ts";
 import { SprintError } from "../../shared/errors.ts";
+import { answers, nothing, requireChain } from "./answers.ts";
 import type { App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
-import { requireChain } from "./routes.ts";
 
 export function addWatchRoutes(routes: App, server: ServerModules): void {
   routes.get(TIER_ROUTES.stats, { schema: { params: ChainParams, response: answers(StatsBody) } }, (request) =>
@@ -46,7 +45,7 @@ export function addWatchRoutes(routes: App, server: ServerModules): void {
   );
   routes.delete(
     TIER_ROUTES.watchList,
-    { schema: { params: WatchParams, response: { 204: { type: "null", description: "done" }, "4xx": ErrorBody } } },
+    { schema: { params: WatchParams, response: nothing } },
     async (request, reply) => {
       const { chain, id } = request.params;
       if (!server.unwatch(requireChain(server, chain), id)) listUnknown(chain, id);
@@ -56,9 +55,11 @@ export function addWatchRoutes(routes: App, server: ServerModules): void {
   routes.get(
     TIER_ROUTES.matches,
     { schema: { params: WatchParams, querystring: MatchesQuery, response: answers(MatchesBody) } },
-    async (request) => {
+    (request) => {
       const { chain, id } = request.params;
-      return (await server.matches(requireChain(server, chain), id, request.query)) ?? listUnknown(chain, id);
+      return server
+        .matches(requireChain(server, chain), id, request.query)
+        .then((found) => found ?? listUnknown(chain, id));
     },
   );
   routes.get(
@@ -69,10 +70,6 @@ export function addWatchRoutes(routes: App, server: ServerModules): void {
       return server.unspent(requireChain(server, chain), id, request.query) ?? listUnknown(chain, id);
     },
   );
-}
-
-function answers<T, S extends number = 200>(body: T, status: S = 200 as S) {
-  return { [status]: body, "4xx": ErrorBody, 500: ErrorBody } as Record<S, T> & Record<"4xx" | 500, typeof ErrorBody>;
 }
 
 function listUnknown(chain: Chain, id: string): never {

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { CHAINS } from "../../../src/shared/chain.ts";
 import { TOKEN, startFake } from "../server/daemon.ts";
 import { run } from "./run.ts";
 
@@ -39,7 +40,7 @@ const LINES: readonly (readonly [string, readonly string[]])[] = [
   ["sprint breakers get --token secret st", ["store"]],
   ["sprint breakers set store slow_f", ["slow_floor_ms="]],
   ["sprint breakers set store adaptive=true slow_f", ["slow_floor_ms="]],
-  ["sprint race --chain ", ["bitcoin", "litecoin", "dogecoin"]],
+  ["sprint race --chain ", CHAINS],
   ["sprint inspect --level h", ["header"]],
   ["sprint start --tier E", ["ENTERPRISE"]],
   ["sprint completion ", ["bash", "zsh", "fish"]],

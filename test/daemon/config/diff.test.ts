@@ -178,8 +178,15 @@ test("a chain or a tier that comes or goes waits, and so does a chain that gets 
   assert.ok(tiers.every(({ restart }) => restart));
   const empty = 'network = "mainnet"\n[chains.litecoin]\n';
   const peers = 'network = "mainnet"\n[chains.litecoin]\nupstreams = ["p2p://10.0.0.1"]';
-  assert.deepEqual(changesOf(empty, peers), [["chains.litecoin.upstreams", [], ["p2p://10.0.0.1"], true]]);
-  assert.deepEqual(changesOf(peers, empty), [["chains.litecoin.upstreams", ["p2p://10.0.0.1"], [], true]]);
+  const mempool = (from: boolean) => ["chains.litecoin.mempool", from, !from, true];
+  assert.deepEqual(changesOf(empty, peers), [
+    ["chains.litecoin.upstreams", [], ["p2p://10.0.0.1"], true],
+    mempool(false),
+  ]);
+  assert.deepEqual(changesOf(peers, empty), [
+    ["chains.litecoin.upstreams", ["p2p://10.0.0.1"], [], true],
+    mempool(true),
+  ]);
 });
 
 test("a token that comes, goes or changes is told by its name, never by itself", () => {

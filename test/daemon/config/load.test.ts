@@ -46,17 +46,18 @@ function refusal(given: Given): SprintError {
   assert.fail("expected a refusal");
 }
 
-test("nothing configured is devnet: three chains, three tiers, loopback", () => {
+test("nothing configured is devnet: five chains, three tiers, loopback", () => {
   const config = load();
   assert.equal(config.network, "devnet");
   assert.deepEqual(
     config.chains.map(({ chain, network, upstreams, validation }) => ({ chain, network, upstreams, validation })),
-    ["bitcoin", "litecoin", "dogecoin"].map((chain) => ({
-      chain,
-      network: "regtest",
-      upstreams: [],
-      validation: "full",
-    })),
+    [
+      ["bitcoin", "regtest"],
+      ["litecoin", "regtest"],
+      ["dogecoin", "regtest"],
+      ["ethereum", "devnet"],
+      ["solana", "localnet"],
+    ].map(([chain, network]) => ({ chain, network, upstreams: [], validation: "full" })),
   );
   assert.deepEqual(config.tiers, ["FREE", "BUSINESS", "ENTERPRISE"]);
   assert.deepEqual(config.tier, TIER);
@@ -91,14 +92,63 @@ chains:
         "full",
         ["zmq+tcp://bitcoin-node:28332?rpc=http%3A%2F%2Fbitcoin-node%3A8332", "http://bitcoin-node:8332"],
       ],
+      ["ethereum", "mainnet", "header", ["ws://ethereum-node:8546?rpc=http%3A%2F%2Fethereum-node%3A8545"]],
     ],
   );
-  assert.equal(config.warnings.length, 1);
-  assert.match(config.warnings[0] ?? "", /ethereum/);
+  assert.deepEqual(config.warnings, []);
 });
 
-test("a chain that comes later and is switched off is no warning", () => {
-  assert.deepEqual(load({ yaml: "chains: {solana: {enabled: false, rpc_url: x}}" }).warnings, []);
+test("a chain that is switched off needs nothing", () => {
+  assert.deepEqual(
+    load({ yaml: "chains: {solana: {enabled: false}}" }).chains.map(({ chain }) => chain),
+    ["bitcoin", "litecoin", "dogecoin", "ethereum"],
+  );
+});
+
+test("off devnet a chain of Ethereum's or Solana's family needs an upstream; its network may be another name's", () => {
+  for (const chain of ["ethereum", "polygon", "arbitrum", "optimism", "base", "bsc", "solana"]) {
+    const error = refusal({ toml: `network = "mainnet"\nchains.${chain}.enabled = true` });
+    assert.equal(error.code, "SPRINT_CONFIG_CONFLICT", chain);
+    assert.match(error.message, new RegExp(`chains\\.${chain}.*upstream`));
+    const url = "ws://127.0.0.1:8546";
+    assert.deepEqual(load({ flags: { chain: [`${chain}=${url}`] } }).chains[0]?.upstreams, [url]);
+  }
+  const sepolia = load({ flags: { chain: ["ethereum=ws://h?network=sepolia"] } });
+  assert.deepEqual([sepolia.network, sepolia.chains[0]?.network], ["sepolia", "sepolia"]);
+});
+
+test("transactions that are in no block are listened to where there is an upstream, and where the key says so", () => {
+  const mempools = (given: Given): unknown => load(given).chains.map(({ chain, mempool }) => [chain, mempool]);
+  assert.deepEqual(
+    load().chains.map(({ mempool }) => mempool),
+    [true, true, true, true, true],
+  );
+  assert.deepEqual(mempools({ flags: { network: "mainnet" } }), [
+    ["bitcoin", false],
+    ["litecoin", false],
+    ["dogecoin", false],
+  ]);
+  const toml = 'chains.bitcoin.upstreams = ["p2p://h"]\nchains.bitcoin.mempool = false\nchains.litecoin.mempool = true';
+  assert.deepEqual(mempools({ toml }), [
+    ["bitcoin", false],
+    ["litecoin", true],
+  ]);
+});
+
+test("plug-ins are named by paths from the file's directory; their chains may then be configured", () => {
+  const toml =
+    'plugins = ["./tiny.ts", "/opt/other.ts"]\n[chains.tiny]\nupstreams = ["http://127.0.0.1:1?network=main"]\n';
+  const config = load({ toml });
+  assert.deepEqual(config.plugins, [join(directory, "tiny.ts"), "/opt/other.ts"]);
+  assert.deepEqual(
+    config.chains.map(({ chain, network }) => [chain, network]),
+    [["tiny", "main"]],
+  );
+  assert.deepEqual(load({ toml: toToml(dumpConfig(config)) }).plugins, config.plugins);
+  const without = refusal({ toml: toml.split("\n").slice(1).join("\n") });
+  assert.deepEqual([without.code, without.data["key"]], ["SPRINT_CONFIG_UNKNOWN_KEY", "chains.tiny"]);
+  const missing = refusal({ toml: 'plugins = ["./tiny.ts"]\nchains.tiny.enabled = true' });
+  assert.equal(missing.code, "SPRINT_CONFIG_CONFLICT");
 });
 
 test("--chain names the chain, may be repeated, and takes its network from the URL", () => {
@@ -250,6 +300,9 @@ test("each mistake has its code, its place and a way out", () => {
       "SPRINT_CONFIG_UPSTREAM_URL",
       /command line: chains\.litecoin.*ws:\/\//,
     ],
+    [{ flags: { chain: ["ethereum=p2p://x:1"] } }, "SPRINT_CONFIG_UPSTREAM_URL", /ethereum.*p2p.*ws\(s\):\/\//],
+    [{ flags: { chain: ["solana=beacon+http://x:1"] } }, "SPRINT_CONFIG_UPSTREAM_URL", /solana.*beacon.*ws\(s\):\/\//],
+    [{ toml: '[chains.ethereum]\nws_endpoint = "http://h"' }, "SPRINT_CONFIG_VALUE", /ws_endpoint.*ws:\/\//],
     [{ toml: '[chains.bitcoin]\nupstreams = ["p2p://:0"]' }, "SPRINT_CONFIG_UPSTREAM_URL", /toml: chains\.bitcoin/],
     [{ flags: { network: "regtest" } }, "SPRINT_CONFIG_CONFLICT", /no public peers/],
     [
@@ -262,7 +315,11 @@ test("each mistake has its code, its place and a way out", () => {
     [{ toml: '[chains.bitcoin]\nzmq_endpoint = "node:1"' }, "SPRINT_CONFIG_VALUE", /tcp:\/\/HOST:PORT/],
     [{ toml: '[chains.bitcoin]\nrpc_user = "u"' }, "SPRINT_CONFIG_CONFLICT", /rpc_url/],
     [
-      { toml: "chains.bitcoin.enabled = false\nchains.litecoin.enabled = false\nchains.dogecoin.enabled = false" },
+      {
+        toml: ["bitcoin", "litecoin", "dogecoin", "ethereum", "solana"]
+          .map((name) => `chains.${name}.enabled = false`)
+          .join("\n"),
+      },
       "SPRINT_CONFIG_CONFLICT",
       /enabled/,
     ],

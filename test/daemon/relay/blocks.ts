@@ -1,6 +1,7 @@
 /** Blocks for tests of the relay: hashes that tell their height and branch, no proof of work. */
 import type { Block } from "../../../src/shared/block.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
+import type { ProvedFacts } from "../../../src/daemon/relay/index.ts";
 
 let made = 0;
 
@@ -28,11 +29,20 @@ export function chainOn(parent: Block, count: number): Block[] {
   return blocks;
 }
 
+/** As a codec does it. */
+export function withFacts(block: Block, { txCount, sizeBytes }: ProvedFacts): Block {
+  return Object.freeze({ ...block, txCount, sizeBytes });
+}
+
+/** What a proved body adds that is of no matter here. */
+export const FACTS: ProvedFacts = { txCount: 3, sizeBytes: 900, level: "full" };
+
 function blockOf(chain: Chain, height: number, hash: string, parentHash: string): Block {
   return Object.freeze({
     chain,
     height,
     hash,
+    locator: hash,
     parentHash,
     timestamp: 1_750_000_000 + height * 600,
     txCount: null,

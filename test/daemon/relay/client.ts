@@ -1,7 +1,7 @@
 /** What a careful client does with a stream: it rebuilds each chain from the events alone, and fails at once where a promise is broken. */
 import assert from "node:assert/strict";
 import type { RefData } from "../../../src/shared/events.ts";
-import { GAP, type StreamDraft } from "../../../src/daemon/relay/index.ts";
+import { GAP, type StreamDraft, type StreamEvent } from "../../../src/daemon/relay/index.ts";
 
 interface Held extends RefData {
   proved: boolean;
@@ -28,7 +28,7 @@ export class ChainClient {
     return this.blocks.map(({ hash }) => hash);
   }
 
-  take(event: StreamDraft): void {
+  take(event: StreamDraft | StreamEvent): void {
     switch (event.type) {
       case "block":
         return event.phase === "announced" ? this.#announced(event.data) : this.#validated(event.data);

@@ -3,17 +3,15 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import type { Block } from "../../../src/shared/block.ts";
 import { ChainIngest, GAP, type StreamDraft } from "../../../src/daemon/relay/index.ts";
-import { chainOn, childOf, genesis } from "./blocks.ts";
+import { FACTS, chainOn, childOf, genesis, withFacts } from "./blocks.ts";
 import { ChainClient } from "./client.ts";
-
-const FACTS = { txCount: 3, sizeBytes: 900, weight: 3_600 };
 
 function setUp(options: { finalityDepth?: number; validation?: "header" | "full"; maxUnproved?: number } = {}) {
   const events: StreamDraft[] = [];
   const root = genesis();
   const ingest = new ChainIngest(
     { chain: "bitcoin", network: "regtest", finalityDepth: 3, ...options },
-    { publish: (draft) => events.push(draft) },
+    { publish: (draft) => void events.push(draft), withFacts },
     { block: root, work: 1n },
   );
   const accept = (block: Block, work = 1n) =>
@@ -27,7 +25,9 @@ function lines(events: readonly StreamDraft[]): string[] {
     if (event.type === "block") return `${event.phase} ${event.data.height}`;
     if (event.type === "reorg") return `reorg -${event.data.reverted.length} +${event.data.applied.length}`;
     if (event.type === "gap") return `gap ${event.data.reason} ${event.data.to?.height}`;
-    return `finalized ${event.data.height}`;
+    if (event.type === "finalized") return `finalized ${event.data.height}`;
+    if (event.type === "log") return `${event.data.removed ? "removed" : "logs"} ${event.data.height}`;
+    return event.type;
   });
 }
 
@@ -69,7 +69,7 @@ describe("ChainIngest", () => {
     const [first] = events;
     assert.ok(first?.type === "block");
     assert.deepEqual([first.data.tx_count, first.data.size_bytes, first.data.validation], [3, 900, "full"]);
-    assert.equal(ingest.tip.detail.weight, 3_600);
+    assert.equal(ingest.tip.sizeBytes, 900);
   });
 
   it("tells a reorg, the blocks of the new branch, and their proofs where they are known", () => {

@@ -12,10 +12,9 @@ import {
   type Resumed,
   type StreamEvent,
 } from "../../../src/daemon/relay/index.ts";
-import { chainOn, childOf, genesis } from "./blocks.ts";
+import { FACTS, chainOn, childOf, genesis, withFacts } from "./blocks.ts";
 import { ChainClient } from "./client.ts";
 
-const FACTS = { txCount: 1, sizeBytes: 300, weight: 1_200 };
 const ALL: Filter = { chains: null, types: null, phase: null };
 
 /** One run of a daemon: its log, its chains. */
@@ -36,7 +35,7 @@ class Run {
       (root) =>
         new ChainIngest(
           { chain: root.chain, network: "regtest", finalityDepth: options.finalityDepth ?? 4 },
-          { publish: (draft) => this.onEvent(this.log.append(draft)) },
+          { publish: (draft) => this.onEvent(this.log.append(draft)), withFacts },
           { block: root, work: 1n },
         ),
     );
@@ -69,6 +68,7 @@ function told(events: readonly StreamEvent[]): string[] {
     if (event.type === "block") return `${event.phase} ${event.data.height}`;
     if (event.type === "reorg") return `reorg -${event.data.reverted.length} +${event.data.applied.length}`;
     if (event.type === "finalized") return `finalized ${event.data.height}`;
+    if (event.type !== "gap") return event.type;
     return `gap ${event.data.reason} ${event.data.from?.height ?? null}-${event.data.to?.height ?? null}`;
   });
 }

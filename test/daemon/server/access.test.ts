@@ -32,7 +32,9 @@ const CALLS: readonly (readonly [method: string, path: string, least: Role, body
   ["POST", CONTROL_ROUTES.forceClose, "operator", {}],
   ["POST", CONTROL_ROUTES.reset, "operator"],
   ["PATCH", CONTROL_ROUTES.breakerConfig, "admin", { health: false }],
+  ["GET", CONTROL_ROUTES.plugins, "viewer"],
   ["POST", CONTROL_ROUTES.reload, "admin"],
+  ["POST", CONTROL_ROUTES.reloadPlugins, "admin"],
   ["POST", CONTROL_ROUTES.stop, "admin"],
 ];
 

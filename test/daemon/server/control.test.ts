@@ -176,6 +176,8 @@ test("the stream tells events, transitions, orders, metrics and upstream changes
     lastProgressAt: null,
     connects: 1,
     lastError: { code: "SPRINT_UPSTREAM_CLOSED", message: "closed" },
+    safe: null,
+    finalized: null,
     cordon: null,
   });
   daemon.beat();

@@ -3,7 +3,11 @@ import { createHash } from "node:crypto";
 import type { Block } from "../../../src/shared/block.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
 import { type Clock, seededRandom, systemClock } from "../../../src/shared/clock.ts";
-import type { AuditEntryBody, ReloadBody } from "../../../src/shared/api.ts";
+import type { AuditEntryBody, PluginBody, ReloadBody } from "../../../src/shared/api.ts";
+import { createLogDecoder } from "../../../src/daemon/abi.ts";
+import { codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
+import { statsOf } from "../../../src/daemon/statistics.ts";
+import { createWatching } from "../../../src/daemon/watching.ts";
 import {
   BreakerPool,
   type BreakerPolicy,
@@ -48,6 +52,8 @@ export interface FakeDaemon {
   readonly drops: string[];
   readonly stops: number;
   readonly cordons: readonly (readonly [string, string, number])[];
+  /** Fragments that subscriptions asked to decode by. */
+  readonly decoded: readonly (readonly string[])[];
   /** Real breakers, `upstream:bitcoin:btc-1` opened by 20 failures and `upstream:litecoin:ltc-1` closed, and what happened to them. */
   readonly pool: BreakerPool;
   readonly transitions: readonly BreakerTransition[];
@@ -87,7 +93,18 @@ const UPSTREAM: FeedStatus = {
   lastProgressAt: systemClock.now(),
   connects: 1,
   lastError: null,
+  safe: null,
+  finalized: null,
   cordon: null,
+};
+
+const PLUGIN: PluginBody = {
+  path: "/etc/bitcoin-sprint/tiny.ts",
+  chain: "tiny",
+  state: "loaded",
+  error: null,
+  loads: 1,
+  serves: true,
 };
 
 const OPEN_BREAKER = "upstream:bitcoin:btc-1";
@@ -143,6 +160,10 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
     const handle = pool.handleOf(name);
     return handle === null ? null : act(handle);
   };
+  const codec = codecFor(paramsFor("bitcoin", "regtest"));
+  const stats = statsOf(codec, "devnet");
+  const watching = createWatching(codec, { clock, onEvent: () => {}, onRefused: () => {} });
+  const decoded: (readonly string[])[] = [];
   let stops = 0;
   let isBroken = false;
   const listen = <T>(set: Set<T>, listener: T): (() => void) => {
@@ -175,6 +196,26 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       return from < 0 ? [] : records.slice(from, from + limit);
     },
     rpc: options.rpc ?? (async () => ({ status: 200, headers: {}, body: "{}", calls: 1 })),
+    stats(name) {
+      stats.tick(clock.wall());
+      return { ...stats.report(), chain: name };
+    },
+    watch: (_name, body) => watching.add(body),
+    watchLists: () => watching.lists(),
+    watchList: (_name, id) => watching.list(id),
+    unspent: (_name, id, query) => watching.unspent(id, query),
+    matches: async (_name, id, { from }) =>
+      watching.list(id) === null ? null : { from, to: from, upstream: "btc-1", blocks: [] },
+    unwatch: (_name, id) => watching.remove(id),
+    async prepareAbi(abi) {
+      for (const fragment of abi) await createLogDecoder([fragment]);
+      if (abi.length > 0) decoded.push(abi);
+    },
+    plugins: () => [PLUGIN],
+    async reloadPlugins() {
+      reloads.push(false);
+      return [{ ...PLUGIN, loads: 2 }];
+    },
     upstreams: () => [UPSTREAM],
     cordon: (name, reason, forMs) => {
       if (name !== UPSTREAM.name) return false;
@@ -284,6 +325,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
       return stops;
     },
     cordons,
+    decoded,
     pool,
     transitions,
     audit,
@@ -343,6 +385,7 @@ export class FakeChain {
       chain,
       height,
       hash: hashOf(`${chain} ${height}`),
+      locator: hashOf(`${chain} ${height}`),
       parentHash: parent?.hash ?? hashOf(`${chain} root`),
       timestamp: 1_750_000_000 + height,
       txCount: null,

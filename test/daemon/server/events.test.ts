@@ -243,7 +243,10 @@ test("handshakes that cannot be served are refused in the error shape", async ()
     return [error.status, error.body.error.code, error.body.error.details["field"]];
   };
   assert.deepEqual(await refusal("/ws/v1/other"), [404, "SPRINT_API_NOT_FOUND", undefined]);
-  assert.deepEqual(await refusal("/ws/v1/events?chains=ethereum"), [400, "SPRINT_API_BAD_INPUT", "chains"]);
+  assert.deepEqual(await refusal("/ws/v1/events?chains=ethereum"), [404, "SPRINT_API_CHAIN_OFF", undefined]);
+  assert.deepEqual(await refusal("/ws/v1/events?chains=Bitcoin"), [400, "SPRINT_API_BAD_INPUT", "chains"]);
+  assert.deepEqual(await refusal("/ws/v1/events?address=0x12"), [400, "SPRINT_API_BAD_INPUT", "address"]);
+  assert.deepEqual(await refusal("/ws/v1/events?topic0=0x12"), [400, "SPRINT_API_BAD_INPUT", "topic0"]);
   assert.deepEqual(await refusal("/ws/v1/events?chains=bitcoin,dogecoin"), [404, "SPRINT_API_CHAIN_OFF", undefined]);
   assert.deepEqual(await refusal("/ws/v1/events?chain=bitcoin"), [400, "SPRINT_API_BAD_INPUT", "chain"]);
   assert.deepEqual(await refusal("/ws/v1/events?types=blocks"), [400, "SPRINT_API_BAD_INPUT", "types"]);
@@ -253,7 +256,7 @@ test("handshakes that cannot be served are refused in the error shape", async ()
     "SPRINT_API_BAD_INPUT",
     "phase",
   ]);
-  assert.deepEqual(await refusal(`/ws/v1/events?cursor=${"x".repeat(600)}`), [400, "SPRINT_API_BAD_INPUT", "cursor"]);
+  assert.deepEqual(await refusal(`/ws/v1/events?cursor=${"x".repeat(2_601)}`), [400, "SPRINT_API_BAD_INPUT", "cursor"]);
   assert.deepEqual(await refusal("/ws/v1/events?subscription=none"), [
     404,
     "SPRINT_API_SUBSCRIPTION_UNKNOWN",

@@ -76,7 +76,7 @@ test("a chain that is off, and a body that is too large, do not come to the prox
     },
   });
   assert.equal((await post(`${daemon.tier}/api/v1/chains/dogecoin/rpc`, "{}")).status, 404);
-  assert.equal((await post(`${daemon.tier}/api/v1/chains/nochain/rpc`, "{}")).status, 400);
+  assert.equal((await post(`${daemon.tier}/api/v1/chains/nochain/rpc`, "{}")).status, 404);
   assert.equal((await post(`${daemon.tier}${ROUTE}`, " ".repeat(262_145))).status, 413);
   assert.equal(asked, 0);
   assert.equal((await post(`${daemon.tier}${ROUTE}`, " ".repeat(262_144))).status, 200);

@@ -124,7 +124,7 @@ test("bad input is told by code, part and field", async () => {
   const { tier } = daemon;
   const hash = "00".repeat(32);
   const cases: readonly (readonly [string, number, string, string | undefined])[] = [
-    ["/api/v1/blocks/latest?chain=ethereum", 400, "SPRINT_API_BAD_INPUT", "chain"],
+    ["/api/v1/blocks/latest?chain=Ethereum", 400, "SPRINT_API_BAD_INPUT", "chain"],
     ["/api/v1/blocks/latest?chain=dogecoin", 404, "SPRINT_API_CHAIN_OFF", undefined],
     ["/api/v1/blocks/latest?chains=bitcoin", 400, "SPRINT_API_BAD_INPUT", "chains"],
     ["/api/v1/blocks/latest?chain=bitcoin&chain=litecoin", 400, "SPRINT_API_BAD_INPUT", "chain"],
@@ -132,7 +132,7 @@ test("bad input is told by code, part and field", async () => {
     ["/api/v1/blocks/xyz", 400, "SPRINT_API_BAD_INPUT", "hash"],
     [`/api/v1/blocks/${"a".repeat(300)}`, 400, "SPRINT_API_BAD_REQUEST", undefined],
     ["/api/v1/blocks/%zz", 400, "SPRINT_API_BAD_REQUEST", undefined],
-    ["/api/v1/chains/ethereum/status", 400, "SPRINT_API_BAD_INPUT", "chain"],
+    ["/api/v1/chains/ethereum/status", 404, "SPRINT_API_CHAIN_OFF", undefined],
     ["/api/v1/chains/dogecoin/status", 404, "SPRINT_API_CHAIN_OFF", undefined],
     ["/api/v1/chains/bitcoin/blocks?limit=0", 400, "SPRINT_API_BAD_INPUT", "limit"],
     ["/api/v1/chains/bitcoin/blocks?limit=501", 400, "SPRINT_API_BAD_INPUT", "limit"],
