@@ -12,6 +12,7 @@ import { Bodies } from "./bodies.ts";
 import { bounded } from "./bounded.ts";
 import type { ChainCodec, Header, Refusal } from "./chain/index.ts";
 import type { ProofSubject, Prover } from "./prove/index.ts";
+import { Finality } from "./finality.ts";
 import { Heads } from "./heads.ts";
 import type { ChainIngest, RaceLedger } from "./relay/index.ts";
 import type { Announcement, ChainPoint, Feed, FeedSink } from "./upstream/index.ts";
@@ -111,7 +112,7 @@ export class Pipeline implements FeedSink {
   /** Null where the best chain is chosen by work. */
   readonly #heads: Heads<Feed> | null;
   /** What each upstream counts as final. */
-  readonly #finalized = new Map<Feed, number>();
+  readonly #finality = new Finality<Feed>();
   #waiting = false;
   #draining = false;
   #closed = false;
@@ -161,7 +162,7 @@ export class Pipeline implements FeedSink {
   }
 
   down(feed: Feed): void {
-    this.#finalized.delete(feed);
+    this.#finality.withdraw(feed);
     const record = this.#feeds.get(feed);
     if (record === undefined) return;
     this.#feeds.delete(feed);
@@ -169,15 +170,16 @@ export class Pipeline implements FeedSink {
     record.abort.abort();
   }
 
-  /** Final is what more than half of those who tell count as final: one alone may be on a branch of its own. */
-  finalized(feed: Feed, { hash, height }: ChainPoint): void {
+  /** The upstream counts a block as final. Where that is not here yet, it counts when it comes. */
+  finalized(feed: Feed, point: ChainPoint): void {
+    this.#finality.put(feed, point);
+    this.#settleFinality();
+  }
+
+  #settleFinality(): void {
     const { ingest } = this.#modules;
-    const node = ingest.tree.get(hash);
-    // Of a block that is not here yet it is told again with the next one.
-    if (node === undefined || !ingest.tree.isMain(node)) return;
-    this.#finalized.set(feed, height);
-    const heights = [...this.#finalized.values()].sort((a, b) => b - a);
-    ingest.finalizedUpTo(heights[Math.floor(heights.length / 2)] ?? 0);
+    const height = this.#finality.height(ingest.tree);
+    if (height !== null) ingest.finalizedUpTo(height);
   }
 
   /** The upstream will not come back: its votes count no more. */
@@ -388,7 +390,7 @@ export class Pipeline implements FeedSink {
     const { ingest } = this.#modules;
     if (this.#heads === null || !ingest.isRooted) return;
     const elected = this.#heads.elect(ingest.tree);
-    if (ingest.prefer(elected, receivedAt)) return;
+    if (ingest.prefer(elected, receivedAt)) return this.#settleFinality();
     // Whoever holds on to what leaves the chain before its final block is wrong, or we all are: it is taken out either way.
     for (const { feed, height } of this.#feeds.values()) {
       if (height < ingest.finalized) this.#fault(feed, pastFinality(ingest.finalized, elected.block));
