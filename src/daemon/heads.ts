@@ -19,6 +19,10 @@ export class Heads<Voter> {
     this.#heads.set(voter, hash);
   }
 
+  has(voter: Voter): boolean {
+    return this.#heads.has(voter);
+  }
+
   withdraw(voter: Voter): void {
     this.#heads.delete(voter);
   }

@@ -6,14 +6,16 @@
  *    ingest ─▶ next block without a proved body ─▶ fetched ─▶ proved in a worker ─▶ ingest (validated)
  */
 import type { WatchSet } from "../shared/body.ts";
-import type { Cancel, Clock } from "../shared/clock.ts";
+import type { Clock } from "../shared/clock.ts";
 import { isSprintError, messageOf } from "../shared/errors.ts";
 import { Bodies } from "./bodies.ts";
 import { bounded } from "./bounded.ts";
 import type { ChainCodec, Header, Refusal } from "./chain/index.ts";
+import { type FeedRecord, type Item, type Proof, recordOf } from "./feedrecord.ts";
+import { Filling, withHash } from "./filling.ts";
+import { Heads } from "./heads.ts";
 import type { ProofSubject, Prover } from "./prove/index.ts";
 import { Finality } from "./finality.ts";
-import { Heads } from "./heads.ts";
 import type { ChainIngest, RaceLedger } from "./relay/index.ts";
 import type { Announcement, ChainPoint, Feed, FeedSink } from "./upstream/index.ts";
 
@@ -61,41 +63,9 @@ export interface PipelineModules {
   readonly onFirst: (feed: Feed) => void;
 }
 
-interface Item {
-  readonly record: FeedRecord;
-  readonly announcement: Announcement;
-  /** Pushed by the upstream, not asked for: counts in the race. */
-  readonly pushed: boolean;
-  proof: Proof | Promise<Proof> | undefined;
-}
-
-/** `unproved`: the proof itself failed, which says nothing about the header. */
-type Proof = Refusal | null | "unproved";
-
-interface FeedRecord {
-  readonly feed: Feed;
-  readonly abort: AbortController;
-  /** Pushed headers whose parent is not known yet. */
-  held: Item[];
-  filling: boolean;
-  inLine: number;
-  /** Highest block that it announced or answered with, and since when the served tip is ahead of it. */
-  height: number;
-  behindSince: number | null;
-  /** Fills in a row that did not bring the parent of what it pushed. */
-  unlinked: number;
-  /** Of the fill that follows one that failed. */
-  cancelRefill: Cancel;
-}
-
 /** Proofs that may run ahead of the head of the line (scrypt runs in the thread pool). */
 const LOOKAHEAD = 8;
-const MAX_HELD = 64;
 const MAX_REFUSED = 1_000;
-const RETRY_FILL_MS = 1_000;
-/** Of the P2P protocol, when there are more. */
-const HEADERS_PER_ANSWER = 2_000;
-const MAX_UNLINKED = 3;
 
 /** The node's clock and ours may differ by honest minutes: such a header is asked for again later, its upstream stays. */
 const NOT_A_FAULT: ReadonlySet<string> = new Set(["SPRINT_HEADER_TIME_TOO_NEW", "SPRINT_EVM_TIME_TOO_NEW"]);
@@ -109,6 +79,7 @@ export class Pipeline implements FeedSink {
   /** Not taken yet by no fault of anybody; what builds on them is not held against who sends it. */
   readonly #early = new Map<string, true>();
   readonly #bodies: Bodies;
+  readonly #filling: Filling;
   /** Null where the best chain is chosen by work. */
   readonly #heads: Heads<Feed> | null;
   /** What each upstream counts as final. */
@@ -135,25 +106,31 @@ export class Pipeline implements FeedSink {
       onRefused: (feed, hash, refusal) => this.#fault(feed, withHash(refusal, hash)),
       onInvalid: (hash, refusal) => bounded(this.#refused, hash, refusal, MAX_REFUSED),
       onRemoved: () => this.#elect(clock.now()),
-      onWithdrawn: () => this.#fillAll(),
+      onWithdrawn: () => {
+        for (const record of this.#feeds.values()) void this.#filling.fill(record);
+      },
+    });
+    this.#filling = new Filling(options, {
+      codec,
+      ingest,
+      clock,
+      isUp: (record) => this.#isUp(record),
+      take: (record, headers, receivedAt) => this.#takeAsked(record, headers, receivedAt),
+      release: (held) => this.#release(held),
+      onReached: (record, hash, height, receivedAt) => {
+        this.#reached(record, hash, height);
+        this.#elect(receivedAt);
+      },
+      onFault: (feed, refusal) => this.#fault(feed, refusal),
+      onTrouble,
     });
   }
 
   up(feed: Feed): void {
     if (this.#closed) return;
-    const record: FeedRecord = {
-      feed,
-      abort: new AbortController(),
-      held: [],
-      filling: false,
-      inLine: 0,
-      height: feed.status().height ?? 0,
-      behindSince: null,
-      unlinked: 0,
-      cancelRefill: () => {},
-    };
+    const record = recordOf(feed);
     this.#feeds.set(feed, record);
-    void this.#fill(record);
+    void this.#filling.fill(record);
   }
 
   /** The highest block that this upstream is known to have, null while it is not up. */
@@ -194,7 +171,8 @@ export class Pipeline implements FeedSink {
     for (const announcement of announcements) {
       const item: Item = { record, announcement, pushed: true, proof: undefined };
       // While its gap is being filled nothing newer of that upstream goes ahead.
-      if (record.filling && !this.#modules.ingest.tree.has(announcement.header.parentHash)) this.#hold(record, item);
+      if (record.filling && !this.#modules.ingest.tree.has(announcement.header.parentHash))
+        this.#filling.hold(record, item);
       else this.#enqueue(record, item);
     }
     this.#drain();
@@ -214,7 +192,7 @@ export class Pipeline implements FeedSink {
           data: { expected: tip, actual: record.height },
         });
       } else {
-        void this.#fill(record);
+        void this.#filling.fill(record);
       }
     }
   }
@@ -253,10 +231,26 @@ export class Pipeline implements FeedSink {
     this.#line.push(item);
   }
 
+  /** Headers that an upstream was asked for. */
+  async #takeAsked(record: FeedRecord, headers: readonly Header[], receivedAt: number): Promise<void> {
+    for (const header of headers) {
+      const announcement: Announcement = { header, via: "headers", receivedAt, txCount: null, body: null };
+      this.#enqueue(record, { record, announcement, pushed: false, proof: undefined });
+    }
+    this.#drain();
+    await this.#lineSettled();
+  }
+
+  #release(held: readonly Item[]): void {
+    for (const item of held) this.#enqueue(item.record, item);
+    this.#drain();
+  }
+
   #drain(): void {
     if (this.#waiting) this.#proveAhead();
     if (this.#waiting || this.#draining) return;
     this.#draining = true;
+    let takenAt: number | null = null;
     for (let item = this.#line[0]; item !== undefined && !this.#waiting; item = this.#line[0]) {
       if (item.proof === undefined) this.#proveAhead();
       const proof = item.proof ?? null;
@@ -273,10 +267,11 @@ export class Pipeline implements FeedSink {
         if (!this.#isUp(item.record)) continue;
         item.record.inLine--;
         if (proof !== "unproved") this.#take(item, proof);
-        if (this.#line[0] === undefined) this.#elect(item.announcement.receivedAt);
+        takenAt = item.announcement.receivedAt;
       }
     }
     this.#draining = false;
+    if (takenAt !== null && this.#line.length === 0) this.#elect(takenAt);
     if (this.#line.length === 0) this.#settleLine();
     // After the fan-out, which the hub has put at the end of this turn.
     queueMicrotask(() => void this.#bodies.prove());
@@ -350,8 +345,8 @@ export class Pipeline implements FeedSink {
       return;
     }
     if (parent === undefined) {
-      this.#hold(record, item);
-      void this.#fill(record);
+      this.#filling.hold(record, item);
+      void this.#filling.fill(record);
       return;
     }
     const contextRefusal = codec.checkContext(header, parent, Math.floor(clock.wall() / 1000));
@@ -393,7 +388,8 @@ export class Pipeline implements FeedSink {
     if (ingest.prefer(elected, receivedAt)) return this.#settleFinality();
     // Whoever holds on to what leaves the chain before its final block is wrong, or we all are: it is taken out either way.
     for (const { feed, height } of this.#feeds.values()) {
-      if (height < ingest.finalized) this.#fault(feed, pastFinality(ingest.finalized, elected.block));
+      if (this.#heads.has(feed) && height < ingest.finalized)
+        this.#fault(feed, pastFinality(ingest.finalized, elected.block));
     }
   }
 
@@ -424,111 +420,6 @@ export class Pipeline implements FeedSink {
     this.forget(feed);
     feed.cordon(`${refusal.code}: ${refusal.message}`, this.#options.cordonMs);
   }
-
-  // --- the gap behind a new or returning upstream ---
-
-  #hold(record: FeedRecord, item: Item): void {
-    record.held.push({ ...item, proof: undefined });
-    // The fill brings everything that the node has: what is dropped here comes again with it.
-    if (record.held.length > MAX_HELD) record.held.shift();
-  }
-
-  async #fill(record: FeedRecord): Promise<void> {
-    if (record.filling || !this.#isUp(record)) return;
-    record.filling = true;
-    record.cancelRefill();
-    try {
-      for (let more = true; more && this.#isUp(record);) more = await this.#fillOnce(record);
-      record.filling = false;
-      if (!this.#isUp(record)) return;
-      if (this.#modules.ingest.isRooted) this.#modules.ingest.live(this.#modules.clock.now());
-      this.#releaseHeld(record);
-    } catch (error) {
-      record.filling = false;
-      if (!this.#isUp(record)) return;
-      this.#modules.onTrouble(record.feed, "filling the gap", error);
-      record.cancelRefill = this.#modules.clock.after(RETRY_FILL_MS, () => void this.#fill(record));
-    }
-  }
-
-  #fillAll(): void {
-    for (const record of this.#feeds.values()) void this.#fill(record);
-  }
-
-  /** One question and its answer; true when the node may have more. */
-  async #fillOnce(record: FeedRecord): Promise<boolean> {
-    const { ingest, codec, clock } = this.#modules;
-    const { genesisHash, forkChoice } = codec;
-    const genesis = forkChoice === "heads" || genesisHash === null ? [] : [genesisHash];
-    const locator = ingest.isRooted ? [...this.#standOf(record), ...ingest.tree.locator(), ...genesis] : [];
-    const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.fillTimeoutMs)]);
-    const headers = await record.feed.headersAfter(locator, signal);
-    const first = headers[0];
-    const last = headers.at(-1);
-    if (first === undefined || last === undefined || !this.#isUp(record)) return false;
-    if (!ingest.isRooted) {
-      const refusal = await codec.checkHeader(first);
-      if (refusal !== null) this.#fault(record.feed, withHash(refusal, first.hash));
-      if (refusal !== null || ingest.isRooted) return false;
-      ingest.root({ block: codec.toBlock(first, first.height ?? 0, null), work: 0n });
-    }
-    const linked = headers.findIndex(({ hash, parentHash }) => ingest.tree.has(hash) || ingest.tree.has(parentHash));
-    // Another upstream gave the root meanwhile: asked again, this one answers from there.
-    if (linked < 0 && locator.length === 0) return true;
-    if (linked < 0) {
-      this.#fault(record.feed, {
-        code: "SPRINT_UPSTREAM_UNLINKED",
-        message: `expected headers that follow our chain, the first one builds on ${first.parentHash}; is this node still syncing, or not on ${codec.chain} ${codec.network}?`,
-        data: { parent: first.parentHash },
-      });
-      return false;
-    }
-    const receivedAt = clock.now();
-    const news = headers.slice(linked).filter((header) => !ingest.tree.has(header.hash));
-    for (const header of news) {
-      const announcement: Announcement = { header, via: "headers", receivedAt, txCount: null, body: null };
-      this.#enqueue(record, { record, announcement, pushed: false, proof: undefined });
-    }
-    this.#drain();
-    await this.#lineSettled();
-    const reached = ingest.tree.get(last.hash);
-    if (reached !== undefined) this.#reached(record, last.hash, Math.max(record.height, reached.block.height));
-    this.#elect(receivedAt);
-    // A short answer ends a P2P node's chain, and some nodes never answer a question about nothing. Over RPC it is no end: a slow
-    // node gives what it has in time, a reorg cuts one off.
-    const isEnd = record.feed.kind === "p2p" && headers.length < HEADERS_PER_ANSWER;
-    return !isEnd && news.length > 0 && ingest.tree.has(last.hash);
-  }
-
-  /** Of an upstream that seems behind: the block that it was at. After our own tip it would have nothing, whether behind or not. */
-  #standOf(record: FeedRecord): readonly string[] {
-    const { tree } = this.#modules.ingest;
-    const node = record.behindSince === null ? null : tree.at(Math.max(record.height, tree.oldest.block.height));
-    return node === null ? [] : [node.block.hash];
-  }
-
-  /** After a fill: what waited goes on. What still has no parent waits for one more fill, then was never part of the node's chain. */
-  #releaseHeld(record: FeedRecord): void {
-    const held = record.held;
-    record.held = [];
-    const coming = new Set(held.map((item) => item.announcement.header.hash));
-    const unlinked = held.find(
-      ({ announcement: { header } }) =>
-        !this.#modules.ingest.tree.has(header.parentHash) && !coming.has(header.parentHash),
-    );
-    record.unlinked = unlinked === undefined ? 0 : record.unlinked + 1;
-    if (unlinked !== undefined && record.unlinked >= MAX_UNLINKED) {
-      const { hash, parentHash } = unlinked.announcement.header;
-      this.#fault(record.feed, {
-        code: "SPRINT_UPSTREAM_UNLINKED",
-        message: `expected the parent of ${hash} in the answer to getheaders, it was not there`,
-        data: { hash, parent: parentHash },
-      });
-      return;
-    }
-    for (const item of held) this.#enqueue(record, item);
-    this.#drain();
-  }
 }
 
 function pastFinality(final: number, block: { readonly hash: string; readonly height: number }): Refusal {
@@ -537,10 +428,6 @@ function pastFinality(final: number, block: { readonly hash: string; readonly he
     message: `expected a branch from block ${final} or later, this one leaves the chain before that`,
     data: { hash: block.hash, height: block.height },
   };
-}
-
-function withHash(refusal: Refusal, hash: string): Refusal {
-  return { ...refusal, data: { ...refusal.data, hash } };
 }
 
 /** For logs: the code where there is one, and the sentence. */

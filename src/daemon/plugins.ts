@@ -47,10 +47,13 @@ const LOAD_MS = 10_000;
 
 export function createPlugins(): Plugins {
   const slots = new Map<string, Slot>();
+  /** A module of a path that comes back is another one: what was loaded once stays loaded under its number. */
+  const tries = new Map<string, number>();
 
   const loadOne = async (path: string): Promise<void> => {
     const before = slots.get(path);
-    const loads = (before?.status.loads ?? 0) + 1;
+    const loads = (tries.get(path) ?? 0) + 1;
+    tries.set(path, loads);
     try {
       const row = await loadPlugin(path, loads);
       const other = [...slots].find(([each, slot]) => each !== path && slot.row?.chain === row.chain);

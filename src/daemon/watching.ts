@@ -3,7 +3,7 @@ import type { UnspentBody, UnspentQuery, WatchBody, WatchListBody } from "../sha
 import type { Movement, PendingTransaction, WatchSet } from "../shared/body.ts";
 import type { Chain, ChainFamily } from "../shared/chain.ts";
 import type { Clock } from "../shared/clock.ts";
-import { SprintError } from "../shared/errors.ts";
+import { SprintError, isSprintError } from "../shared/errors.ts";
 import type { WatchData } from "../shared/events.ts";
 import { Wallet, decodeBase58, readTransaction, scriptOf } from "./chain/index.ts";
 import type { IngestModules, TreeNode } from "./relay/index.ts";
@@ -20,6 +20,7 @@ export interface WatchingModules {
   readonly clock: Clock;
   /** An event of a movement in the block `node`, or in none. */
   readonly onEvent: (data: WatchData) => void;
+  /** Also where the bounds leave no room for a used wallet's further addresses: SPRINT_WATCH_ITEMS_FULL. */
   readonly onRefused: (chain: Chain, refusal: WatchRefusal) => void;
 }
 
@@ -68,14 +69,14 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
     pending(transactions) {
       if (book.isEmpty) return;
       for (const transaction of transactions) {
-        const movements = movementsOf(transaction, book.watch);
+        const movements = movementsOf(transaction, book.live);
         if (movements.length > 0) book.pending(transaction.txid, movements);
       }
     },
     onProved(node, reading) {
       const movements = reading?.movements ?? [];
       book.mined(node.block, movements);
-      for (const { item, kind } of movements) if (kind === "created") extendWallets(item);
+      for (const movement of movements) if (movement.kind === "created") extendWallets(movement);
     },
     onReverted(nodes) {
       for (const node of nodes) book.reverted(node.block);
@@ -124,9 +125,19 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
   };
 
   /** A used address moves the gap of its wallet: as many new ones are watched behind it. */
-  function extendWallets(script: string): void {
+  function extendWallets(movement: Movement): void {
     for (const [id, opened] of wallets) {
-      for (const wallet of opened) if (wallet.used(script)) book.extend(id, wallet.fill(DERIVED_AT_ONCE * 2));
+      for (const wallet of opened) if (wallet.used(movement.item)) extend(id, wallet, movement);
+    }
+  }
+
+  /** Told, never thrown: a block goes on its way whatever a list has room for. */
+  function extend(id: string, wallet: Wallet, movement: Movement): void {
+    try {
+      book.extend(id, wallet.fill(DERIVED_AT_ONCE * 2));
+    } catch (error) {
+      if (!isSprintError(error)) throw error;
+      onRefused(chain, { code: error.code, message: error.message, movement });
     }
   }
 }

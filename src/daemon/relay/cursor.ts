@@ -84,7 +84,8 @@ export function advance(position: ChainPosition | null, event: StreamDraft): Cha
     case "reorg":
       return backTo(position, pointOf(event.data.common_ancestor));
     case "log":
-      return position === null || event.data.removed ? position : { ...position, logsAhead: true };
+      if (position === null) return null;
+      return event.data.removed ? withoutLogs(position, event) : { ...position, logsAhead: true };
     case "watch":
       return position;
     case "finalized":
@@ -96,6 +97,16 @@ export function advance(position: ChainPosition | null, event: StreamDraft): Cha
       }
       return event.data.from === null ? null : backTo(position, pointOf(event.data.from));
   }
+}
+
+/** The logs of a block were taken back, and with them its proof: where the cursor stops here, nothing is taken back twice, or left out where the
+ *  block counts again. */
+function withoutLogs(
+  position: ChainPosition,
+  { data: { height }, parentHash }: StreamDraft & { readonly type: "log" },
+): ChainPosition {
+  if (height > position.validated.height) return { ...position, logsAhead: false };
+  return { ...position, validated: { height: height - 1, tail: tailOf(parentHash) }, logsAhead: false };
 }
 
 function backTo(position: ChainPosition | null, point: Point): ChainPosition {

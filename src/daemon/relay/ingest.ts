@@ -287,7 +287,7 @@ export class ChainIngest {
     if (proof === undefined || logs === undefined) return "gone";
     if (logs === null || logs.length === 0) return null;
     const data: LogData = { block_hash: node.block.hash, height: node.block.height, removed, logs };
-    return { type: "log", data };
+    return { type: "log", data, parentHash: node.block.parentHash };
   }
 
   #announce(node: TreeNode, receivedAt: number): void {

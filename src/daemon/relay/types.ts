@@ -23,7 +23,8 @@ export type StreamFact =
   | { readonly type: "reorg"; readonly data: ReorgData }
   | { readonly type: "finalized"; readonly data: FinalizedData }
   | { readonly type: "gap"; readonly data: GapData }
-  | { readonly type: "log"; readonly data: LogData }
+  /** `parentHash`: of the block; told to nobody, cursors need it. */
+  | { readonly type: "log"; readonly data: LogData; readonly parentHash: string }
   | { readonly type: "watch"; readonly data: WatchData };
 
 /** What is told of the moment, and not kept. */
