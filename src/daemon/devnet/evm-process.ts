@@ -55,9 +55,8 @@ export function findAnvil(): string | null {
   const architecture = ARCHITECTURES[process.arch];
   if (architecture === undefined || process.platform === "win32") return null;
   try {
-    const own = createRequire(import.meta.url).resolve("@foundry-rs/anvil/package.json");
     const platform = `@foundry-rs/anvil-${process.platform}-${architecture}`;
-    const binary = createRequire(own).resolve(`${platform}/bin/anvil`);
+    const binary = createRequire(import.meta.url).resolve(`${platform}/bin/anvil`);
     return existsSync(binary) ? binary : null;
   } catch {
     return null;
