@@ -4,7 +4,7 @@ import type { IncomingMessage } from "node:http";
 import assert from "node:assert/strict";
 import { WebSocket } from "ws";
 import type { Chain } from "../../src/shared/chain.ts";
-import type { BlockEvent, ReorgEvent, SprintEvent } from "../../src/shared/events.ts";
+import type { BlockEvent, LogEntry, LogEvent, ReorgEvent, SprintEvent } from "../../src/shared/events.ts";
 
 const PATIENCE_MS = 30_000;
 
@@ -130,9 +130,14 @@ export async function subscribe(
   };
 }
 
-/** Holds a stream against its promises: no gap, no duplicate, parent before child, reorgs that fit. Keep one across reconnects. */
+/**
+ * Holds a stream against its promises: no gap, no duplicate, parent before child, reorgs that fit; logs before their block's proof, once, and
+ * taken back before it is reverted. Keep one across reconnects.
+ */
 export class ChainChecker {
   readonly violations: string[] = [];
+  /** Events seen, of what was held against the promises. */
+  readonly seen = { announced: 0, validated: 0, reorgs: 0, reverted: 0, logs: 0, removed: 0 };
   readonly #views = new Map<Chain, ChainView>();
 
   see(event: SprintEvent): void {
@@ -142,9 +147,11 @@ export class ChainChecker {
       if (event.phase === "announced") this.#announced(view, event);
       else this.#validated(view, event);
     } else if (event.type === "reorg") this.#reorg(view, event);
+    else if (event.type === "log") this.#logs(view, event);
     else if (event.type === "gap" && event.data.reason !== "body_unavailable") {
       view.path = [];
       view.validated.clear();
+      view.logs.clear();
     }
   }
 
@@ -157,6 +164,16 @@ export class ChainChecker {
     return this.#view(chain).path.at(-1) ?? null;
   }
 
+  /** Logs told and not taken back, by block. */
+  logs(chain: Chain): ReadonlyMap<string, readonly LogEntry[]> {
+    return this.#view(chain).logs;
+  }
+
+  /** The block was told as proved, and is on the best chain. */
+  isValidated(chain: Chain, hash: string): boolean {
+    return this.#view(chain).validated.has(hash);
+  }
+
   assertClean(): void {
     assert.deepEqual(this.violations, []);
   }
@@ -164,7 +181,7 @@ export class ChainChecker {
   #view(chain: Chain): ChainView {
     let view = this.#views.get(chain);
     if (view === undefined) {
-      view = { path: [], validated: new Set() };
+      view = { path: [], validated: new Set(), logs: new Map() };
       this.#views.set(chain, view);
     }
     return view;
@@ -173,6 +190,7 @@ export class ChainChecker {
   #announced(view: ChainView, event: BlockEvent): void {
     const { hash, parent_hash: parent, height } = event.data;
     const tip = view.path.at(-1);
+    this.seen.announced++;
     if (view.path.includes(hash)) this.#violation(event, `${height} ${hash} a second time`);
     else if (tip !== undefined && parent !== tip) {
       this.#violation(event, `${height} ${hash} builds on ${parent}, but the last block told is ${tip}`);
@@ -182,23 +200,44 @@ export class ChainChecker {
 
   #validated(view: ChainView, event: BlockEvent): void {
     const { hash, height } = event.data;
+    this.seen.validated++;
     if (view.validated.has(hash)) this.#violation(event, `${height} ${hash} validated a second time`);
     view.validated.add(hash);
   }
 
   #reorg(view: ChainView, event: ReorgEvent): void {
     const { reverted, common_ancestor: ancestor, depth } = event.data;
+    this.seen.reorgs++;
+    this.seen.reverted += depth;
     if (reverted.length !== depth) this.#violation(event, `depth ${depth}, but ${reverted.length} blocks reverted`);
     for (const block of reverted) {
       const tip = view.path.pop();
       if (tip !== undefined && tip !== block.hash)
         this.#violation(event, `reverts ${block.hash} while the tip is ${tip}`);
       view.validated.delete(block.hash);
+      if (view.logs.delete(block.hash)) this.#violation(event, `reverts ${block.hash} whose logs were not taken back`);
     }
     const tip = view.path.at(-1);
     if (tip === undefined) view.path.push(ancestor.hash);
     else if (tip !== ancestor.hash)
       this.#violation(event, `goes back to ${ancestor.hash}, but the block before is ${tip}`);
+  }
+
+  #logs(view: ChainView, event: LogEvent): void {
+    const { block_hash: hash, height, removed, logs } = event.data;
+    if (removed) {
+      this.seen.removed += logs.length;
+      const told = view.logs.get(hash);
+      if (told === undefined) this.#violation(event, `takes back logs of ${height} ${hash} that were not told`);
+      else if (JSON.stringify(told) !== JSON.stringify(logs)) this.#violation(event, `takes back other logs of ${hash}`);
+      view.logs.delete(hash);
+      return;
+    }
+    this.seen.logs += logs.length;
+    if (view.logs.has(hash)) this.#violation(event, `logs of ${height} ${hash} a second time`);
+    if (view.validated.has(hash)) this.#violation(event, `logs of ${height} ${hash} after its proof`);
+    if (!view.path.includes(hash)) this.#violation(event, `logs of ${height} ${hash}, which was not announced`);
+    view.logs.set(hash, logs);
   }
 
   #violation(event: SprintEvent, text: string): void {
@@ -209,4 +248,5 @@ export class ChainChecker {
 interface ChainView {
   path: string[];
   readonly validated: Set<string>;
+  readonly logs: Map<string, readonly LogEntry[]>;
 }

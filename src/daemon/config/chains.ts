@@ -28,6 +28,8 @@ export interface ChainConfig {
   readonly checkpoint: FileCheckpoint | null;
   /** Transactions that are in no block yet are listened to. */
   readonly mempool: boolean;
+  /** Of Solana: the share of a block's transactions whose signatures are verified, below 1; null for all. */
+  readonly signatures: number | null;
 }
 
 /** The networks whose rules the embedded nodes of devnet follow; a chain that is not here has none. */
@@ -129,6 +131,13 @@ export function resolveChains({ network, values, written, file }: ChainSources):
     let upstreams = urls.length > 0 ? urls : upstreamsOf(section, place);
     const devnetNetwork = onDevnet ? DEVNET_NETWORK[chain] : undefined;
     const isEmbedded = devnetNetwork !== undefined;
+    const validation = section.validation_level ?? "full";
+    const signatures = section.signatures ?? null;
+    if (section.signatures !== undefined) {
+      const key = `chains.${chain}.signatures`;
+      if (familyOf(chain) !== "svm") throw conflict({ ...place, key }, "it below chains.solana", signatures ?? "all");
+      if (validation === "header") unused.push(`${key} is not used: validation_level is header, so no body is proved`);
+    }
     if (isEmbedded && upstreams.length > 0) {
       unused.push(`the upstreams of chains.${chain} are not used: devnet brings its own nodes`);
       upstreams = [];
@@ -151,10 +160,11 @@ export function resolveChains({ network, values, written, file }: ChainSources):
       chain,
       network: chainNetwork,
       upstreams,
-      validation: section.validation_level ?? "full",
+      validation,
       finalityDepth: section.finality_depth ?? null,
       checkpoint: (isEmbedded ? undefined : section.checkpoint) ?? null,
       mempool: section.mempool ?? (isEmbedded || upstreams.length > 0),
+      signatures,
     };
   });
   return { chains, unused };
@@ -214,14 +224,15 @@ function parseAt(url: string, place: Place): UpstreamAddress {
   }
 }
 
-/** What the banner and the version route say. */
+/** What the banner and the version route say. "devnet" is said of embedded nodes only: Solana has a network of that name as well. */
 export function overallNetwork(said: string | null, chains: readonly ChainConfig[]): string {
   if (said !== null) return said;
   const isEmbedded = ({ chain, network, upstreams }: ChainConfig): boolean =>
     upstreams.length === 0 && network === DEVNET_NETWORK[chain];
   if (chains.every(isEmbedded)) return "devnet";
-  const names = new Set(chains.map((chain) => chain.network));
-  return names.size === 1 ? (chains[0]?.network ?? "devnet") : "mixed";
+  const names = new Set(chains.map(({ chain, network }) => (network === "devnet" ? `${chain}-devnet` : network)));
+  const [name = "devnet"] = names;
+  return names.size === 1 ? name : "mixed";
 }
 
 /** `upstreams` as they stand; `rpc_url`, `zmq_endpoint` and `ws_endpoint` as URLs that hold their credentials. */

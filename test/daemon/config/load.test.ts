@@ -135,6 +135,27 @@ test("transactions that are in no block are listened to where there is an upstre
   ]);
 });
 
+test("of Solana's signatures all are verified, or the share that the key says", () => {
+  const solana = (value: string, more = ""): Given => ({
+    toml: `[chains.solana]\nupstreams = ["ws://h"]\nsignatures = ${value}\n${more}`,
+    env: { SHARE: "0.25" },
+  });
+  const shares = ['"all"', "1", "0.1", '"${SHARE}"'].map((value) => load(solana(value)).chains[0]?.signatures);
+  assert.deepEqual(shares, [null, null, 0.1, 0.25]);
+  assert.equal(load({ flags: { chain: ["solana=ws://h"] } }).chains[0]?.signatures, null, "by default");
+  for (const value of ["0", "-0.1", "1.01", "nan", "true", '""', '"most"', '"0.1.2"', "[0.1]"]) {
+    const error = refusal(solana(value));
+    assert.deepEqual([error.code, error.data["key"]], ["SPRINT_CONFIG_VALUE", "chains.solana.signatures"], value);
+    assert.match(error.message, /"all", or a share of them above 0 and up to 1/);
+  }
+  const dumped = dumpConfig(load(solana("0.1")));
+  assert.equal(load({ toml: toToml(dumped) }).chains[0]?.signatures, 0.1, "what is dumped is read again");
+  const other = refusal({ toml: '[chains.ethereum]\nupstreams = ["ws://h"]\nsignatures = "all"' });
+  assert.deepEqual([other.code, other.data["key"]], ["SPRINT_CONFIG_CONFLICT", "chains.ethereum.signatures"]);
+  const unused = load(solana("0.1", 'validation_level = "header"')).warnings.join();
+  assert.match(unused, /chains\.solana\.signatures is not used/);
+});
+
 test("plug-ins are named by paths from the file's directory; their chains may then be configured", () => {
   const toml =
     'plugins = ["./tiny.ts", "/opt/other.ts"]\n[chains.tiny]\nupstreams = ["http://127.0.0.1:1?network=main"]\n';
@@ -188,6 +209,13 @@ test("a network without chains is joined through its public peers, all chains of
       ["mainnet", 0],
     ],
   );
+});
+
+test("devnet is told of embedded nodes only, not of nodes on a network of that name", () => {
+  assert.equal(load({}).network, "devnet");
+  assert.equal(load({ flags: { chain: ["solana=ws://h?network=devnet"] } }).network, "solana-devnet");
+  const chain = ["solana=ws://h?network=devnet", "ethereum=ws://h?network=devnet"];
+  assert.equal(load({ flags: { chain } }).network, "mixed");
 });
 
 test("chains on networks of different names are told as mixed", () => {
