@@ -1,4 +1,5 @@
 /** One chain's working parts put together: codec, ingest, race ledger, pipeline, and the feeds that its configuration names. */
+import { randomInt } from "node:crypto";
 import type { Chain } from "../shared/chain.ts";
 import type { Random } from "../shared/clock.ts";
 import { type Books, type BooksModules, openBooks } from "./books.ts";
@@ -18,6 +19,7 @@ import {
   openRpcUpstream,
   openSocketUpstream,
 } from "./proxy/index.ts";
+import type { ProofSubject } from "./prove/index.ts";
 import type { ChainIngest, RaceLedger } from "./relay/index.ts";
 import type { ChainStats } from "./stats/index.ts";
 import {
@@ -93,7 +95,7 @@ export function createChainLine(
   const { ingest, race, stats, watching, mempool } = books;
   const pipeline = new Pipeline(PIPELINE_DEFAULTS, {
     codec,
-    subject: { chain, network: config.network, plugin: row.plugin },
+    subject: { chain, network: config.network, plugin: row.plugin, signatures: sampleOf(config) },
     watch: () => watching.watch(),
     ingest,
     race,
@@ -234,6 +236,11 @@ function openRpc(
   if (address.rpc !== null) return openRpcUpstream({ name, address: address.rpc, rpcPort }, modules);
   if (address.kind !== "ws" || socket === null) return null;
   return openSocketUpstream({ name, address, rpcPort, ...socket }, modules);
+}
+
+/** Who sends bodies must not know which signatures are left out: the seed is drawn at each start. */
+function sampleOf({ signatures }: ChainConfig): ProofSubject["signatures"] {
+  return signatures === null ? null : { share: signatures, seed: randomInt(2 ** 32) };
 }
 
 /** What an order to cordon an upstream is kept under. */

@@ -49,6 +49,7 @@ export async function rehearse(
         finalityDepth: null,
         checkpoint: null,
         mempool: false,
+        signatures: null,
       },
       row,
       "rehearsal",

@@ -14,7 +14,14 @@ const NO_RPC: ChainLine["rpc"] = { handle: () => assert.fail("not asked here"), 
 function lineOf(j: Journey, feeds: readonly FakeFeed[]): ChainLine {
   const { chain, codec, ingest, race, pipeline, clock } = j;
   const row = BUILT_IN_ROWS.find((each) => each.chain === chain) as ChainLine["row"];
-  const config = { chain, network: "regtest", upstreams: [], checkpoint: null, mempool: false } as const;
+  const config = {
+    chain,
+    network: "regtest",
+    upstreams: [],
+    checkpoint: null,
+    mempool: false,
+    signatures: null,
+  } as const;
   const books = openBooks(
     {
       config: { ...config, validation: "full", finalityDepth: null },

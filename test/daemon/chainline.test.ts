@@ -20,6 +20,7 @@ const REGTEST: ChainConfig = {
   finalityDepth: null,
   checkpoint: null,
   mempool: false,
+  signatures: null,
 };
 
 const BITCOIN = BUILT_IN_ROWS.find(({ chain }) => chain === "bitcoin") as ChainRow;

@@ -161,7 +161,7 @@ export class Journey {
         codec: this.codec,
         ingest: this.ingest,
         race: this.race,
-        subject: { chain, network: "regtest", plugin: null },
+        subject: { chain, network: "regtest", plugin: null, signatures: null },
         watch: () => null,
         prover: { check: async (_subject, raw, place, watch) => codec.checkBody(raw, place, watch) },
         clock: this.clock,

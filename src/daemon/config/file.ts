@@ -72,6 +72,14 @@ const readUpstreamTable: Read<string> = (value, place) => {
   return url;
 };
 
+/** Null: all of them. Texts of digits count, as everywhere. */
+const share: Read<number | null> = (value, place) => {
+  if (value === "all") return null;
+  const number = typeof value === "string" && /^(0?\.\d{1,9}|1)$/.test(value) ? Number(value) : value;
+  if (typeof number === "number" && number > 0 && number <= 1) return number === 1 ? null : number;
+  throw wrongValue(place, '"all", or a share of them above 0 and up to 1', value);
+};
+
 const readCheckpoint: Read<FileCheckpoint> = (value, place) => {
   const fields = { height: integer(0, 0xffff_ffff), header: hex(80), work };
   const { height, header, work: total } = section(fields)(value, place);
@@ -100,6 +108,7 @@ const CHAIN_FIELDS = {
   validation_level: oneOf(VALIDATION_LEVELS),
   finality_depth: integer(1, 100_000),
   mempool: flag,
+  signatures: share,
   checkpoint: readCheckpoint,
 } satisfies Fields;
 

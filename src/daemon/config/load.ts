@@ -187,6 +187,7 @@ function dumpChain(chain: ChainConfig): Record<string, unknown> {
     upstreams: chain.upstreams,
     validation_level: chain.validation,
     mempool: chain.mempool,
+    ...(chain.signatures === null ? {} : { signatures: chain.signatures }),
     ...(chain.finalityDepth === null ? {} : { finality_depth: chain.finalityDepth }),
     ...(chain.checkpoint === null
       ? {}

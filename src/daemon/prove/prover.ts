@@ -9,7 +9,7 @@ import type { WatchSet } from "../../shared/body.ts";
 import { type Cancel, type Clock, systemClock } from "../../shared/clock.ts";
 import { messageOf, SprintError } from "../../shared/errors.ts";
 import type { BodyFacts, BodyPlace, BodyVerdict } from "../chain/index.ts";
-import type { ProofReply, ProofRequest, ProofSubject } from "./types.ts";
+import { codecKey, type ProofReply, type ProofRequest, type ProofSubject } from "./types.ts";
 
 export interface ProverOptions {
   /** Threads at most. */
@@ -83,9 +83,8 @@ export class Prover {
         { expected: maxQueued, actual: maxQueued + 1 },
       );
     }
-    const { chain, network, plugin } = subject;
     const name = place.hash ?? hash("sha256", raw.subarray(0, HEADER_BYTES));
-    const key = `${chain} ${network} ${plugin ?? ""} ${place.height ?? "?"} ${raw.length} ${name}`;
+    const key = `${codecKey(subject)} ${place.height ?? "?"} ${raw.length} ${name}`;
     this.#pending++;
     try {
       // of copies that come together one is proved; the next only if that said nothing about the block

@@ -10,6 +10,13 @@ export interface ProofSubject {
   readonly network: string;
   /** URL of the module whose default export is the plug-in that brings this chain; null for a built-in one. */
   readonly plugin: string | null;
+  /** Of Solana: the share of a block's transactions whose signatures are verified, and what chooses them; null for all. */
+  readonly signatures: { readonly share: number; readonly seed: number } | null;
+}
+
+/** The same for what the same codec proves. */
+export function codecKey({ chain, network, plugin, signatures }: ProofSubject): string {
+  return `${chain} ${network} ${plugin ?? ""} ${signatures === null ? "" : `${signatures.share} ${signatures.seed}`}`;
 }
 
 export interface ProofRequest {

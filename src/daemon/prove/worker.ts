@@ -3,9 +3,9 @@ import { parentPort } from "node:worker_threads";
 import type { WatchSet } from "../../shared/body.ts";
 import { isSprintError, messageOf } from "../../shared/errors.ts";
 import { CHAIN_KIT, type ChainCodec, type ChainPlugin, codecOf } from "../chain/index.ts";
-import type { ProofReply, ProofRequest, ProofSubject } from "./types.ts";
+import { codecKey, type ProofReply, type ProofRequest, type ProofSubject } from "./types.ts";
 
-/** One codec a network; there are as many as rows in the table. */
+/** One codec a network and way of sampling; there are as many as chains of this daemon. */
 const codecs = new Map<string, ChainCodec | Promise<ChainCodec>>();
 /** What was looked for last, by chain. */
 const watched = new Map<string, WatchSet>();
@@ -21,11 +21,13 @@ async function prove({ subject, raw, place, watch }: ProofRequest): Promise<Proo
   }
 }
 
-function codecFor({ chain, network, plugin }: ProofSubject): ChainCodec | Promise<ChainCodec> {
-  const name = `${chain} ${network} ${plugin ?? ""}`;
+function codecFor(subject: ProofSubject): ChainCodec | Promise<ChainCodec> {
+  const { chain, network, plugin, signatures } = subject;
+  const name = codecKey(subject);
   const known = codecs.get(name);
   if (known !== undefined) return known;
-  const codec = plugin === null ? codecOf(chain, network) : pluginCodec(plugin, network);
+  const sampled = signatures === null ? {} : { signatures: signatures.share, seed: signatures.seed };
+  const codec = plugin === null ? codecOf(chain, network, sampled) : pluginCodec(plugin, network);
   codecs.set(name, codec);
   return codec;
 }
@@ -36,8 +38,8 @@ async function pluginCodec(url: string, network: string): Promise<ChainCodec> {
   return plugin(CHAIN_KIT).codec(network);
 }
 
-// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port to a thread has no origin
-parentPort?.on(
-  "message",
-  (request: ProofRequest) => void prove(request).then((reply) => parentPort?.postMessage(reply)),
-);
+parentPort?.on("message", async (request: ProofRequest) => {
+  const reply = await prove(request);
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port to a thread has no origin
+  parentPort?.postMessage(reply);
+});

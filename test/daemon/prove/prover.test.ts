@@ -9,6 +9,7 @@ import type { BodyPlace } from "../../../src/daemon/chain/index.ts";
 import { type ProofSubject, Prover, PROVER_DEFAULTS } from "../../../src/daemon/prove/index.ts";
 import type { Chain } from "../../../src/shared/chain.ts";
 import { blockBytes, coinbase } from "../../fakes/blocks.ts";
+import { key, messageFields, signer, solanaBlock, transactionBytes } from "../../fakes/solana.ts";
 import { FakeClock } from "../../fakes/clock.ts";
 
 const faulty = new URL("./faulty-worker.ts", import.meta.url);
@@ -21,7 +22,12 @@ function order(what: number, tag = 0): Uint8Array {
   return bytes;
 }
 
-const subject = (chain: Chain): ProofSubject => ({ chain, network: "regtest", plugin: null });
+const subject = (chain: Chain): ProofSubject => ({
+  chain,
+  network: "regtest",
+  plugin: null,
+  signatures: null,
+});
 const at = (height: number): BodyPlace => ({ height, hash: null });
 
 describe("prover", () => {
@@ -151,13 +157,55 @@ describe("prover", () => {
     await prover.close();
   });
 
+  it("has all of a Solana block's signatures verified, or the share asked for, by the seed", async () => {
+    const prover = new Prover({ ...PROVER_DEFAULTS, threads: 1 });
+    try {
+      const payer = signer(1);
+      const block = solanaBlock(
+        1,
+        solanaBlock(0, null),
+        Array.from({ length: 120 }, (_, i) =>
+          transactionBytes(messageFields(payer, { recentBlockhash: key(i) }), [payer]),
+        ),
+      );
+      const place = { hash: block.blockhash, height: block.blockHeight };
+      const forged = block.transactions.map(({ transaction }, i) => {
+        const bytes = Buffer.from((transaction as [string])[0], "base64");
+        if (i === 77) bytes[9] = (bytes[9] as number) ^ 1;
+        return { transaction: [bytes.toString("base64"), "base64"] };
+      });
+      const ask = async (transactions: readonly object[], signatures: ProofSubject["signatures"]) => {
+        const raw = Buffer.from(JSON.stringify({ slot: 1, block: { ...block, entries: undefined, transactions } }));
+        const solana = { ...subject("solana"), network: "localnet", signatures };
+        const verdict = await prover.check(solana, raw, place, null);
+        return verdict.ok ? verdict.facts.signatures : verdict.refusal.code;
+      };
+      assert.equal(await ask(forged, null), "SPRINT_SVM_SIGNATURE");
+      assert.deepEqual(await ask(block.transactions, null), { checked: 120, total: 120 });
+      let found = 0;
+      for (let seed = 0; seed < 100; seed++) {
+        const told = await ask(forged, { share: 0.25, seed });
+        if (told === "SPRINT_SVM_SIGNATURE") found++;
+        else assert.deepEqual(told, { checked: 30, total: 120 }, "and not what another seed said");
+      }
+      assert.ok(found >= 15 && found <= 35, `each transaction is as likely as the others: found ${found} of 100 times`);
+      assert.deepEqual(await ask(block.transactions, { share: 0.5, seed: 1 }), { checked: 60, total: 120 });
+    } finally {
+      await prover.close();
+    }
+  });
+
   it("proves a plug-in's blocks in a thread, by the codec that its module makes", async () => {
     const directory = await mkdtemp(join(tmpdir(), "sprint-prover-"));
     const prover = new Prover({ ...PROVER_DEFAULTS, threads: 1 });
     try {
       const file = join(directory, "own.ts");
       await writeFile(file, OWN_CHAIN);
-      const own: ProofSubject = { chain: "own", network: "test", plugin: `${pathToFileURL(file).href}?v=1` };
+      const own: ProofSubject = {
+        ...subject("own"),
+        network: "test",
+        plugin: `${pathToFileURL(file).href}?v=1`,
+      };
       const raw = blockBytes({ transactions: [coinbase(20)] });
       const verdict = await prover.check(own, raw, at(20), null);
       assert.equal(verdict.ok ? null : verdict.refusal.message, "own refuses 20");
