@@ -389,6 +389,7 @@ test("the README's examples load", () => {
     [
       ["bitcoin", "mainnet", 2],
       ["litecoin", "regtest", 2],
+      ["solana", "mainnet", 1],
     ],
   );
   assert.equal(examples[1]?.control.tokens[0]?.role, "viewer");
