@@ -315,6 +315,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       onEvent: telemetry.ofServer.onEvent,
       view: () => ({
         network: config.network,
+        ethereum: devnet?.ethereum ?? null,
         startedAt,
         tiers: tierViews(server),
         chains: chainViews(lines, telemetry.counts, clock.wall(), clock.now()),

@@ -7,6 +7,8 @@ import type { BreakerReport } from "./breaker/index.ts";
 
 export interface DaemonView {
   readonly network: string;
+  /** Who makes devnet's Ethereum blocks: the embedded producer where anvil is missing. Null: no Ethereum of devnet runs. */
+  readonly ethereum: "anvil" | "embedded" | null;
   readonly startedAt: number;
   readonly tiers: readonly TierView[];
   readonly chains: readonly ChainView[];
@@ -49,6 +51,14 @@ export interface BreakerLine {
   readonly state: BreakerReport["status"]["state"];
   /** Who forces it and why, how far it is on its way back, or the last error; null while it is closed. */
   readonly note: string | null;
+}
+
+/** What devnet is, for the banner; `short` for a line of 80 letters. */
+export function devnetText({ ethereum }: Pick<DaemonView, "ethereum">, short = false): string {
+  const what = "devnet: embedded nodes, no real blocks";
+  if (ethereum === null) return what;
+  if (short) return `${what}; ${ethereum === "anvil" ? "with anvil" : "no anvil"}`;
+  return `${what}; Ethereum: ${ethereum === "anvil" ? "anvil" : "an embedded producer, as anvil is missing"}`;
 }
 
 export function breakerLine({

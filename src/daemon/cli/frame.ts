@@ -1,6 +1,6 @@
 /** The live view as text: what stands in which line, for a terminal of a given size. Nothing here knows a terminal. */
 import { formatDuration } from "../../shared/cli.ts";
-import type { BreakerLine, DaemonView } from "../view.ts";
+import { type BreakerLine, type DaemonView, devnetText } from "../view.ts";
 
 export type Style = "plain" | "bold" | "dim" | "good" | "warn" | "bad" | "accent" | "forced";
 
@@ -19,36 +19,50 @@ export interface Size {
 export interface FrameInput {
   readonly version: string;
   readonly view: DaemonView;
-  /** Newest last. */
-  readonly news: readonly Line[];
+  /** At most so many lines, newest last. */
+  readonly news: (max: number) => readonly Line[];
   /** Unix ms. */
   readonly now: number;
 }
 
 const MAX_COLUMNS = 140;
+/** From here on a sentence has room for its long form. */
+const WIDE_COLUMNS = 100;
 const MIN_NEWS = 2;
+/** With less, the listeners give up lines of their own. */
+const FAIR_NEWS = 4;
+/** A chain's or a network's name. */
+const MAX_NAME = 16;
+/** 0x and 64 digits. */
+const LONGEST_HASH = 66;
 /** Breakers that are not closed and have a line of their own. */
 const MAX_BREAKERS = 4;
 
-/** At most `rows - 1` lines of at most `columns` letters. In a small terminal news goes first, then upstreams, then gaps. */
+/**
+ * At most `rows - 1` lines of at most `columns` letters. In a small terminal listeners share a line, then news goes, then upstreams,
+ * then gaps.
+ */
 export function frame(input: FrameInput, size: Size): readonly Line[] {
   const columns = Math.min(size.columns, MAX_COLUMNS);
   const height = Math.max(1, size.rows - 1);
   const head = [title(input, columns)];
   const chains = chainLines(input, columns);
-  const tiers = [...tierLines(input.view), relayLine(input.view), ...breakerLines(input.view)];
+  const state = [relayLine(input.view), ...breakerLines(input.view)];
   const foot = [[dim("q or Ctrl-C stops")]];
 
   const gaps = 4;
-  const fixed = head.length + chains.length + tiers.length + foot.length + gaps;
+  const others = head.length + chains.length + state.length + foot.length + gaps;
+  const wanted = others + input.view.upstreams.length + 1 + FAIR_NEWS;
+  const long = tierLines(input.view);
+  const tiers = [...(wanted + long.length <= height ? long : shortTierLines(input.view)), ...state];
+  const fixed = others + tiers.length - state.length;
   const upstreams = upstreamLines(input.view, columns, Math.max(2, height - fixed - MIN_NEWS));
   const room = height - fixed - upstreams.length;
   if (room < 0) {
     const tight = [...head, ...chains, ...tiers, ...upstreams].slice(0, height - foot.length);
     return [...tight, ...foot].map((line) => cut(line, columns));
   }
-  const news = input.news.slice(-room || input.news.length);
-  const shown = room === 0 ? [] : news;
+  const shown = room === 0 ? [] : input.news(room);
   const rest = Array.from({ length: room - shown.length }, (): Line => []);
   return [...head, [], ...chains, [], ...upstreams, [], ...tiers, [], ...shown, ...rest, ...foot].map((line) =>
     cut(line, columns),
@@ -56,36 +70,48 @@ export function frame(input: FrameInput, size: Size): readonly Line[] {
 }
 
 function title({ version, view, now }: FrameInput, columns: number): Line {
-  const what = view.network === "devnet" ? "devnet: embedded nodes, no real blocks" : view.network;
+  const isDevnet = view.network === "devnet";
   const left: Line = [
     { text: `sprint ${version}`, style: "bold" },
     plain("  "),
-    { text: what, style: view.network === "devnet" ? "warn" : "accent" },
+    { text: isDevnet ? devnetText(view, columns < WIDE_COLUMNS) : view.network, style: isDevnet ? "warn" : "accent" },
   ];
   const up = `up ${formatDuration(Math.max(0, Math.floor((now - view.startedAt) / 1000) * 1000))}`;
   return [...left, plain(" ".repeat(Math.max(2, columns - widthOf(left) - up.length))), dim(up)];
 }
 
 function chainLines({ view, now }: FrameInput, columns: number): Line[] {
-  const hashWidth = Math.min(64, Math.max(10, columns - 62));
+  const widest = (head: string, cells: readonly string[], most = MAX_NAME): number =>
+    Math.min(most, Math.max(head.length, ...cells.map((cell) => cell.length)));
+  const names = widest(
+    "CHAIN",
+    view.chains.map(({ chain }) => chain),
+  );
+  const networks = widest(
+    "NETWORK",
+    view.chains.map(({ network }) => network),
+  );
+  const heights = widest(
+    "HEIGHT",
+    view.chains.map(({ tip }) => String(tip?.height ?? "")),
+  );
+  // What stands right of the hash takes 32 letters, and five of gaps are left of it.
+  const hashes = Math.min(LONGEST_HASH, Math.max(10, columns - names - networks - heights - 5 - 32));
   const head = [
-    "CHAIN".padEnd(9),
-    "NETWORK".padEnd(10),
-    "HEIGHT".padStart(8),
-    " ",
-    "TIP".padEnd(hashWidth),
-    "AGE".padStart(7),
+    `${"CHAIN".padEnd(names)}  ${"NETWORK".padEnd(networks)} ${"HEIGHT".padStart(heights)}  ${"TIP".padEnd(hashes)}`,
+    `${"AGE".padStart(6)}  ${"PHASE".padEnd(9)}${"BLOCKS".padStart(8)}${"REORGS".padStart(7)}`,
   ];
-  const lines: Line[] = [
-    [dim([...head, "  ", "PHASE".padEnd(9), "BLOCKS".padStart(8), "REORGS".padStart(7)].join(""))],
-  ];
+  const lines: Line[] = [[dim(head.join(""))]];
   for (const chain of view.chains) {
     const { tip } = chain;
-    const start: Line = [{ text: chain.chain.padEnd(9), style: "bold" }, plain(chain.network.padEnd(10))];
+    const start: Line = [
+      { text: `${chain.chain.slice(0, names).padEnd(names)}  `, style: "bold" },
+      plain(`${chain.network.slice(0, networks).padEnd(networks)} `),
+    ];
     if (tip === null) {
       lines.push([
         ...start,
-        { text: `  ${chain.status}, no block yet`, style: chain.status === "down" ? "bad" : "warn" },
+        { text: `${chain.status}, no block yet`, style: chain.status === "down" ? "bad" : "warn" },
       ]);
       continue;
     }
@@ -95,11 +121,9 @@ function chainLines({ view, now }: FrameInput, columns: number): Line[] {
         : { text: chain.status.padEnd(9), style: chain.status === "down" ? "bad" : "warn" };
     lines.push([
       ...start,
-      plain(String(tip.height).padStart(8)),
-      plain(" "),
-      dim(tail(tip.hash, hashWidth).padEnd(hashWidth)),
-      plain(age(now - tip.at).padStart(7)),
-      plain("  "),
+      plain(`${String(tip.height).padStart(heights)}  `),
+      dim(tail(tip.hash, hashes).padEnd(hashes)),
+      plain(`${age(now - tip.at).padStart(6)}  `),
       state,
       plain(String(chain.relayed).padStart(8)),
       { text: String(chain.reorgs).padStart(7), style: chain.reorgs > 0 ? "warn" : "plain" },
@@ -110,8 +134,13 @@ function chainLines({ view, now }: FrameInput, columns: number): Line[] {
 
 function upstreamLines(view: DaemonView, columns: number, max: number): Line[] {
   const names = Math.min(28, Math.max(8, ...view.upstreams.map((upstream) => upstream.name.length)));
+  const heights = Math.max("HEIGHT".length, ...view.upstreams.map(({ height }) => String(height ?? "").length));
   const lines: Line[] = [
-    [dim(`${"UPSTREAM".padEnd(names)}  ${"STATE".padEnd(10)}${"HEIGHT".padStart(8)}${"FIRST".padStart(7)}  AGENT`)],
+    [
+      dim(
+        `${"UPSTREAM".padEnd(names)}  ${"STATE".padEnd(10)} ${"HEIGHT".padStart(heights)}${"FIRST".padStart(8)}  AGENT`,
+      ),
+    ],
   ];
   // Those in trouble first: they are what one looks for where not all have room.
   const order = [...view.upstreams].sort((a, b) => Number(a.state === "up") - Number(b.state === "up"));
@@ -124,10 +153,13 @@ function upstreamLines(view: DaemonView, columns: number, max: number): Line[] {
       plain(upstream.name.slice(0, names).padEnd(names)),
       plain("  "),
       { text: upstream.state.padEnd(10), style },
-      plain((upstream.height === null ? "-" : String(upstream.height)).padStart(8)),
-      plain(String(upstream.firsts).padStart(7)),
+      plain(` ${(upstream.height === null ? "-" : String(upstream.height)).padStart(heights)}`),
+      plain(String(upstream.firsts).padStart(8)),
       plain("  "),
-      { text: note.slice(0, Math.max(0, columns - names - 29)), style: upstream.trouble === null ? "dim" : "warn" },
+      {
+        text: shortened(note, Math.max(0, columns - names - heights - 23)),
+        style: upstream.trouble === null ? "dim" : "warn",
+      },
     ]);
   }
   if (rows.length < order.length) {
@@ -146,6 +178,17 @@ function tierLines(view: DaemonView): Line[] {
       { text: String(tier.subscribers).padStart(11), style: tier.subscribers > 0 ? "good" : "plain" },
     ]),
   ];
+}
+
+/** All in one line: they have one host. */
+function shortTierLines({ tiers }: DaemonView): Line[] {
+  const places = tiers.map(({ url }) => new URL(url));
+  const host = places[0]?.hostname ?? "";
+  const counts = tiers.map((tier, i): Segment => ({
+    text: `  ${tier.tier} :${places[i]?.port ?? ""} ${tier.subscribers}`,
+    style: tier.subscribers > 0 ? "good" : "plain",
+  }));
+  return tiers.length === 0 ? [] : [[dim(`SUBSCRIBERS at ${host}`), ...counts]];
 }
 
 function relayLine(view: DaemonView): Line {
@@ -216,6 +259,10 @@ function cut(line: Line, columns: number): Line {
 /** Hashes begin with zeros: the end is what tells them apart. */
 function tail(hash: string, width: number): string {
   return hash.length <= width ? hash : `…${hash.slice(1 - width)}`;
+}
+
+function shortened(text: string, width: number): string {
+  return text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`;
 }
 
 function age(milliseconds: number): string {

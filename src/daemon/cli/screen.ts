@@ -2,11 +2,11 @@
 import { stripVTControlCharacters } from "node:util";
 import type { StreamEvent } from "../relay/index.ts";
 import type { DaemonView } from "../view.ts";
-import { type Line, type Segment, type Style, frame } from "./frame.ts";
+import { type Segment, type Style, frame } from "./frame.ts";
 import type { Io } from "./io.ts";
+import { News } from "./news.ts";
 
 const FRAME_MS = 500;
-const MAX_NEWS = 100;
 
 export interface ScreenOptions {
   readonly version: string;
@@ -46,11 +46,7 @@ export async function openScreen(options: ScreenOptions, modules: ScreenModules,
     import("ink"),
     import("react"),
   ]);
-  const news: Line[] = [];
-  const add = (line: Line): void => {
-    news.push(line);
-    if (news.length > MAX_NEWS) news.shift();
-  };
+  const news = new News();
 
   const View = () => {
     const [, redraw] = useReducer((count: number) => count + 1, 0);
@@ -66,7 +62,13 @@ export async function openScreen(options: ScreenOptions, modules: ScreenModules,
       },
       { isActive: io.stdin.isTTY === true },
     );
-    const lines = frame({ version: options.version, view: modules.view(), news, now: Date.now() }, { rows, columns });
+    const input = {
+      version: options.version,
+      view: modules.view(),
+      news: (max: number) => news.lines(max),
+      now: Date.now(),
+    };
+    const lines = frame(input, { rows, columns });
     return createElement(
       Box,
       { flexDirection: "column" },
@@ -90,40 +92,11 @@ export async function openScreen(options: ScreenOptions, modules: ScreenModules,
     maxFps: 1000 / FRAME_MS,
   });
   return {
-    event: (event) => add(eventLine(event, new Date())),
-    note: (text) => add([{ text: stripVTControlCharacters(text.trimEnd()), style: "dim" }]),
+    event: (event) => news.event(event, new Date()),
+    note: (text) => news.note(stripVTControlCharacters(text.trimEnd()), new Date()),
     async close() {
       instance.unmount();
       await instance.waitUntilExit();
     },
   };
-}
-
-function eventLine(event: StreamEvent, at: Date): Line {
-  const time: Segment = { text: `${at.toTimeString().slice(0, 8)} `, style: "dim" };
-  const chain: Segment = { text: event.chain.padEnd(9), style: "plain" };
-  switch (event.type) {
-    case "block": {
-      const { height, hash, upstream, tx_count: txCount, size_bytes: bytes } = event.data;
-      const what = `${height} …${hash.slice(-16)} `;
-      if (event.phase === "announced")
-        return [time, chain, { text: `${what}announced by ${upstream}`, style: "plain" }];
-      const size = `${txCount ?? "?"} transaction${txCount === 1 ? "" : "s"}, ${bytes ?? "?"} bytes`;
-      return [time, chain, { text: `${what}validated, ${size}`, style: "good" }];
-    }
-    case "reorg": {
-      const { depth, common_ancestor: ancestor } = event.data;
-      return [
-        time,
-        chain,
-        { text: `reorg of depth ${depth}, back to ${ancestor.height} …${ancestor.hash.slice(-16)}`, style: "warn" },
-      ];
-    }
-    case "finalized":
-      return [time, chain, { text: `${event.data.height} …${event.data.hash.slice(-16)} is final`, style: "dim" }];
-    case "gap":
-      return [time, chain, { text: `gap: ${event.data.reason}`, style: "bad" }];
-    default:
-      return [time, chain, { text: event.type, style: "dim" }];
-  }
 }

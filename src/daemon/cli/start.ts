@@ -7,6 +7,7 @@ import { type Daemon, startDaemon } from "../daemon.ts";
 import { type DataDir, openDataDir } from "../datadir.ts";
 import { type Logger, createLogger } from "../observe/index.ts";
 import { VERSION } from "../version.ts";
+import { devnetText } from "../view.ts";
 import type { CommonOptions, Io } from "./io.ts";
 import { linePrinter } from "./lines.ts";
 import { type Reloading, createReloading } from "./reloading.ts";
@@ -79,7 +80,7 @@ async function run(parts: Parts): Promise<number> {
   try {
     const { control, tiers } = daemon.addresses;
     dataDir.announce({ url: control, pid: process.pid, version: VERSION, started_at: startedAt, tiers });
-    log.info({ network: config.network, tiers, control }, banner(config));
+    log.info({ network: config.network, tiers, control }, banner(config, daemon));
     closeOutput = await openOutput(daemon, parts);
     reloading.started(daemon);
   } catch (error) {
@@ -102,9 +103,9 @@ async function run(parts: Parts): Promise<number> {
   process.exit(EXIT.FAILED);
 }
 
-function banner(config: Config): string {
+function banner(config: Config, daemon: Daemon): string {
   const chains = config.chains.map((chain) => chain.chain).join(", ");
-  const where = config.network === "devnet" ? "devnet: embedded nodes, no real blocks" : `${config.network}: ${chains}`;
+  const where = config.network === "devnet" ? devnetText(daemon.view()) : `${config.network}: ${chains}`;
   return `sprint ${VERSION} relays ${where}`;
 }
 

@@ -23,6 +23,7 @@ function upstream(index: number, change: Partial<UpstreamView> = {}): UpstreamVi
 function view(change: Partial<DaemonView> = {}): DaemonView {
   return {
     network: "devnet",
+    ethereum: null,
     startedAt: NOW - 90_000,
     tiers: [{ tier: "ENTERPRISE", url: "http://127.0.0.1:9000", subscribers: 3 }],
     chains: [
@@ -43,13 +44,13 @@ function view(change: Partial<DaemonView> = {}): DaemonView {
 }
 
 function lines(change: Partial<FrameInput> = {}, size = { rows: 24, columns: 80 }): string[] {
-  return frame({ version: "0.1.0", view: view(), news: [], now: NOW, ...change }, size).map(textOf);
+  return frame({ version: "0.1.0", view: view(), news: () => [], now: NOW, ...change }, size).map(textOf);
 }
 
 test("what an operator looks for stands in the frame", () => {
   const text = lines().join("\n");
   assert.match(text, /^sprint 0\.1\.0 {2}devnet: embedded nodes, no real blocks.* up 1m30s$/m);
-  assert.match(text, /litecoin .* 2600001 …\S*3f81ffaa +4s {2}validated +12 +1$/m);
+  assert.match(text, /litecoin .* 2600001 {2}…\S*3f81ffaa +4s {2}validated +12 +1$/m);
   assert.match(text, /ltc-1 +up +2600000 +7 {2}\/LitecoinCore/);
   assert.match(text, /ENTERPRISE +http:\/\/127\.0\.0\.1:9000 +3$/m);
   assert.match(text, /p50 0\.21 ms {2}p99 0\.80 ms {2}\(1234 deliveries\) {3}1 breakers? closed/);
@@ -88,7 +89,10 @@ test("a chain without a block and an open breaker are told", () => {
 test("each of the five states has its colour, the worst stand first, and what has no room is counted", () => {
   const states = ["closed", "force_close", "half_open", "force_open", "open"] as const;
   const breakers = states.map((state) => ({ name: `is ${state}`, state, note: `note of ${state}` }));
-  const shown = frame({ version: "0.1.0", view: view({ breakers }), news: [], now: NOW }, { rows: 40, columns: 80 });
+  const shown = frame(
+    { version: "0.1.0", view: view({ breakers }), news: () => [], now: NOW },
+    { rows: 40, columns: 80 },
+  );
   const rows = shown.filter((line) => /note of/.test(textOf(line)));
   assert.deepEqual(
     rows.map((line) => [textOf(line).trimEnd().replace(/ +/g, " "), line[1]?.style]),
@@ -103,9 +107,40 @@ test("each of the five states has its colour, the worst stand first, and what ha
   assert.match(lines({ view: view({ breakers: many }) }, { rows: 40, columns: 80 }).join("\n"), /^b2 .*\nand 6 more/m);
 });
 
+test("five chains fill a terminal of 80 by 24, heights of nine digits and hashes of three kinds under their heads", () => {
+  const hashes = [HASH, `0x${"ab".repeat(32)}`, "5eykt4UsFv8P8NJdTREpY1vzqKqZKvdpKuc147dw2N9d"];
+  const names = ["bitcoin", "litecoin", "dogecoin", "ethereum", "solana"];
+  const chains = names.map((chain, i) => ({
+    chain,
+    network: "devnet",
+    tip: { height: 10 ** (i * 2) + 12, hash: hashes[i % 3] ?? "", at: NOW, phase: "announced" } as const,
+    status: "synced" as const,
+    relayed: 1_234_567,
+    reorgs: 0,
+  }));
+  const upstreams = names.map((chain, i) => upstream(i, { chain, height: 10 ** (i * 2) + 12 }));
+  const tiers = (["FREE", "BUSINESS", "ENTERPRISE"] as const).map((tier, i) => {
+    return { tier, url: `http://127.0.0.1:4000${i}`, subscribers: i };
+  });
+  const shown = {
+    view: view({ ethereum: "embedded", chains, upstreams, tiers }),
+    news: (max: number) => Array.from({ length: max }, (): Line => []),
+  };
+  const narrow = lines(shown);
+  for (const line of narrow.slice(3, 8)) assert.equal(line.length, narrow[2]?.length);
+  assert.ok(narrow.slice(2, 8).every((line) => line.length <= 80));
+  assert.match(narrow.join("\n"), /no real blocks; no anvil .* up 1m30s/);
+  assert.equal(narrow.filter((line) => /^ltc-\d/.test(line)).length, 5);
+  assert.ok(narrow.includes("SUBSCRIBERS at 127.0.0.1  FREE :40000 0  BUSINESS :40001 1  ENTERPRISE :40002 2"));
+  const wide = lines(shown, { rows: 50, columns: 140 }).join("\n");
+  assert.match(wide, /Ethereum: an embedded producer, as anvil is missing/);
+  assert.ok(hashes.every((hash) => wide.includes(hash)));
+  assert.match(wide, /^BUSINESS +http:\/\/127\.0\.0\.1:40001 +1$/m);
+});
+
 test("the newest news is at the bottom, above the keys", () => {
   const news: Line[] = [...Array(50).keys()].map((i) => [{ text: `news ${i}`, style: "plain" }]);
-  const text = lines({ news });
+  const text = lines({ news: (max) => news.slice(-max) });
   assert.equal(text.at(-2), "news 49");
   assert.equal(text.at(-1), "q or Ctrl-C stops");
 });
@@ -117,7 +152,10 @@ test("no frame is higher than rows - 1 or wider than the terminal, and none lets
     fc.property(sizes, agents, fc.nat(60), (size, names, newsCount) => {
       const upstreams = names.map((agent, i) => upstream(i, { agent }));
       const news: Line[] = Array.from({ length: newsCount }, () => [{ text: "\u001b[31mnews", style: "plain" }]);
-      const shown = frame({ version: "0.1.0", view: view({ upstreams }), news, now: NOW }, size);
+      const shown = frame(
+        { version: "0.1.0", view: view({ upstreams }), news: (max) => news.slice(-max), now: NOW },
+        size,
+      );
       assert.ok(shown.length <= size.rows - 1);
       for (const line of shown) {
         assert.ok(widthOf(line) <= size.columns);
