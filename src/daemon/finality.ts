@@ -16,9 +16,10 @@ export class Finality<Teller> {
   /** Height up to which the best chain is final; null where nobody whose point is on it has told. What is not on it (yet) does not count. */
   height(tree: HeadsTree): number | null {
     const heights: number[] = [];
-    for (const { hash, height } of this.#points.values()) {
+    for (const { hash } of this.#points.values()) {
       const node = tree.get(hash);
-      if (node !== undefined && tree.isMain(node)) heights.push(height);
+      // The height that it has, not the one that is said of it.
+      if (node !== undefined && tree.isMain(node)) heights.push(node.block.height);
     }
     if (heights.length === 0) return null;
     return heights.sort((a, b) => b - a)[Math.floor(heights.length / 2)] ?? null;

@@ -1,6 +1,7 @@
 /**
  * Which chain counts where no work says so: each upstream's head is a vote for that block and all before it. An upstream that is lost keeps its
- * vote, for a lost connection unmakes no block; one that was taken out for a fault loses it.
+ * vote, for a lost connection unmakes no block; but where chains part it only decides what is even among those that are here, who would else be
+ * held up by what nobody can give. One that was taken out for a fault loses it.
  */
 import type { TreeNode } from "./relay/index.ts";
 
@@ -11,12 +12,40 @@ export interface HeadsTree {
   isMain(node: TreeNode): boolean;
 }
 
+/** More than there are lost ones. */
+const PRESENT = 1_000_000;
+const LOST = 1;
+
+interface Vote {
+  readonly hash: string;
+  readonly weight: number;
+}
+
+interface Head {
+  readonly node: TreeNode;
+  readonly weight: number;
+}
+
 export class Heads<Voter> {
-  /** Hashes. */
-  readonly #heads = new Map<Voter, string>();
+  readonly #heads = new Map<Voter, Vote>();
 
   put(voter: Voter, hash: string): void {
-    this.#heads.set(voter, hash);
+    this.#heads.set(voter, { hash, weight: PRESENT });
+  }
+
+  /** Its connection is gone. */
+  lost(voter: Voter): void {
+    const vote = this.#heads.get(voter);
+    if (vote !== undefined) this.#heads.set(voter, { ...vote, weight: LOST });
+  }
+
+  /** It has told, since it is here, that its head is that block or one on top of it. */
+  isPast(voter: Voter, block: TreeNode, tree: HeadsTree): boolean {
+    const vote = this.#heads.get(voter);
+    if (vote?.weight !== PRESENT) return false;
+    let at: TreeNode | null = tree.get(vote.hash) ?? null;
+    while (at !== null && at.block.height > block.block.height) at = at.parent;
+    return at === block;
   }
 
   has(voter: Voter): boolean {
@@ -32,11 +61,14 @@ export class Heads<Voter> {
    * where nobody has voted.
    */
   elect(tree: HeadsTree): TreeNode {
-    const heads = [...this.#heads.values()].flatMap((hash) => tree.get(hash) ?? []);
+    const heads = [...this.#heads.values()].flatMap(({ hash, weight }): Head | [] => {
+      const node = tree.get(hash);
+      return node === undefined ? [] : { node, weight };
+    });
     if (heads.length === 0) return tree.tip;
-    const forks = heads.filter((head) => !tree.isMain(head)).map((head) => mainAncestor(head, tree));
+    const forks = heads.filter(({ node }) => !tree.isMain(node)).map(({ node }) => mainAncestor(node, tree));
     // All on one chain: nobody holds what is above the highest of them any more.
-    if (forks.length === 0) return heads.reduce(higher);
+    if (forks.length === 0) return heads.map(({ node }) => node).reduce(higher);
     const lowest = forks.reduce((low, node) => (node.block.height < low.block.height ? node : low));
     const { votes, tops, children } = countAbove(lowest, heads);
     let at = lowest;
@@ -68,14 +100,14 @@ interface Count {
   readonly children: ReadonlyMap<TreeNode, readonly TreeNode[]>;
 }
 
-function countAbove(lowest: TreeNode, heads: readonly TreeNode[]): Count {
+function countAbove(lowest: TreeNode, heads: readonly Head[]): Count {
   const votes = new Map<TreeNode, number>();
   const tops = new Map<TreeNode, number>();
   const children = new Map<TreeNode, TreeNode[]>();
-  for (const head of heads) {
+  for (const { node: head, weight } of heads) {
     for (let at: TreeNode | null = head; at !== null && at.block.height > lowest.block.height; at = at.parent) {
       const before = votes.get(at);
-      votes.set(at, (before ?? 0) + 1);
+      votes.set(at, (before ?? 0) + weight);
       tops.set(at, Math.max(tops.get(at) ?? 0, head.block.height));
       if (before !== undefined || at.parent === null) continue;
       const siblings = children.get(at.parent);

@@ -118,7 +118,7 @@ export class Pipeline implements FeedSink {
       take: (record, headers, receivedAt) => this.#takeAsked(record, headers, receivedAt),
       release: (held) => this.#release(held),
       onReached: (record, hash, height, receivedAt) => {
-        this.#reached(record, hash, height);
+        this.#reached(record, hash, height, false);
         this.#elect(receivedAt);
       },
       onFault: (feed, refusal) => this.#fault(feed, refusal),
@@ -143,6 +143,7 @@ export class Pipeline implements FeedSink {
     const record = this.#feeds.get(feed);
     if (record === undefined) return;
     this.#feeds.delete(feed);
+    this.#heads?.lost(feed);
     record.cancelRefill();
     record.abort.abort();
   }
@@ -329,7 +330,7 @@ export class Pipeline implements FeedSink {
     const { header, body, receivedAt } = item.announcement;
     const known = ingest.tree.get(header.hash);
     if (known !== undefined) {
-      this.#reached(record, known.block.hash, known.block.height);
+      this.#reached(record, known.block.hash, known.block.height, item.pushed);
       this.#recordArrival(item, known.block.height);
       return;
     }
@@ -368,14 +369,17 @@ export class Pipeline implements FeedSink {
     }
     // No room among the forks: what builds on it is no fault of who sends it.
     if (outcome === "full") return void bounded(this.#early, header.hash, true, MAX_REFUSED);
-    this.#reached(record, block.hash, block.height);
+    this.#reached(record, block.hash, block.height, item.pushed);
     this.#recordArrival(item, block.height);
     if (item.pushed) onFirst(record.feed);
     if (body !== null && ingest.provesBodies) this.#bodies.keep(header.hash, { raw: body, feed: record.feed });
   }
 
-  /** The upstream has this block; under `heads` it is where its chain ends now. */
-  #reached(record: FeedRecord, hash: string, height: number): void {
+  /** The upstream has this block; under `heads` it is where its chain ends now, unless it is an answer that a push has overtaken. */
+  #reached(record: FeedRecord, hash: string, height: number, pushed: boolean): void {
+    const { tree } = this.#modules.ingest;
+    const node = tree.get(hash);
+    if (!pushed && node !== undefined && this.#heads?.isPast(record.feed, node, tree) === true) return;
     record.height = this.#heads === null ? Math.max(record.height, height) : height;
     this.#heads?.put(record.feed, hash);
   }

@@ -1,0 +1,71 @@
+/** Upstreams that disagree, fall silent, answer late and lie, on a chain without work. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { HeadsJourney, ROOT, branch } from "./headsjourney.ts";
+
+test("an upstream that is left alone is followed, whatever lost ones said last", async () => {
+  const journey = new HeadsJourney();
+  const [a, b, c] = [await journey.feed("a"), await journey.feed("b"), await journey.feed("c")];
+  const common = branch("x", ROOT, 2);
+  const stale = branch("s", common[1]!, 1);
+  for (const feed of [a, b]) journey.tell(feed, ...common, ...stale);
+  a.hangUp();
+  b.hangUp();
+  journey.tell(c, ...common, ...branch("r", common[1]!, 3));
+  await journey.settle();
+  assert.equal(journey.tip, "r105");
+});
+
+test("a lost connection unmakes no block", async () => {
+  const journey = new HeadsJourney();
+  const [a, b] = [await journey.feed("a"), await journey.feed("b")];
+  const common = branch("x", ROOT, 4);
+  journey.tell(a, ...common);
+  journey.tell(b, ...common.slice(0, 2));
+  a.hangUp();
+  await journey.settle();
+  assert.equal(journey.tip, "x104");
+  assert.doesNotMatch(journey.told, /reorg/);
+});
+
+test("a liar's blocks hold nobody up once it hung up", async () => {
+  const journey = new HeadsJourney();
+  const [liar, honest] = [await journey.feed("liar"), await journey.feed("honest")];
+  const common = branch("x", ROOT, 2);
+  journey.tell(honest, ...common);
+  journey.tell(liar, ...common, ...branch("fake", common[1]!, 40));
+  liar.hangUp();
+  journey.tell(honest, ...branch("r", common[1]!, 2));
+  await journey.settle();
+  assert.equal(journey.tip, "r104");
+  for (let passed = 0; passed < 300_000; passed += 30_000) {
+    await journey.clock.advanceAsync(30_000);
+    journey.pipeline.checkFeeds();
+  }
+  assert.deepEqual(journey.faults, []);
+});
+
+test("an answer that a push has overtaken takes nothing back", async () => {
+  const journey = new HeadsJourney();
+  const chain = branch("x", ROOT, 3);
+  const a = await journey.feed("a", ...chain.slice(0, 1));
+  const gate = Promise.withResolvers<void>();
+  a.answer = async () => {
+    a.answer = async () => [];
+    await gate.promise;
+    return chain.slice(1, 2) as never;
+  };
+  journey.pipeline.checkFeeds();
+  for (const each of chain.slice(1)) journey.tell(a, each);
+  gate.resolve();
+  await journey.settle();
+  assert.equal(journey.tip, "x103");
+  assert.equal(journey.told, "roota x101a x102a x103a");
+});
+
+test("a block is final at the height that it has, whatever is said of it", async () => {
+  const journey = new HeadsJourney();
+  const a = await journey.feed("a", ...branch("x", ROOT, 10));
+  journey.pipeline.finalized(a, { hash: "x104", height: 9_000 });
+  assert.equal(journey.ingest.finalized, 104);
+});
