@@ -229,7 +229,8 @@ export class ChainChecker {
       this.seen.removed += logs.length;
       const told = view.logs.get(hash);
       if (told === undefined) this.#violation(event, `takes back logs of ${height} ${hash} that were not told`);
-      else if (JSON.stringify(told) !== JSON.stringify(logs)) this.#violation(event, `takes back other logs of ${hash}`);
+      else if (JSON.stringify(told) !== JSON.stringify(logs))
+        this.#violation(event, `takes back other logs of ${hash}`);
       view.logs.delete(hash);
       return;
     }
