@@ -13,9 +13,8 @@ import {
   evmReceiptsFromJson,
   mutated,
 } from "./block.ts";
-import type { EvmHeader } from "./header.ts";
-import { hexOf, objectOf, parseJson } from "./json.ts";
-import { keccak256 } from "./keccak.ts";
+import { type EvmHeader, hashOfEvmHeader } from "./header.ts";
+import { objectOf, parseJson } from "./json.ts";
 import { readEvmBody } from "./reading.ts";
 import type { EvmReceipt } from "./receipt.ts";
 import { checkEvmContext, checkEvmFuture, checkEvmHeader, type EvmParent } from "./rules.ts";
@@ -51,8 +50,9 @@ export function evmCodecFor(params: EvmParams): EvmCodec {
   };
 }
 
-function checkHash({ hash, raw }: EvmHeader): Refusal | null {
-  const actual = hexOf(keccak256(raw));
+function checkHash(header: EvmHeader): Refusal | null {
+  const { hash } = header;
+  const actual = hashOfEvmHeader(header);
   return actual === hash ? null : refuse("SPRINT_EVM_HEADER_HASH", "hash", actual, hash);
 }
 

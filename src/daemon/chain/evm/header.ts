@@ -69,6 +69,8 @@ const ROWS: readonly Row[] = [
   ["parentBeaconBlockRoot", "fixed", 32],
   ["requestsHash", "fixed", 32],
 ];
+/** Those that were made here, whose hash was taken over their bytes then. */
+const hashed = new WeakSet<EvmHeader>();
 /** What Frontier has; each later field needs all before it. */
 const REQUIRED = 15;
 
@@ -123,7 +125,7 @@ function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
     index < items.length ? read(index) : null;
   const hash = hexOf(keccak256(raw));
   const number = safeNumber(integer(8), "number");
-  return {
+  const header: EvmHeader = {
     hash,
     locator: hash,
     height: number,
@@ -152,6 +154,13 @@ function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
     // a copy, so that a header that is kept does not hold the message that it came in
     raw: new Uint8Array(raw),
   };
+  hashed.add(header);
+  return header;
+}
+
+/** The Keccak-256 of a header's bytes; of one that was decoded here it is not taken twice. */
+export function hashOfEvmHeader(header: EvmHeader): string {
+  return hashed.has(header) ? header.hash : hexOf(keccak256(header.raw));
 }
 
 /** Nitro nodes repeat what they hide in extraData and mixHash; what is repeated must be the same. */
