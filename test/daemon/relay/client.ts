@@ -28,6 +28,16 @@ export class ChainClient {
     return this.blocks.map(({ hash }) => hash);
   }
 
+  /** Its connection was lost: the way on from here may be another than was told before. */
+  reconnected(): void {
+    this.#applied = [];
+  }
+
+  /** Logs were taken back: the proofs of their block and of those above are told again, should these count again. */
+  unproved(from: number): void {
+    for (const block of this.blocks) if (block.height >= from) block.proved = false;
+  }
+
   take(event: StreamDraft | StreamEvent): void {
     switch (event.type) {
       case "block":

@@ -9,6 +9,7 @@ import {
   EventLog,
   type Filter,
   Hub,
+  type HubModules,
   type HubOptions,
   type StreamEvent,
 } from "../../../src/daemon/relay/index.ts";
@@ -19,7 +20,7 @@ import { FakeSubscriber } from "./subscriber.ts";
 const ENTROPY: Uint8Array = new Uint8Array(32).map((_, index) => index * 7 + 1);
 
 /** A hub on a clock that stands still, with the end of the turn in the test's hands. */
-function setUp(options: Partial<HubOptions> = {}, entropy = ENTROPY) {
+function setUp(options: Partial<HubOptions> = {}, entropy = ENTROPY, decoderOf?: HubModules["decoderOf"]) {
   const clock = new FakeClock();
   const deferred: (() => void)[] = [];
   const drops: Drop[] = [];
@@ -29,6 +30,7 @@ function setUp(options: Partial<HubOptions> = {}, entropy = ENTROPY) {
     clock,
     entropy,
     defer: (fn) => deferred.push(fn),
+    ...(decoderOf === undefined ? {} : { decoderOf }),
     onDrop: (drop) => drops.push(drop),
     onSlow: ({ id }) => slow.push(id),
     onRelayed: (tier, relayMs) => relayed.push([tier, relayMs]),
@@ -200,6 +202,119 @@ describe("Hub, at once", () => {
     assert.deepEqual(cursors(proofs.messages()), [validated.cursor, gap.cursor]);
     assert.deepEqual(cursors(reorgs.messages()), [gap.cursor]);
     assert.deepEqual(cursors(other.messages()), []);
+  });
+});
+
+describe("Hub, logs and what passes", () => {
+  const A = `0x${"a".repeat(40)}`;
+  const B = `0x${"b".repeat(40)}`;
+  const OF = { chain: "ethereum", network: "devnet", receivedAt: 0 } as const;
+  const entry = (address: string, log_index: number) => ({
+    address,
+    topics: [`0x${"1".repeat(64)}`],
+    data: "0x",
+    transaction_hash: `0x${"2".repeat(64)}`,
+    transaction_index: 0,
+    log_index,
+  });
+  const logsOf = (...addresses: string[]) =>
+    ({
+      ...OF,
+      type: "log",
+      parentHash: "0x",
+      data: { block_hash: "0x1", height: 5, removed: false, logs: addresses.map(entry) },
+    }) as const;
+
+  it("encodes a block's logs once for each filter, decoded by the fragments that came with it", () => {
+    const asked: (readonly string[])[] = [];
+    let decoded = 0;
+    const decoderOf = (abi: readonly string[]) => {
+      asked.push(abi);
+      return ({ log_index }: { readonly log_index: number }) => {
+        decoded++;
+        return log_index === 0 ? { event: `${abi[0]}`, args: {} } : null;
+      };
+    };
+    const { hub, log, join, endTurn } = setUp({}, ENTROPY, decoderOf);
+    const types = ["log"] as const;
+    const abi = { addresses: [A], topics: [], abi: ["Transfer()"] };
+    const readers = [0, 1, 2].map((at) => join(`decoded-${at}`, "ENTERPRISE", { types, logs: abi }));
+    const plain = join("plain", "ENTERPRISE", { types, logs: { addresses: [B], topics: [] } });
+    const all = [join("all-1", "ENTERPRISE", { types }), join("all-2", "ENTERPRISE", { types })];
+    const deaf = join("deaf");
+    hub.publish(log.append(logsOf(A, B, A)));
+    endTurn();
+    assert.deepEqual([asked, decoded], [[["Transfer()"]], 2]);
+    const heard = ({ writes }: FakeSubscriber) => writes[1]?.bytes;
+    assert.equal(new Set(readers.map(heard)).size, 1, "the same bytes for all of one filter");
+    assert.equal(heard(all[0] as FakeSubscriber), heard(all[1] as FakeSubscriber));
+    const shown = (subscriber: FakeSubscriber) =>
+      subscriber
+        .messages()
+        .flatMap((message) =>
+          message.type === "log"
+            ? message.data.logs.map(({ log_index, decoded: as }) => [log_index, as?.event ?? as])
+            : [],
+        );
+    assert.deepEqual(shown(readers[0] as FakeSubscriber), [
+      [0, "Transfer()"],
+      [2, null],
+    ]);
+    assert.deepEqual(shown(plain), [[1, undefined]]);
+    assert.deepEqual(shown(all[0] as FakeSubscriber).length, 3);
+    assert.deepEqual(deaf.messages().length, 1, "only the greeting");
+    const frame = all[0]?.messages()[1] ?? assert.fail();
+    assert.deepEqual(Object.keys(frame), ["type", "chain", "network", "cursor", "data"], "nothing that is ours alone");
+  });
+
+  it("gives what passes the cursor of what went before, numbers nothing by it, and never replays it", () => {
+    const { hub, log, next, join, endTurn } = setUp();
+    const first = next();
+    const pending = {
+      ...OF,
+      type: "pending_tx",
+      data: { transactions: [{ txid: "0x1", upstream: "eth-1" }] },
+    } as const;
+    const reader = join("reader", "ENTERPRISE", { types: ["block", "pending_tx"] });
+    for (const event of [log.passing(pending), log.passing(pending)]) {
+      assert.deepEqual([event.cursor, event.seq], [first.cursor, 1]);
+      hub.publish(event);
+    }
+    const second = next();
+    hub.publish(second);
+    const third = log.passing(pending);
+    assert.equal(third.cursor, second.cursor);
+    endTurn();
+    assert.deepEqual(cursors(reader.messages()), [first.cursor, first.cursor, second.cursor]);
+    assert.deepEqual([log.lastSeq, log.since(1)], [2, [second]]);
+  });
+
+  it("cuts a batch of pending transactions to what a subscriber asked for", () => {
+    const { hub, log, join, endTurn } = setUp();
+    const evm = (from: string) => ({
+      from,
+      to: null,
+      value_wei: "1",
+      nonce: 0,
+      gas_limit: 1,
+      max_fee_wei: "1",
+      max_tip_wei: "1",
+      selector: null,
+      blobs: 0,
+    });
+    const transactions = [A, B, A].map((from, at) => ({ txid: `0x${at}`, upstream: "eth-1", evm: evm(from) }));
+    const pending = { addresses: [A], selectors: [], minValue: null };
+    const some = join("some", "ENTERPRISE", { types: ["pending_tx"], pending });
+    const none = join("none", "ENTERPRISE", { types: ["pending_tx"], pending: { ...pending, addresses: ["0xc"] } });
+    hub.publish(log.passing({ ...OF, type: "pending_tx", data: { transactions } }));
+    endTurn();
+    const [, message] = some.messages();
+    assert.ok(message?.type === "pending_tx");
+    assert.deepEqual(
+      message.data.transactions.map(({ txid }) => txid),
+      ["0x0", "0x2"],
+    );
+    assert.equal(none.messages().length, 1);
   });
 });
 

@@ -33,6 +33,26 @@ describe("EventLog", () => {
     assert.equal(log.since(500 - log.size.events)?.length, log.size.events);
     assert.equal(log.since(500 - log.size.events - 1), null);
   });
+
+  it("lets no chain spoil the cursors of the others", () => {
+    const log = new EventLog({}, { run: RUN });
+    const block = (chain: Chain, height: number): StreamDraft => {
+      const [hash, parent_hash] = ["ab".repeat(32), "cd".repeat(32)];
+      const facts = { timestamp: "", tx_count: null, size_bytes: null, upstream: "a", validation: "header" } as const;
+      const data = { hash, height, parent_hash, ...facts };
+      return { chain, network: "regtest", receivedAt: 0, type: "block", phase: "announced", data };
+    };
+    log.append(block("bitcoin", 7));
+    log.append(block("ethereum", 8));
+    assert.throws(() => log.append(block("ethereum", 2 ** 40)));
+    const { seq, cursor } = log.append(block("bitcoin", 8));
+    assert.equal(seq, 3);
+    const { positions } = decodeCursor(cursor) ?? {};
+    assert.deepEqual(
+      [positions?.get("bitcoin")?.announced.height, positions?.get("ethereum")?.announced.height],
+      [8, 8],
+    );
+  });
 });
 
 describe("cursor", () => {

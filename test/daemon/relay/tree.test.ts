@@ -188,3 +188,52 @@ describe("ForkTree", () => {
     );
   });
 });
+
+describe("ForkTree that follows no work", () => {
+  it("only grows at its tip; a branch counts when it is preferred, whatever it weighs", () => {
+    const { tree, root, blocks } = grown(3, { followsWork: false });
+    const fork = chainOn(root, 5);
+    for (const block of fork) assert.equal(tree.add(block, 99n), "side");
+    assert.equal(tree.tip.block.hash, (blocks[2] as Block).hash);
+    assert.equal(tree.prefer(tree.get((fork[1] as Block).hash) as TreeNode), true);
+    assert.deepEqual([tree.tip.block.hash, tree.at(103), tree.sideNodes], [(fork[1] as Block).hash, null, 6]);
+    assert.equal(tree.add(childOf(fork[1] as Block), 1n), "extended");
+    assert.equal(tree.prefer(tree.get(root.hash) as TreeNode), true, "back to the root");
+    assert.deepEqual([tree.tip.block.hash, tree.sideNodes], [root.hash, 9]);
+    assert.equal(tree.add(blocks[0] as Block, 1n), "known", "what was left is still there");
+  });
+
+  it("stays where it is when a branch is taken out, or falls back to what the branch grew on", () => {
+    const { tree, blocks } = grown(3, { followsWork: false });
+    const side = chainOn(blocks[0] as Block, 9);
+    for (const block of side) tree.add(block, 1n);
+    tree.remove((side[8] as Block).hash);
+    assert.equal(tree.tip.block.hash, (blocks[2] as Block).hash);
+    tree.remove((blocks[1] as Block).hash);
+    assert.equal(tree.tip.block.hash, (blocks[0] as Block).hash, "the longer side branch is nobody's choice");
+  });
+
+  it("prefers nothing that is gone, of another tree, or off the final block", () => {
+    const { tree, root, blocks } = grown(4, { followsWork: false });
+    const fork = childOf(root);
+    tree.add(fork, 1n);
+    const node = tree.get(fork.hash) as TreeNode;
+    tree.finalize(102);
+    assert.equal(tree.prefer(node), false);
+    assert.equal(tree.prefer(tree.at(101) as TreeNode), false);
+    assert.equal(tree.prefer(grown(1).tree.tip), false);
+    assert.equal(tree.prefer(tree.at(102) as TreeNode), true);
+    assert.deepEqual([tree.tip.block.hash, tree.final.block.height], [(blocks[1] as Block).hash, 102]);
+  });
+
+  it("begins anew from another root", () => {
+    const { tree, blocks } = grown(4);
+    tree.finalize(103);
+    const root = genesis("bitcoin", 900);
+    tree.replant({ block: root, work: 5n });
+    assert.deepEqual([tree.size, tree.tip.block.hash, tree.final.block.height], [1, root.hash, 900]);
+    assert.equal(tree.has((blocks[0] as Block).hash), false);
+    assert.equal(tree.add(childOf(root), 1n), "extended");
+    assert.deepEqual(tree.locator().length, 2);
+  });
+});
