@@ -31,6 +31,8 @@ const RETRY_FILL_MS = 1_000;
 /** Of the P2P protocol, when there are more. */
 const HEADERS_PER_ANSWER = 2_000;
 const MAX_UNLINKED = 3;
+/** Cursors have 32 bits for a height. */
+const MAX_ROOT_HEIGHT = 0xf000_0000;
 
 export class Filling {
   readonly #options: FillingOptions;
@@ -111,7 +113,10 @@ export class Filling {
   /** The chain begins where the first upstream that answers takes it up; false where what it gave is refused. */
   async #takeRoot(record: FeedRecord, first: Header): Promise<boolean> {
     const { codec, ingest, isUp, onFault } = this.#modules;
-    const refusal = await codec.checkHeader(first);
+    const { height } = first;
+    // What follows is held against its parent; of the first block nothing else says how high it is.
+    const refusal =
+      height !== null && !(height >= 0 && height <= MAX_ROOT_HEIGHT) ? tooHigh(height) : await codec.checkHeader(first);
     if (!isUp(record)) return false;
     if (refusal !== null) {
       onFault(record.feed, withHash(refusal, first.hash));
@@ -151,6 +156,14 @@ export class Filling {
     }
     release(held);
   }
+}
+
+function tooHigh(height: number): Refusal {
+  return {
+    code: "SPRINT_UPSTREAM_HEIGHT",
+    message: `expected a chain that begins at a height up to ${MAX_ROOT_HEIGHT}, got ${height}`,
+    data: { expected: MAX_ROOT_HEIGHT, actual: height },
+  };
 }
 
 /** A refusal that says which block it is about. */

@@ -27,6 +27,8 @@ export function branch(name: string, parent: Header, count: number): Header[] {
 
 export interface HeadsJourneyOptions extends Partial<PipelineOptions> {
   readonly ingest?: Partial<IngestOptions>;
+  /** The chain begins where the first upstream says. */
+  readonly unrooted?: boolean;
   readonly check?: (raw: Uint8Array, hash: string) => Promise<BodyVerdict>;
 }
 
@@ -38,7 +40,7 @@ export class HeadsJourney {
   readonly ingest: ChainIngest;
   readonly pipeline: Pipeline;
 
-  constructor({ ingest, check, ...options }: HeadsJourneyOptions = {}) {
+  constructor({ ingest, check, unrooted = false, ...options }: HeadsJourneyOptions = {}) {
     const toBlock = ({ hash, parentHash, locator }: Header, height: number): Block => ({
       chain: CHAIN,
       hash,
@@ -80,6 +82,7 @@ export class HeadsJourney {
       { publish: (draft) => void this.events.push(draft), withFacts: codec.withFacts as never },
       { block: toBlock(ROOT, 100), work: 0n },
     );
+    if (unrooted) this.ingest.unroot();
     this.pipeline = new Pipeline(
       { ...PIPELINE_DEFAULTS, ...options },
       {

@@ -1,7 +1,8 @@
 /** Upstreams that disagree, fall silent, answer late and lie, on a chain without work. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { HeadsJourney, ROOT, branch } from "./headsjourney.ts";
+import { FakeFeed } from "./journey.ts";
+import { HeadsJourney, ROOT, branch, header } from "./headsjourney.ts";
 
 test("an upstream that is left alone is followed, whatever lost ones said last", async () => {
   const journey = new HeadsJourney();
@@ -68,4 +69,18 @@ test("a block is final at the height that it has, whatever is said of it", async
   const a = await journey.feed("a", ...branch("x", ROOT, 10));
   journey.pipeline.finalized(a, { hash: "x104", height: 9_000 });
   assert.equal(journey.ingest.finalized, 104);
+});
+
+test("a chain that begins too high for a cursor is refused, and the next upstream asked", async () => {
+  const journey = new HeadsJourney({ unrooted: true });
+  const liar = new FakeFeed("liar", "solana", journey.pipeline);
+  liar.answer = async () => [header("far", "before", 2 ** 50)] as never;
+  liar.start();
+  await journey.settle();
+  assert.deepEqual(journey.faults, ["liar SPRINT_UPSTREAM_HEIGHT"]);
+  const honest = new FakeFeed("honest", "solana", journey.pipeline);
+  honest.answer = async (locator) => (locator.length === 0 ? [ROOT] : []) as never;
+  honest.start();
+  await journey.settle();
+  assert.equal(journey.told, "roota");
 });

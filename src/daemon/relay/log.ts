@@ -49,13 +49,22 @@ export class EventLog {
     return encodeCursor({ run: this.run, seq: this.#lastSeq, positions: this.#positions });
   }
 
+  /** Throws where a cursor has no room for what the event says (a height beyond 32 bits, a chain too many); nothing is changed then. */
   append(draft: StreamDraft): StreamEvent {
-    const position = advance(this.#positions.get(draft.chain) ?? null, draft);
-    if (position === null) this.#positions.delete(draft.chain);
-    else this.#positions.set(draft.chain, position);
+    const before = this.#positions.get(draft.chain) ?? null;
+    this.#stand(draft.chain, advance(before, draft));
+    const seq = this.#lastSeq + 1;
+    let cursor: string;
+    try {
+      cursor = encodeCursor({ run: this.run, seq, positions: this.#positions });
+    } catch (error) {
+      // It stands in the cursors of all chains: it must not stay.
+      this.#stand(draft.chain, before);
+      throw error;
+    }
     if (this.#kept === this.#options.maxEvents) this.#forgetOldest();
-    this.#lastSeq++;
-    const event: StreamEvent = { ...draft, seq: this.#lastSeq, cursor: this.cursor() };
+    this.#lastSeq = seq;
+    const event: StreamEvent = { ...draft, seq, cursor };
     this.#ring[this.#lastSeq % this.#options.maxEvents] = event;
     this.#bytes += approximateBytes(event);
     this.#kept++;
@@ -78,6 +87,11 @@ export class EventLog {
     const events: StreamEvent[] = [];
     for (let next = seq + 1; next <= this.#lastSeq; next++) events.push(this.#at(next));
     return events;
+  }
+
+  #stand(chain: Chain, position: ChainPosition | null): void {
+    if (position === null) this.#positions.delete(chain);
+    else this.#positions.set(chain, position);
   }
 
   #forgetOldest(): void {
