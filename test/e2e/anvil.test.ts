@@ -91,8 +91,9 @@ async function assertSame(client: TestSubscriber, anvil: Anvil, filter: object =
   return expected.length;
 }
 
-function withoutArguments({ decoded: _, ...log }: LogEntry): LogEntry {
-  return log;
+function withoutArguments(log: LogEntry): LogEntry {
+  const { decoded: _decoded, ...rest } = log;
+  return rest;
 }
 
 function gapsOf({ events }: TestSubscriber): readonly unknown[] {
@@ -119,7 +120,8 @@ for (const [kind, blocks] of [
         }
       };
       let turn = 0;
-      for (let before = await height(); (await height()) < before + blocks; turn++) {
+      const enough = (await height()) + blocks;
+      for (; (await height()) < enough; turn++) {
         await anvil.rpc("anvil_mine", [`0x${upTo(40).toString(16)}`]);
         await burst(upTo(25));
         // Sooner or later than the stream has come to what is undone.

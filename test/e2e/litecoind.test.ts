@@ -1,9 +1,18 @@
 /** The real daemon on a real litecoind: every block that the node mines reaches a subscriber, in order, once. */
 import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
-import { hasLitecoind, type Litecoind, startLitecoind } from "../fakes/litecoind.ts";
+import {
+  atSameBlock,
+  hasLitecoind,
+  joinNodes,
+  type Litecoind,
+  mineOther,
+  partNodes,
+  startLitecoind,
+} from "../fakes/litecoind.ts";
 import { type SprintProcess, startSprint } from "../fakes/sprint.ts";
 import { subscribe, type TestSubscriber } from "../fakes/subscriber.ts";
+import { until } from "./watch.ts";
 
 const skip = hasLitecoind() ? false : "litecoind is not installed";
 const MWEB_FROM_GENESIS = "-vbparams=mweb:0:0";
@@ -56,7 +65,7 @@ for (const kind of ["p2p", "rpc"] as const) {
       const b = await startLitecoind({ args: [MWEB_FROM_GENESIS] });
       stops.push(() => b.stop());
       await a.mine(10);
-      await a.rpc("addnode", [`127.0.0.1:${b.p2pPort}`, "onetry"]);
+      await joinNodes(a, b);
       const { client } = await relay(a);
 
       await a.mine(5);
@@ -65,15 +74,24 @@ for (const kind of ["p2p", "rpc"] as const) {
       assert.equal(validated.type === "block" && validated.data.validation, "full");
 
       // The nodes part, A mines 5 and B 6; joined again, A gives up its 5.
-      await waitFor(async () => (await a.rpc("getbestblockhash", [])) === (await b.rpc("getbestblockhash", [])));
-      await partNodes(a, b);
+      await until(
+        () => atSameBlock(a, b),
+        () => "the nodes stayed on different blocks",
+      );
+      await until(
+        () => partNodes(a, b),
+        () => "the nodes stayed connected",
+      );
       await a.mine(5);
       await caughtUp(client, a);
       await mineOther(b, 6);
-      await a.rpc("addnode", [`127.0.0.1:${b.p2pPort}`, "onetry"]);
+      await joinNodes(a, b);
       const reorg = await client.next((e) => e.type === "reorg");
       assert.equal(reorg.type === "reorg" && reorg.data.depth, 5);
-      await waitFor(async () => (await a.rpc("getbestblockhash", [])) === (await b.rpc("getbestblockhash", [])));
+      await until(
+        () => atSameBlock(a, b),
+        () => "the nodes stayed on different blocks",
+      );
       await assertSameChain(client, a);
 
       // The node dies and comes back at the same address with three more blocks.
@@ -100,30 +118,4 @@ for (const kind of ["p2p", "rpc"] as const) {
       client.checker.assertClean();
     });
   });
-}
-
-/** To another output than `mine`: in the same second two nodes would make the very same blocks. */
-async function mineOther(node: Litecoind, count: number): Promise<void> {
-  const { descriptor } = await node.rpc<{ descriptor: string }>("getdescriptorinfo", ["raw(52)"]);
-  await node.rpc("generatetodescriptor", [count, descriptor]);
-}
-
-/** Ends every connection between the two; the relay's own stays. */
-async function partNodes(a: Litecoind, b: Litecoind): Promise<void> {
-  await waitFor(async () => {
-    // Nodes call themselves LitecoinCore; the relay does not.
-    const peers = await a.rpc<{ id: number; subver: string }[]>("getpeerinfo");
-    const nodes = peers.filter(({ subver }) => subver.includes("LitecoinCore"));
-    // One that hung up by itself meanwhile is not found, which is as good.
-    for (const { id } of nodes) await a.rpc("disconnectnode", ["", id]).catch(() => {});
-    return nodes.length === 0 && (await b.rpc<unknown[]>("getpeerinfo")).length === 0;
-  });
-}
-
-async function waitFor(holds: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error("a condition did not come true within 30 s");
 }

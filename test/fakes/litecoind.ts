@@ -168,3 +168,27 @@ async function freePort(): Promise<number> {
   await once(server, "close");
   return port;
 }
+
+/** Mines to another output than `mine`: in the same second two nodes would make the very same blocks. */
+export async function mineOther(node: Litecoind, count: number): Promise<void> {
+  const { descriptor } = await node.rpc<{ descriptor: string }>("getdescriptorinfo", ["raw(52)"]);
+  await node.rpc("generatetodescriptor", [count, descriptor]);
+}
+
+/** Ends every connection between the two; the relay's own stays. True once there is none. */
+export async function partNodes(a: Litecoind, b: Litecoind): Promise<boolean> {
+  // Nodes call themselves LitecoinCore; the relay does not.
+  const peers = await a.rpc<{ id: number; subver: string }[]>("getpeerinfo");
+  const nodes = peers.filter(({ subver }) => subver.includes("LitecoinCore"));
+  // One that hung up by itself meanwhile is not found, which is as good.
+  for (const { id } of nodes) await a.rpc("disconnectnode", ["", id]).catch(() => {});
+  return nodes.length === 0 && (await b.rpc<unknown[]>("getpeerinfo")).length === 0;
+}
+
+export async function joinNodes(a: Litecoind, b: Litecoind): Promise<void> {
+  await a.rpc("addnode", [`127.0.0.1:${b.p2pPort}`, "onetry"]);
+}
+
+export async function atSameBlock(a: Litecoind, b: Litecoind): Promise<boolean> {
+  return (await a.rpc("getbestblockhash")) === (await b.rpc("getbestblockhash"));
+}
