@@ -1,8 +1,9 @@
 /** Block bodies, oldest first, behind the fan-out: fetched from one upstream after the other, proved in a worker, told to the ingest. */
 import type { WatchSet } from "../shared/body.ts";
 import type { Cancel, Clock } from "../shared/clock.ts";
+import { isSprintError } from "../shared/errors.ts";
 import { bounded } from "./bounded.ts";
-import type { ChainCodec, Refusal } from "./chain/index.ts";
+import type { BodyVerdict, ChainCodec, Refusal } from "./chain/index.ts";
 import type { ProofSubject, Prover } from "./prove/index.ts";
 import type { ChainIngest, TreeNode } from "./relay/index.ts";
 import type { Feed } from "./upstream/index.ts";
@@ -49,6 +50,8 @@ const MAX_OLDER = 2_000;
 const RETRY_MS = 1_000;
 /** Bodies fetched and proved at a time where blocks come faster than a body is fetched. */
 const AHEAD = 4;
+/** What becomes of a thread that a body was too much for. */
+const DEADLY: ReadonlySet<string> = new Set(["SPRINT_PROVE_CRASHED", "SPRINT_PROVE_TIMEOUT"]);
 
 export class Bodies {
   readonly #options: BodiesOptions;
@@ -136,15 +139,27 @@ export class Bodies {
   /** Asks one upstream after the other; false when none could give the body now. */
   async #proveOne(node: TreeNode): Promise<boolean> {
     const { hash, height } = node.block;
-    const { ingest, subject, prover, clock, onBodyProved, onRefused, onInvalid, onRemoved, onWithdrawn } =
+    const { ingest, subject, prover, clock, onBodyProved, onRefused, onInvalid, onRemoved, onWithdrawn, onTrouble } =
       this.#modules;
     let mutated = false;
+    /** Whose bodies took a thread down with them, or all of its time: a block that another one's body proves is not to blame for that. */
+    const deadly: Feed[] = [];
     for await (const { raw, feed } of this.#given(node)) {
       const startedAt = clock.now();
-      const verdict = await prover.check(subject, raw, { height, hash }, this.#modules.watch());
+      let verdict: BodyVerdict;
+      try {
+        verdict = await prover.check(subject, raw, { height, hash }, this.#modules.watch());
+      } catch (error) {
+        if (this.#closed) return false;
+        if (!isSprintError(error) || !DEADLY.has(error.code)) throw error;
+        onTrouble(feed, "proving a body", error);
+        deadly.push(feed);
+        continue;
+      }
       if (this.#closed) return false;
       onBodyProved(clock.now() - startedAt);
       if (verdict.ok) {
+        for (const each of deadly) onRefused(each, hash, deadlyBody());
         ingest.validated(hash, verdict.facts);
         return true;
       }
@@ -183,6 +198,15 @@ export class Bodies {
       }
     }
   }
+}
+
+function deadlyBody(): Refusal {
+  return {
+    code: "SPRINT_UPSTREAM_DEADLY_BODY",
+    message:
+      "expected a body that a thread can prove, as another upstream's was, got one that took the thread down or all of its time",
+    data: {},
+  };
 }
 
 /** The bytes do not belong to the header: whoever sent them is wrong, the block may be right (CVE-2012-2459 and kin). */

@@ -358,12 +358,15 @@ export class ChainIngest {
     for (let node = this.tree.at(this.#provedHeight + 1); node !== null; node = this.tree.at(this.#provedHeight + 1)) {
       const origin = this.#originOf(node);
       const fact = this.validatedFact(node);
-      if (fact !== null) this.#tellProof(node, fact, origin.receivedAt);
-      else if (origin.skipped || this.tip.height - node.block.height >= this.#options.maxUnproved) {
+      if (fact !== null) {
+        // First: whatever a listener throws, nothing is told twice.
+        this.#provedHeight++;
+        this.#tellProof(node, fact, origin.receivedAt);
+      } else if (origin.skipped || this.tip.height - node.block.height >= this.#options.maxUnproved) {
         const from = node.parent === null ? null : refOf(node.parent);
         this.#send({ type: "gap", data: { from, to: refOf(node), reason: GAP.BODY_UNAVAILABLE } }, origin.receivedAt);
+        this.#provedHeight++;
       } else return;
-      this.#provedHeight++;
     }
   }
 
