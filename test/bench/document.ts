@@ -20,6 +20,8 @@ export interface BenchDocument {
 export interface BenchOptions {
   /** Fewer rounds, for a look rather than for a figure. */
   readonly quick: boolean;
+  /** Of a bench with several chains this one alone. */
+  readonly only: string | null;
   /** One line of progress on stderr. */
   readonly progress: (line: string) => void;
 }

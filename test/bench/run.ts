@@ -1,9 +1,10 @@
-/** `npm run bench -- NAME… [--json] [--quick]`: prints a table, with --json one document a bench; exit 99 when a check misses. */
+/** `npm run bench -- NAME… [--json] [--quick] [--only=CHAIN]`: prints a table, with --json one document a bench; exit 99 when a check misses. */
 import { styleText } from "node:util";
 import type { BenchDocument, BenchOptions } from "./document.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<{ run(options: BenchOptions): Promise<BenchDocument> }>>> = {
   relay: () => import("./relay.ts"),
+  pending: () => import("./pending.ts"),
   fanout: () => import("./fanout.ts"),
   decode: () => import("./decode.ts"),
   breaker: () => import("./breaker.ts"),
@@ -13,9 +14,13 @@ const BENCHES: Readonly<Record<string, () => Promise<{ run(options: BenchOptions
 const args = process.argv.slice(2);
 const json = args.includes("--json");
 const quick = args.includes("--quick");
-const unknown = args.filter((arg) => (arg.startsWith("--") ? !["--json", "--quick"].includes(arg) : !(arg in BENCHES)));
+const only = args.find((arg) => arg.startsWith("--only="))?.slice("--only=".length) ?? null;
+const options = ["--json", "--quick", `--only=${only}`];
+const unknown = args.filter((arg) => (arg.startsWith("--") ? !options.includes(arg) : !(arg in BENCHES)));
 if (unknown.length > 0) {
-  console.error(`unknown: ${unknown.join(" ")}; expected any of ${Object.keys(BENCHES).join(", ")}, --json, --quick`);
+  console.error(
+    `unknown: ${unknown.join(" ")}; expected any of ${Object.keys(BENCHES).join(", ")}, --json, --quick, --only=CHAIN`,
+  );
   process.exit(2);
 }
 const named = args.filter((arg) => !arg.startsWith("--"));
@@ -25,7 +30,7 @@ for (const name of named.length > 0 ? named : Object.keys(BENCHES)) {
   const load = BENCHES[name];
   if (load === undefined) continue;
   const bench = await load();
-  const document = await bench.run({ quick, progress: (line) => process.stderr.write(`${name}: ${line}\n`) });
+  const document = await bench.run({ quick, only, progress: (line) => process.stderr.write(`${name}: ${line}\n`) });
   missed ||= document.checks.some((check) => !check.ok);
   if (json) process.stdout.write(`${JSON.stringify(document)}\n`);
   else print(document);
