@@ -43,18 +43,45 @@ export function pendingFor({ pending: filter }: Filter, { transactions }: Pendin
   return { transactions: transactions.filter((each) => pendingMatches(each, filter)) };
 }
 
-function logMatches(log: BlockLog, { addresses, topics }: LogFilter): boolean {
-  if (addresses.length > 0 && !addresses.includes(log.address)) return false;
-  return topics.every((any, position) => any === null || any.includes(log.topics[position] ?? ""));
+/** Lists of a filter as sets: a filter may name some thousand things, and a block has thousands of logs. */
+interface Sets {
+  readonly addresses: ReadonlySet<string> | null;
+  /** Positions that may not be any. */
+  readonly topics: readonly (readonly [position: number, any: ReadonlySet<string>])[];
+  readonly selectors: ReadonlySet<string> | null;
+}
+
+const setsOf = new WeakMap<LogFilter | PendingFilter, Sets>();
+
+function compiled(filter: LogFilter | PendingFilter): Sets {
+  let sets = setsOf.get(filter);
+  if (sets === undefined) {
+    const some = (values: readonly string[]): ReadonlySet<string> | null =>
+      values.length === 0 ? null : new Set(values);
+    const topics = "topics" in filter ? filter.topics : [];
+    sets = {
+      addresses: some(filter.addresses),
+      topics: topics.flatMap((any, position) => (any === null ? [] : [[position, new Set(any)] as const])),
+      selectors: "selectors" in filter ? some(filter.selectors) : null,
+    };
+    setsOf.set(filter, sets);
+  }
+  return sets;
+}
+
+function logMatches(log: BlockLog, filter: LogFilter): boolean {
+  const { addresses, topics } = compiled(filter);
+  if (addresses !== null && !addresses.has(log.address)) return false;
+  return topics.every(([position, any]) => any.has(log.topics[position] ?? ""));
 }
 
 /** Of what came as a hash alone nothing else is known: only who asks for nothing in particular hears of it. */
-function pendingMatches({ evm }: PendingEntry, { addresses, selectors, minValue }: PendingFilter): boolean {
+function pendingMatches({ evm }: PendingEntry, filter: PendingFilter): boolean {
   if (evm === undefined) return false;
-  if (addresses.length > 0 && !addresses.includes(evm.from) && (evm.to === null || !addresses.includes(evm.to)))
-    return false;
-  if (selectors.length > 0 && (evm.selector === null || !selectors.includes(evm.selector))) return false;
-  return minValue === null || BigInt(evm.value_wei) >= minValue;
+  const { addresses, selectors } = compiled(filter);
+  if (addresses !== null && !addresses.has(evm.from) && (evm.to === null || !addresses.has(evm.to))) return false;
+  if (selectors !== null && (evm.selector === null || !selectors.has(evm.selector))) return false;
+  return filter.minValue === null || BigInt(evm.value_wei) >= filter.minValue;
 }
 
 /** The same text for filters that let the same through. */
