@@ -73,6 +73,7 @@ export class Filling {
   async #fillOnce(record: FeedRecord): Promise<boolean> {
     const { ingest, clock, isUp, take, onReached } = this.#modules;
     const wasRooted = ingest.isRooted;
+    const tipBefore = ingest.tree.tip;
     const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.fillTimeoutMs)]);
     const headers = await record.feed.headersAfter(wasRooted ? this.#locatorFor(record) : [], signal);
     const first = headers[0];
@@ -94,7 +95,9 @@ export class Filling {
     // A short answer ends a P2P node's chain, and some nodes never answer a question about nothing. Over RPC it is no end: a slow
     // node gives what it has in time, a reorg cuts one off.
     const isEnd = record.feed.kind === "p2p" && headers.length < HEADERS_PER_ANSWER;
-    return !isEnd && news.length > 0 && ingest.tree.has(last.hash);
+    // Without news another upstream was faster: what comes after that is asked for.
+    const hasMoved = news.length > 0 || ingest.tree.tip !== tipBefore;
+    return !isEnd && hasMoved && ingest.tree.has(last.hash);
   }
 
   #locatorFor(record: FeedRecord): readonly string[] {

@@ -1,6 +1,13 @@
 /** A pipeline with everything around it in the hands of a test: feeds, blocks, time. Codec, tree and race ledger are the real ones. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { type UtxoCodec, type UtxoHeader, type Refusal, codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
+import {
+  type Header,
+  type UtxoCodec,
+  type UtxoHeader,
+  type Refusal,
+  codecFor,
+  paramsFor,
+} from "../../src/daemon/chain/index.ts";
 import { BlockStore, type MinedBlock } from "../../src/daemon/devnet/blocks.ts";
 import { type Draft, draftOn, mineBlock } from "../../src/daemon/devnet/miner.ts";
 import { compactSize } from "../../src/daemon/devnet/serialize.ts";
@@ -35,7 +42,7 @@ export class FakeFeed implements Feed {
   readonly bodiesAsked: string[] = [];
   readonly bodies = new Map<string, Uint8Array>();
   /** What it answers with to `headersAfter`; at first nothing newer. */
-  answer: (locator: readonly string[], signal: AbortSignal) => Promise<readonly UtxoHeader[]> = async () => [];
+  answer: (locator: readonly string[], signal: AbortSignal) => Promise<readonly Header[]> = async () => [];
   /** Set: `body` waits for it. */
   bodyGate: Promise<void> | null = null;
   height = 0;
@@ -72,7 +79,7 @@ export class FakeFeed implements Feed {
     this.#sink.announce(this, announcements);
   }
 
-  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly UtxoHeader[]> {
+  async headersAfter(locator: readonly string[], signal: AbortSignal): Promise<readonly Header[]> {
     this.asked++;
     return abortable(this.answer(locator, signal), signal);
   }
