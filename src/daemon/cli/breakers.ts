@@ -1,5 +1,4 @@
 /** `sprint breakers …`: what guards each upstream, and an operator's orders to it. */
-import { setTimeout as sleep } from "node:timers/promises";
 import type { BreakerBody } from "../../shared/api.ts";
 import { EXIT } from "../../shared/cli.ts";
 import type { Order } from "../../shared/client.ts";
@@ -7,28 +6,16 @@ import { breakerText, changesText, historyText, listText, untilText } from "./br
 import { type AskOptions, connect } from "./connect.ts";
 import { type Io, paintFor, printResult } from "./io.ts";
 import { patchOf } from "./patch.ts";
-
-const REDRAW_MS = 2_000;
-const CLEAR = "\u001b[H\u001b[2J";
+import { redraw } from "./redraw.ts";
 
 export async function list(options: AskOptions & { readonly watch: boolean }, io: Io): Promise<number> {
   const { client } = await connect(options, io);
   const paint = paintFor(io.stdout, io, options);
-  const isScreen = io.stdout.isTTY === true && options.json !== true;
-  const print = async (): Promise<void> => {
+  return redraw(options, io, async () => {
     const answer = await client.breakers();
-    if (options.watch && isScreen) io.stdout.write(CLEAR);
-    printResult(io, options, answer, () => listText(answer, Date.now(), { paint, columns: io.stdout.columns }));
-  };
-  await print();
-  if (!options.watch) return EXIT.DONE;
-  const left = new AbortController();
-  io.stdout.on("error", () => left.abort());
-  while (!left.signal.aborted) {
-    await sleep(REDRAW_MS);
-    await print();
-  }
-  return EXIT.DONE;
+    return () =>
+      printResult(io, options, answer, () => listText(answer, Date.now(), { paint, columns: io.stdout.columns }));
+  });
 }
 
 export async function get(name: string, options: AskOptions, io: Io): Promise<number> {

@@ -1,11 +1,13 @@
 /** The command line, as a table of commands; each command's work is in a file of its own, loaded when it is called. */
-import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { CHAINS } from "../../shared/chain.ts";
-import { EXIT, exitCodeOf, parseDuration, tellError } from "../../shared/cli.ts";
+import { EXIT, exitCodeOf, tellError } from "../../shared/cli.ts";
 import { TIERS } from "../../shared/tier.ts";
 import { VERSION } from "../version.ts";
 import { inspectorOf } from "./inspectors.ts";
 import { type CommonOptions, type Io, paintFor } from "./io.ts";
+import { type Done, asking, collect, common, countUpTo, durationMs, example } from "./options.ts";
+import { addWatching } from "./watchcommands.ts";
 
 /** Resolves with the exit code; errors are told on standard error, never thrown. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
@@ -24,8 +26,6 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
     return exitCodeOf(error);
   }
 }
-
-type Done = (work: Promise<number>) => Promise<void>;
 
 function buildProgram(io: Io, done: Done): Command {
   const program = new Command("sprint")
@@ -49,6 +49,7 @@ function buildProgram(io: Io, done: Done): Command {
 
   addStart(program, io, done);
   addAsking(program, io, done);
+  addWatching(program, io, done);
   addPlugins(program, io, done);
   addBreakers(program, io, done);
   addLocal(program, io, done);
@@ -225,13 +226,6 @@ function forcing(command: Command): Command {
     .option("--for <duration>", "end by itself after this", durationMs);
 }
 
-function asking(command: Command): Command {
-  return common(command)
-    .option("--daemon <url>", "control API of the daemon (SPRINT_CONTROL_URL; else control.json in the data directory)")
-    .option("--token <token>", "its token (SPRINT_TOKEN; else .cookie in the data directory)")
-    .option("--data-dir <dir>", "the daemon's data directory");
-}
-
 // --- commands that need no daemon
 
 function addLocal(program: Command, io: Io, done: Done): void {
@@ -347,40 +341,6 @@ function addCompletion(program: Command, io: Io, done: Done): void {
     .command("__complete", { hidden: true })
     .addArgument(new Argument("<kind>").choices(["breakers", "upstreams"]))
     .action(async (kind) => done((await import("./completion.ts")).completeNames(kind, io)));
-}
-
-// --- small things
-
-function common(command: Command, json = "one JSON document on standard output"): Command {
-  return command
-    .option("--json", json)
-    .option("--quiet", "no output but errors")
-    .option("--no-color", "no colour (also NO_COLOR)");
-}
-
-function example(...lines: readonly string[]): string {
-  return `\nExample${lines.length > 1 ? "s" : ""}:\n${lines.map((line) => `  ${line}\n`).join("")}`;
-}
-
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
-function durationMs(value: string): number {
-  const milliseconds = parseDuration(value);
-  if (milliseconds === null)
-    throw new InvalidArgumentError('Expected a duration with its unit: "250ms", "5s", "1m30s".');
-  return milliseconds;
-}
-
-function countUpTo(max: number): (value: string) => number {
-  return (value) => {
-    const count = Number(value);
-    if (!Number.isInteger(count) || count < 1 || count > max) {
-      throw new InvalidArgumentError(`Expected a whole number from 1 to ${max}.`);
-    }
-    return count;
-  };
 }
 
 export type { CommonOptions, Io };
