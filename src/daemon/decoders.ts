@@ -2,8 +2,9 @@
 import { createLogDecoder } from "./abi.ts";
 import type { LogDecoder } from "./relay/index.ts";
 
-/** Of as many different ABIs; the one used longest ago makes room. */
+/** Of as many different ABIs, and of ABIs of as many characters together, each of which takes some 20 bytes; the one used longest ago makes room. */
 const MAX_DECODERS = 1_000;
+const MAX_CHARS = 4_000_000;
 
 export interface Decoders {
   /** Rejects with SPRINT_ABI_* where a fragment is none. */
@@ -14,17 +15,21 @@ export interface Decoders {
 
 export function createDecoders(): Decoders {
   const decoders = new Map<string, LogDecoder>();
+  let chars = 0;
+  const forget = (key: string): void => {
+    if (decoders.delete(key)) chars -= key.length;
+  };
   return {
     async prepare(abi) {
       if (abi.length === 0) return;
       const key = keyOf(abi);
       const decoder = decoders.get(key) ?? (await createLogDecoder(abi));
-      decoders.delete(key);
+      forget(key);
       decoders.set(key, decoder);
-      if (decoders.size <= MAX_DECODERS) return;
+      chars += key.length;
       for (const oldest of decoders.keys()) {
-        decoders.delete(oldest);
-        return;
+        if (decoders.size <= MAX_DECODERS && chars <= MAX_CHARS) return;
+        forget(oldest);
       }
     },
     of(abi) {

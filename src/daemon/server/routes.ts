@@ -45,6 +45,8 @@ export interface TierRouteModules {
 }
 
 /** Probes are answered whatever the limits say. */
+/** A filter of as many addresses as the schema takes; an ABI of that size is read in 50 ms. */
+const MAX_FILTER_BYTES = 64 * 1024;
 const EXEMPT = { rateLimit: false } as const;
 
 export function addTierRoutes(app: App, options: TierRouteOptions, modules: TierRouteModules): void {
@@ -111,6 +113,7 @@ export function addTierRoutes(app: App, options: TierRouteOptions, modules: Tier
     routes.post(
       TIER_ROUTES.subscribe,
       {
+        bodyLimit: MAX_FILTER_BYTES,
         schema: {
           body: SubscribeBody,
           response: answers(SubscriptionBody, 201),

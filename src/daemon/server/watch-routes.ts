@@ -18,13 +18,19 @@ import { answers, nothing, requireChain } from "./answers.ts";
 import type { App } from "./http.ts";
 import type { ServerModules } from "./modules.ts";
 
+/** As many addresses, scripts and programs as the schema takes, of the usual lengths. */
+const MAX_LIST_BYTES = 256 * 1024;
+
 export function addWatchRoutes(routes: App, server: ServerModules): void {
   routes.get(TIER_ROUTES.stats, { schema: { params: ChainParams, response: answers(StatsBody) } }, (request) =>
     server.stats(requireChain(server, request.params.chain)),
   );
   routes.post(
     TIER_ROUTES.watchLists,
-    { schema: { params: ChainParams, body: WatchBody, response: answers(WatchListBody, 201) } },
+    {
+      bodyLimit: MAX_LIST_BYTES,
+      schema: { params: ChainParams, body: WatchBody, response: answers(WatchListBody, 201) },
+    },
     async (request, reply) => {
       const chain = requireChain(server, request.params.chain);
       return reply.code(201).send(await server.watch(chain, request.body));

@@ -171,7 +171,7 @@ test("bad bodies: no JSON, wrong types, unknown keys, wrong media type, too larg
   assert.deepEqual(await code(post(url, '{"webhook":"http://x"}')), [400, "SPRINT_API_BAD_INPUT", "webhook"]);
   assert.deepEqual(await code(post(url, '{"chains":["dogecoin"]}')), [404, "SPRINT_API_CHAIN_OFF", undefined]);
   assert.deepEqual(await code(post(url, "<x/>", "text/xml")), [415, "SPRINT_API_MEDIA_TYPE", undefined]);
-  assert.deepEqual(await code(post(url, JSON.stringify("x".repeat(20_000)))), [
+  assert.deepEqual(await code(post(url, JSON.stringify("x".repeat(80_000)))), [
     413,
     "SPRINT_API_BODY_TOO_LARGE",
     undefined,
