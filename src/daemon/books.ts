@@ -42,6 +42,8 @@ export interface Books {
   codec: ChainCodec;
   /** How many upstreams were given a name. */
   named: number;
+  /** Of now: watch lists came, went, or grew. */
+  onWatchChanged: () => void;
 }
 
 export interface BooksOptions {
@@ -60,7 +62,12 @@ export function openBooks({ config, codec, network, root }: BooksOptions, module
   const stats = statsOf(codec, network);
   const watching = createWatching(
     { chain, family: codec.family, network: config.network },
-    { clock, onEvent: (data) => tell({ type: "watch", data }), onRefused: modules.onWatchRefused },
+    {
+      clock,
+      onEvent: (data) => tell({ type: "watch", data }),
+      onRefused: modules.onWatchRefused,
+      onChange: () => books.onWatchChanged(),
+    },
   );
   const mempool = new Mempool({
     onHeard(transactions, raw) {
@@ -68,6 +75,7 @@ export function openBooks({ config, codec, network, root }: BooksOptions, module
       watching.pending(raw);
       stats.pending(raw);
     },
+    onMentioned: (transactions) => watching.pending(transactions),
   });
   let isSeeded = false;
   const isByWork = codec.forkChoice === "work";
@@ -104,7 +112,8 @@ export function openBooks({ config, codec, network, root }: BooksOptions, module
     root ?? placeholder(chain),
   );
   if (root === null) ingest.unroot();
-  const books: Books = { ingest, race: new RaceLedger({ chain }), stats, watching, mempool, codec, named: 0 };
+  const race = new RaceLedger({ chain });
+  const books: Books = { ingest, race, stats, watching, mempool, codec, named: 0, onWatchChanged: () => {} };
   return books;
 }
 

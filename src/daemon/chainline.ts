@@ -29,6 +29,7 @@ import {
   type FeedSink,
   type SequenceGap,
   type UpstreamAddress,
+  MAX_WATCHED,
   parseUpstreamUrl,
 } from "./upstream/index.ts";
 import type { Watching } from "./watching.ts";
@@ -49,6 +50,8 @@ export interface ChainLineModules extends BooksModules, Pick<PipelineModules, "p
   readonly onSeedFailed: (chain: Chain, seed: string, error: unknown) => void;
   /** A ZMQ publisher's messages were lost, or it restarted. */
   readonly onGap: (feed: string, gap: SequenceGap) => void;
+  /** An upstream does not listen for all that is watched. */
+  readonly onUnwatched: (feed: string, reason: string) => void;
   readonly onRpcAttempt: (chain: Chain, attempt: AttemptTold) => void;
   readonly onRpcRequest: (chain: Chain, request: RequestTold) => void;
 }
@@ -122,6 +125,11 @@ export function createChainLine(
   };
 
   const configured = new Map<string, Configured>();
+  // One more than it listens for: so it knows that there are more.
+  const tellWatched = (feed: Feed): void => feed.watch?.(watching.newest(MAX_WATCHED + 1));
+  books.onWatchChanged = () => {
+    for (const { feed } of configured.values()) tellWatched(feed);
+  };
   let isStarted = false;
   const open = (url: string): Configured => {
     // A name is given once in a run: what is recorded under it stays true.
@@ -131,7 +139,9 @@ export function createChainLine(
     const breaker = modules.breakers.open(`upstream:${chain}:${name}`, owner);
     const onGap = (gap: SequenceGap): void => modules.onGap(name, gap);
     const listening = { name, transactions: config.mempool };
-    const feed = opened.openFeed(address, listening, { sink, breaker, clock, random, onGap, onState: modules.onState });
+    const onUnwatched = (reason: string): void => modules.onUnwatched(name, reason);
+    const told = { onGap, onUnwatched, onState: modules.onState };
+    const feed = opened.openFeed(address, listening, { sink, breaker, clock, random, ...told });
     // What it told before it was lost says nothing about now.
     const heightNow = (): number | null => {
       const { state, height } = feed.status();
@@ -140,6 +150,7 @@ export function createChainLine(
     const rpc = openRpc(address, name, opened, { clock, heightNow });
     const { cordon } = modules.orders.of(cordonOf(feed.status().url));
     if (cordon !== null) feed.cordon(cordon.reason, (cordon.until ?? Number.POSITIVE_INFINITY) - clock.wall());
+    tellWatched(feed);
     if (isStarted) feed.start();
     return { feed, rpc, breaker: breaker.key };
   };

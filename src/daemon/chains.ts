@@ -75,7 +75,10 @@ export interface ListenOptions {
   readonly transactions: boolean;
 }
 
-export type ListenModules = Omit<FeedModules, "connect"> & { readonly onGap: (gap: SequenceGap) => void };
+export type ListenModules = Omit<FeedModules, "connect"> & {
+  readonly onGap: (gap: SequenceGap) => void;
+  readonly onUnwatched: (reason: string) => void;
+};
 
 const SHORT_NAME: Readonly<Record<BuiltInChain, string>> = {
   bitcoin: "btc",
@@ -204,9 +207,9 @@ export function openSvm(codec: SvmCodec): OpenChain {
     rpcPort: 8899,
     socket: { wsPort: 8900, probe: "getGenesisHash" },
     root: () => null,
-    openFeed(address, { name }, modules) {
+    openFeed(address, { name, transactions }, modules) {
       if (address.kind !== "ws" && address.kind !== "rpc") throw wrongKind(codec, address, "ws(s):// or http(s)://");
-      return createSvmFeed({ name, address }, { ...modules, codec });
+      return createSvmFeed({ name, address, transactions }, { ...modules, codec });
     },
     openPeers: () => null,
   };

@@ -5,6 +5,8 @@ import type { PendingEntry } from "../shared/events.ts";
 export interface MempoolModules {
   /** Those heard of for the first time. */
   readonly onHeard: (entries: readonly PendingEntry[], transactions: readonly PendingTransaction[]) => void;
+  /** Those heard of again that say what they mention: it may be more than before. */
+  readonly onMentioned: (transactions: readonly PendingTransaction[]) => void;
 }
 
 /** Ids remembered in each of two halves: when one is full, the older is forgotten. */
@@ -20,12 +22,18 @@ export class Mempool {
   }
 
   heard(upstream: string, transactions: readonly PendingTransaction[]): void {
-    const fresh = transactions.filter(({ txid }) => this.#isNew(txid));
-    if (fresh.length === 0) return;
-    this.#modules.onHeard(
-      fresh.map((transaction) => entryOf(upstream, transaction)),
-      fresh,
-    );
+    const { onHeard, onMentioned } = this.#modules;
+    const fresh: PendingTransaction[] = [];
+    const mentioned: PendingTransaction[] = [];
+    for (const transaction of transactions) {
+      if (this.#isNew(transaction.txid)) fresh.push(transaction);
+      else if (transaction.mentions !== undefined) mentioned.push(transaction);
+    }
+    if (fresh.length > 0) {
+      const entries = fresh.map((transaction) => entryOf(upstream, transaction));
+      onHeard(entries, fresh);
+    }
+    if (mentioned.length > 0) onMentioned(mentioned);
   }
 
   #isNew(txid: string): boolean {

@@ -75,6 +75,7 @@ export async function rehearse(
         onState: () => {},
         onSeedFailed: () => {},
         onGap: () => {},
+        onUnwatched: () => {},
         onRpcAttempt: () => {},
         onRpcRequest: () => {},
       },

@@ -27,6 +27,7 @@ type Told =
   | "onState"
   | "onSeedFailed"
   | "onGap"
+  | "onUnwatched"
   | "onWatchRefused"
   | "onRpcAttempt"
   | "onRpcRequest";
@@ -104,6 +105,7 @@ export function createTelemetry(modules: {
         const what = cause === "restarted" ? "the publisher restarted" : "messages were lost";
         log.warn({ upstream: feed, topic, expected, got }, `ZMQ: ${what}; asking the node for what is missing`);
       },
+      onUnwatched: (feed, reason) => log.warn({ upstream: feed }, reason),
       onWatchRefused(chain, { code, message }) {
         log.warn({ chain, code }, message);
       },

@@ -22,6 +22,8 @@ export interface WatchingModules {
   readonly onEvent: (data: WatchData) => void;
   /** Also where the bounds leave no room for a used wallet's further addresses: SPRINT_WATCH_ITEMS_FULL. */
   readonly onRefused: (chain: Chain, refusal: WatchRefusal) => void;
+  /** Another set of items is watched. */
+  readonly onChange: () => void;
 }
 
 /** Scripts of one extended key that are derived in one turn: each costs 0.6 ms. */
@@ -36,6 +38,8 @@ export interface Watching extends Required<Pick<IngestModules, "onProved" | "onR
   watch(): WatchSet;
   readonly isEmpty: boolean;
   pending(transactions: readonly PendingTransaction[]): void;
+  /** Some of the items, each once, those of the newest lists first. */
+  newest(most: number): readonly string[];
   /** Throws SPRINT_WATCH_*, SPRINT_ADDRESS_*, SPRINT_XPUB_*. */
   add(body: WatchBody): Promise<WatchListBody>;
   list(id: string): WatchListBody | null;
@@ -48,7 +52,7 @@ export interface Watching extends Required<Pick<IngestModules, "onProved" | "onR
 
 export function createWatching(options: WatchingOptions, modules: WatchingModules): Watching {
   const { chain, family } = options;
-  const { clock, onEvent, onRefused } = modules;
+  const { clock, onEvent, onRefused, onChange } = modules;
   const book = new WatchBook({ chain }, { onEvent, onRefused: (refusal) => onRefused(chain, refusal) });
   /** Extended keys of each list. */
   const wallets = new Map<string, readonly Wallet[]>();
@@ -72,6 +76,16 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
         const movements = movementsOf(transaction, book.live);
         if (movements.length > 0) book.pending(transaction.txid, movements);
       }
+    },
+    newest(most) {
+      const items = new Set<string>();
+      for (const list of book.lists().toReversed()) {
+        for (const item of list.items) {
+          if (items.size >= most) return [...items];
+          items.add(item);
+        }
+      }
+      return [...items];
     },
     onProved(node, reading) {
       const movements = reading?.movements ?? [];
@@ -98,6 +112,7 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
         createdAt: clock.wall(),
       });
       if (opened.length > 0) wallets.set(list.id, opened);
+      onChange();
       return listBody(chain, list);
     },
     list(id) {
@@ -108,7 +123,9 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
     lists: () => book.lists().map((list) => listBody(chain, list)),
     remove(id) {
       wallets.delete(id);
-      return book.remove(id);
+      if (!book.remove(id)) return false;
+      onChange();
+      return true;
     },
     unspent(id, { item, limit, after }) {
       const list = book.list(id);
@@ -135,6 +152,7 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
   function extend(id: string, wallet: Wallet, movement: Movement): void {
     try {
       book.extend(id, wallet.fill(DERIVED_AT_ONCE * 2));
+      onChange();
     } catch (error) {
       if (!isSprintError(error)) throw error;
       onRefused(chain, { code: error.code, message: error.message, movement });
@@ -143,18 +161,13 @@ export function createWatching(options: WatchingOptions, modules: WatchingModule
 }
 
 /** What a transaction in no block does to what is watched. */
-function movementsOf({ txid, raw, evm }: PendingTransaction, watch: WatchSet): readonly Movement[] {
+function movementsOf({ txid, raw, evm, mentions }: PendingTransaction, watch: WatchSet): readonly Movement[] {
   if (raw !== null) return readTransaction(raw, watch);
-  if (evm === null) return [];
-  const items = new Set([evm.from, evm.to].filter((address) => address !== null && watch.items.has(address)));
-  return [...items].map((item) => ({
-    item: item as string,
-    txid,
-    output: null,
-    kind: "transaction",
-    value: evm.valueWei,
-    outpoint: null,
-  }));
+  const named = new Set(mentions ?? (evm === null ? [] : [evm.from, evm.to]));
+  const value = evm?.valueWei ?? null;
+  return [...named]
+    .filter((item) => item !== null && watch.items.has(item))
+    .map((item) => ({ item: item as string, txid, output: null, kind: "transaction", value, outpoint: null }));
 }
 
 /** Some at a time, so that blocks pass in between. */

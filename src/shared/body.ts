@@ -96,6 +96,8 @@ export interface PendingTransaction {
   readonly raw: Uint8Array | null;
   /** EVM: what filters look at; null elsewhere, and where only the hash came. */
   readonly evm: PendingEvm | null;
+  /** Solana: what it mentions of what is watched, as far as the upstream told; another one may tell more. Failed ones mention as well. */
+  readonly mentions?: readonly string[];
 }
 
 /** Hex with 0x, lower case; wei decimal. */

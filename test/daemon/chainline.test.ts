@@ -74,6 +74,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest",
     onState: (feed, state) => void states.push(`${feed.name} ${state}`),
     onSeedFailed: () => {},
     onGap: () => {},
+    onUnwatched: () => {},
     onRpcAttempt: () => {},
     onRpcRequest: () => {},
   };

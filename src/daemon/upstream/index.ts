@@ -13,6 +13,7 @@ export type {
   FilterRun,
   MempoolFigures,
 } from "./types.ts";
+export { MAX_WATCHED } from "./types.ts";
 export { FEED_DEFAULTS, type FeedModules, stallMsFor } from "./feed.ts";
 export type { BackoffOptions } from "./backoff.ts";
 export { P2P_DEFAULTS, createP2pFeed } from "./p2p.ts";

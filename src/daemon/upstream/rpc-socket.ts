@@ -169,6 +169,12 @@ export class RpcSocket implements RpcCaller {
     }
   }
 
+  /** Ends a subscription; nothing of it is handed on from here on. Throws as `call`. */
+  async unsubscribe(method: string, name: string | number, options: CallOptions = {}): Promise<void> {
+    this.#listeners.delete(name);
+    await this.call(method, [name], options);
+  }
+
   /** Breaks off what is on the way. */
   async close(): Promise<void> {
     this.#end(rpcProblem(this.origin, "CLOSED", "the socket was closed"));

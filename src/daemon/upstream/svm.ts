@@ -6,15 +6,18 @@
  * `blockSubscribe`, which not every node has, make that sooner; `blockSubscribe` is asked for headers only: bodies are megabytes, and
  * one upstream's is enough.
  */
+import type { PendingTransaction } from "../../shared/body.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import { isSprintError, SprintError } from "../../shared/errors.ts";
 import type { SvmAnnounced } from "../chain/index.ts";
 import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
+import { Job } from "./job.ts";
 import { asLost, pause } from "./rpc.ts";
 import { RpcSocket } from "./rpc-socket.ts";
 import type { Notification } from "./rpc-socket-message.ts";
 import { openCallerBeside, openHttpCaller, type OpenCaller } from "./caller-beside.ts";
 import { SvmFollower } from "./svm-follow.ts";
+import { SvmMentions, WatchedItems } from "./svm-mentions.ts";
 import { announcedOf, member, REFUSED, SvmNode, type SvmFeedCodec, wholeNumber } from "./svm-node.ts";
 import type { Feed } from "./types.ts";
 import { type RpcUpstreamAddress, type WsAddress, wsUrl } from "./url.ts";
@@ -26,10 +29,14 @@ export interface SvmFeedOptions extends Pick<
   readonly address: WsAddress | RpcUpstreamAddress;
   /** Between two looks at a node without a socket, and at what is confirmed while a hole is filled; each is up to a quarter shorter or longer. */
   readonly pollMs?: number;
+  /** Transactions that mention what is watched are listened for as well, where the node has a socket. Default: not. */
+  readonly transactions?: boolean;
 }
 
 export interface SvmFeedModules extends Omit<FeedModules, "connect"> {
   readonly codec: SvmFeedCodec;
+  /** Not all that is watched is listened for, and why; told once until it is. */
+  readonly onUnwatched?: (reason: string) => void;
 }
 
 export const SVM_DEFAULTS = { pollMs: 400 } as const;
@@ -52,19 +59,26 @@ export function createSvmFeed(options: SvmFeedOptions, modules: SvmFeedModules):
   const { address } = options;
   const { chain, params } = modules.codec;
   const settings = { ...SVM_DEFAULTS, ...options };
-  const connect = (events: LinkEvents): Link => new SvmLink(settings, modules, events);
+  const watched = new WatchedItems((reason) => modules.onUnwatched?.(reason));
+  const connect = (events: LinkEvents): Link => new SvmLink(settings, { ...modules, watched }, events);
   const { blockTimeSeconds } = params;
-  return new LinkFeed(
+  const feed = new LinkFeed(
     { ...options, chain, kind: address.kind, url: address.display, blockTimeSeconds },
     { ...modules, connect },
   );
+  if (options.transactions !== true || address.kind !== "ws") return feed;
+  return Object.assign(feed, { watch: (items: readonly string[]) => watched.set(items) });
+}
+
+interface LinkModules extends SvmFeedModules {
+  readonly watched: WatchedItems;
 }
 
 type Settings = SvmFeedOptions & { readonly pollMs: number };
 
 class SvmLink implements Link {
   readonly #settings: Settings;
-  readonly #modules: SvmFeedModules;
+  readonly #modules: LinkModules;
   readonly #events: LinkEvents;
   readonly #clock: Clock;
   readonly #follower: SvmFollower;
@@ -72,10 +86,12 @@ class SvmLink implements Link {
   readonly #look: Job;
   readonly #fill: Job;
   readonly #finalize: Job;
+  readonly #watch: Job;
   readonly #ended: Promise<void>;
   #socket: RpcSocket | null = null;
   #open: OpenCaller | null = null;
   #node: SvmNode | null = null;
+  #mentions: SvmMentions | null = null;
   #isUp = false;
   /** The newest slot that should be processed. */
   #expectedSlot = 0;
@@ -88,7 +104,7 @@ class SvmLink implements Link {
   #belowSince: number | null = null;
   #strikes = 0;
 
-  constructor(settings: Settings, modules: SvmFeedModules, events: LinkEvents) {
+  constructor(settings: Settings, modules: LinkModules, events: LinkEvents) {
     this.#settings = settings;
     this.#modules = modules;
     this.#events = events;
@@ -105,6 +121,8 @@ class SvmLink implements Link {
     this.#look = new Job(() => this.#lookAtHead(), failed);
     this.#fill = new Job(() => this.#fillHole(), failed);
     this.#finalize = new Job(() => this.#tellFinalized(), failed);
+    this.#watch = new Job(async () => this.#mentions?.follow(this.#abort.signal), failed);
+    modules.watched.onChange = () => this.#watch.poke();
     this.#ended = this.#run();
   }
 
@@ -119,6 +137,7 @@ class SvmLink implements Link {
   async close(): Promise<void> {
     this.#abort.abort();
     this.#cancelLook();
+    this.#mentions?.close();
     await Promise.all([this.#socket?.close(), this.#open?.close()]);
     await this.#ended;
   }
@@ -143,6 +162,7 @@ class SvmLink implements Link {
       });
       this.#isUp = true;
       this.#events.up();
+      this.#listenForMentions();
       if (isPushed) this.#look.poke();
       else await this.#watchByPolling(signal);
     } catch (error) {
@@ -199,6 +219,14 @@ class SvmLink implements Link {
       if (!this.#follower.pushed(header, receivedAt)) this.#fill.poke();
     });
     return isPushed;
+  }
+
+  #listenForMentions(): void {
+    if (this.#socket === null || this.#abort.signal.aborted) return;
+    const { watched } = this.#modules;
+    const tell = (transactions: readonly PendingTransaction[]): void => this.#events.pending(transactions);
+    this.#mentions = new SvmMentions({ socket: this.#socket, watched, clock: this.#clock, tell });
+    this.#watch.poke();
   }
 
   #onSlot(value: unknown): void {
@@ -358,37 +386,5 @@ class SvmLink implements Link {
 
   #lose(error: unknown): void {
     if (!this.#abort.signal.aborted) this.#events.lost(asLost(error));
-  }
-}
-
-/** Work that runs once at a time; asked for while it runs, it runs once more. */
-class Job {
-  readonly #work: () => Promise<void>;
-  readonly #failed: (error: unknown) => void;
-  #running = false;
-  #again = false;
-
-  constructor(work: () => Promise<void>, failed: (error: unknown) => void) {
-    this.#work = work;
-    this.#failed = failed;
-  }
-
-  poke(): void {
-    this.#again = true;
-    if (!this.#running) void this.#run();
-  }
-
-  async #run(): Promise<void> {
-    this.#running = true;
-    try {
-      while (this.#again) {
-        this.#again = false;
-        await this.#work();
-      }
-    } catch (error) {
-      this.#failed(error);
-    } finally {
-      this.#running = false;
-    }
   }
 }

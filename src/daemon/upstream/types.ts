@@ -65,6 +65,9 @@ export interface MempoolFigures {
   readonly template: MempoolTemplate | null;
 }
 
+/** Items of `Feed.watch` that a feed listens for: each takes a subscription of its node. */
+export const MAX_WATCHED = 50;
+
 export type FeedState = "idle" | "connecting" | "up" | "down" | "cordoned" | "closed";
 
 export interface FeedStatus {
@@ -108,6 +111,9 @@ export interface Feed {
   filters?(range: FilterRange, signal: AbortSignal): Promise<FilterRun>;
   /** Of the Bitcoin family over RPC. SPRINT_UPSTREAM_UNSUPPORTED where the node does not tell. */
   mempool?(signal: AbortSignal): Promise<MempoolFigures>;
+  /** Of Solana over WebSocket: accounts and programs whose transactions `FeedSink.pending` is told of as soon as the node processes them, in the
+   *  place of those before; the first `MAX_WATCHED` of them. Kept whatever becomes of the connection. */
+  watch?(items: readonly string[]): void;
   /** Takes the feed out: it disconnects and stays out for `forMs` (Infinity: until uncordon). */
   cordon(reason: string, forMs: number): void;
   uncordon(): void;

@@ -162,7 +162,7 @@ export async function startFake(options: FakeOptions = {}): Promise<FakeDaemon> 
   };
   const codec = codecFor(paramsFor("bitcoin", "regtest"));
   const stats = statsOf(codec, "devnet");
-  const watching = createWatching(codec, { clock, onEvent: () => {}, onRefused: () => {} });
+  const watching = createWatching(codec, { clock, onEvent: () => {}, onRefused: () => {}, onChange: () => {} });
   const decoded: (readonly string[])[] = [];
   let stops = 0;
   let isBroken = false;

@@ -1,0 +1,195 @@
+/** Accounts of Solana on a watch list, through a chain's line: seen when a node processes them, mined when their block is proved. */
+import assert from "node:assert/strict";
+import { EventEmitter, once } from "node:events";
+import { type TestContext, describe, it } from "node:test";
+import { policyOf } from "../../src/daemon/breaker/index.ts";
+import { createBreakers } from "../../src/daemon/breakers.ts";
+import { encodeBase58, svmCodecFor, svmParams } from "../../src/daemon/chain/index.ts";
+import { type ChainLine, createChainLine } from "../../src/daemon/chainline.ts";
+import { BUILT_IN_ROWS, type ChainRow } from "../../src/daemon/chains.ts";
+import { SvmDevnetNode } from "../../src/daemon/devnet/svm-node.ts";
+import { NO_ORDERS } from "../../src/daemon/orders.ts";
+import { seededRandom, systemClock } from "../../src/shared/clock.ts";
+import type { WatchData } from "../../src/shared/events.ts";
+
+const SOLANA = BUILT_IN_ROWS.find(({ chain }) => chain === "solana") as ChainRow;
+const codec = svmCodecFor(svmParams("localnet"));
+const ACCOUNT = encodeBase58(Buffer.alloc(32, "watched"));
+const SYSTEM_PROGRAM = "1".repeat(32);
+const LAMPORTS = 1_000_000;
+const SLOT_MS = 40;
+
+interface Watcher {
+  readonly node: SvmDevnetNode;
+  readonly line: ChainLine;
+  readonly watched: WatchData[];
+  readonly pendingTxids: string[];
+  readonly faults: string[];
+  readonly unwatched: string[];
+  /** Slots come by themselves from now on, until what comes back is called. */
+  mining(): () => void;
+  until(holds: () => boolean): Promise<void>;
+  /** What was told of a transaction, in order. */
+  story(txid: string, item?: string): readonly string[];
+  /** Resolves when it is final. */
+  final(txid: string): Promise<void>;
+}
+
+async function watch(t: TestContext): Promise<Watcher> {
+  const node = new SvmDevnetNode({ slotMs: null, rootBehind: 6 }, { clock: systemClock, random: seededRandom(7) });
+  await node.start();
+  t.after(() => node.close());
+  const changed = new EventEmitter();
+  const watched: WatchData[] = [];
+  const pendingTxids: string[] = [];
+  const faults: string[] = [];
+  const unwatched: string[] = [];
+  const breakers = createBreakers(
+    { tier: "FREE", policy: policyOf("FREE") },
+    {
+      clock: systemClock,
+      random: seededRandom(2),
+      orders: NO_ORDERS,
+      onOrderLost: (_, error) => assert.fail(String(error)),
+      onTransition: ({ breaker }) => line.breakerMoved(breaker),
+      onEvict: () => {},
+    },
+  );
+  const config = {
+    chain: "solana",
+    network: "localnet",
+    upstreams: [node.url],
+    validation: "full",
+    finalityDepth: null,
+    checkpoint: null,
+    mempool: true,
+    signatures: null,
+  } as const;
+  const line: ChainLine = createChainLine(config, SOLANA, "localnet", {
+    clock: systemClock,
+    random: seededRandom(1),
+    prover: { check: async (_subject, raw, place, watch) => codec.checkBody(raw, place, watch) },
+    breakers,
+    orders: NO_ORDERS,
+    flush: () => {},
+    publishPassing(draft) {
+      if (draft.type === "pending_tx") pendingTxids.push(...draft.data.transactions.map(({ txid }) => txid));
+    },
+    onWatchRefused: (_, refusal) => assert.fail(refusal.message),
+    publish(draft) {
+      if (draft.type === "watch") watched.push(draft.data);
+      changed.emit("change");
+    },
+    onFault: (_, refusal) => void faults.push(refusal.code),
+    onTrouble: () => {},
+    onBodyProved: () => {},
+    onAnnounced: () => {},
+    onState: () => changed.emit("change"),
+    onSeedFailed: () => {},
+    onGap: () => {},
+    onUnwatched: (_, reason) => void unwatched.push(reason),
+    onRpcAttempt: () => {},
+    onRpcRequest: () => {},
+  });
+  t.after(() => line.close());
+  line.start();
+  const until = async (holds: () => boolean): Promise<void> => {
+    const signal = AbortSignal.timeout(20_000);
+    while (!holds()) await once(changed, "change", { signal });
+  };
+  const told = (txid: string, item: string): readonly WatchData[] =>
+    watched.filter((each) => each.txid === txid && each.item === item);
+  return {
+    node,
+    line,
+    watched,
+    pendingTxids,
+    faults,
+    unwatched,
+    until,
+    mining() {
+      const timer = setInterval(() => {
+        node.mine();
+        changed.emit("change");
+      }, SLOT_MS);
+      t.after(() => clearInterval(timer));
+      return () => clearInterval(timer);
+    },
+    story: (txid, item = ACCOUNT) =>
+      told(txid, item).map(({ state, confirmations, sequence }) => `${sequence} ${state} ${confirmations}`),
+    final: (txid) => until(() => told(txid, ACCOUNT).some(({ state }) => state === "final")),
+  };
+}
+
+/** Each once, in their order; depths as asked for, and whatever it is when it becomes final. */
+const WHOLE = [/^1 seen 0$/, /^2 mined \d+$/, /^3 confirmed 1$/, /^4 confirmed 3$/, /^5 final \d+$/];
+
+function assertWhole(story: readonly string[]): void {
+  assert.equal(story.length, WHOLE.length, story.join(", "));
+  for (const [i, form] of WHOLE.entries()) assert.match(story[i] ?? "", form);
+}
+
+function subscriptions({ node }: Watcher): number {
+  return node.seen.subscriptions["logsSubscribe"] ?? 0;
+}
+
+describe("watched accounts of Solana", () => {
+  it("are seen, mined, confirmed and final, each once: alone, over a hang-up, across a fork, and when they fail", async (t) => {
+    const watcher = await watch(t);
+    const { node, line, until, story, final, pendingTxids } = watcher;
+    let stop = watcher.mining();
+    await until(() => line.ingest.isLive && line.feeds()[0]?.status().state === "up");
+    const addresses = [ACCOUNT];
+    await line.watching.add({ id: "own", addresses, programs: [SYSTEM_PROGRAM], confirmations: [1, 3] });
+    await until(() => subscriptions(watcher) === 2);
+
+    const paid = node.pay(ACCOUNT, LAMPORTS);
+    const failed = node.pay(ACCOUNT, 6_000_000e9);
+    await Promise.all([final(paid), final(failed)]);
+    for (const txid of [paid, failed]) {
+      assertWhole(story(txid));
+      assertWhole(story(txid, SYSTEM_PROGRAM));
+      assert.equal(
+        pendingTxids.filter((each) => each === txid).length,
+        1,
+        "told as pending once, for both that it names",
+      );
+    }
+
+    node.disconnect();
+    const meanwhile = node.pay(ACCOUNT, LAMPORTS);
+    await until(() => subscriptions(watcher) === 4);
+    const after = node.pay(ACCOUNT, LAMPORTS);
+    await Promise.all([final(meanwhile), final(after)]);
+    assertWhole(story(after));
+    assert.deepEqual(
+      story(meanwhile)
+        .map((told) => told.split(" ")[1])
+        .filter((state) => state !== "seen"),
+      ["mined", "confirmed", "confirmed", "final"],
+      "whether anybody was there to see it or not",
+    );
+
+    stop();
+    await until(() => line.ingest.tip.hash === node.tip.hash);
+    const forked = node.pay(ACCOUNT, LAMPORTS);
+    node.mine();
+    await until(() => story(forked).length === 1);
+    node.fork(1, 2);
+    stop = watcher.mining();
+    await final(forked);
+    stop();
+    assertWhole(story(forked));
+    assert.deepEqual(watcher.faults, []);
+    assert.deepEqual(watcher.unwatched, []);
+
+    assert.ok(line.watching.remove("own"));
+    const { length } = watcher.watched;
+    node.pay(ACCOUNT, LAMPORTS);
+    const { height } = node.tip;
+    stop = watcher.mining();
+    await until(() => line.ingest.tip.height > height + 8);
+    stop();
+    assert.equal(watcher.watched.length, length, "nobody watches it any more");
+  });
+});
