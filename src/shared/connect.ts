@@ -5,8 +5,8 @@ import { ErrorBody } from "./api.ts";
 import { SprintError, messageOf } from "./errors.ts";
 
 export const REQUEST_TIMEOUT_MS = 10_000;
-/** Well above one event, also one with all the logs of a full block; a server that sends more is none of ours. */
-const MAX_MESSAGE_BYTES = 8 << 20;
+/** Above one event, also one with all the logs of a block that is full of them (60 million gas buy 15 MB of hex); a server that sends more is none of ours. */
+const MAX_MESSAGE_BYTES = 64 << 20;
 
 /** Resolves when the handshake is done. Throws SPRINT_CLIENT_*; `data.retry` says whether coming back makes sense. */
 export function openSocket(

@@ -88,13 +88,21 @@ export class Outbox {
   /** Puts a batch behind what waits, to go at `due` (and after what waits) at the earliest. False where that is too much. */
   push(batch: Batch, due: number): boolean {
     this.#queue.push({ batch, due });
-    this.#queuedBytes += batch.bytes.length;
+    this.#queuedBytes += this.#weighed(batch.bytes);
     return this.subscriber.bufferedBytes() + this.#queuedBytes <= this.#options.maxBytes;
+  }
+
+  /**
+   * One event counts as half of what is allowed at most: the logs of a block may be more than all of it, and who keeps up must get them;
+   * whoever was closed for them would come back for the same event again and again.
+   */
+  #weighed({ length }: Buffer): number {
+    return Math.min(length, this.#options.maxBytes / 2);
   }
 
   /** Hands over a batch as `bytes`. */
   hand(batch: Batch, bytes: Buffer): Handed {
-    const buffered = this.subscriber.bufferedBytes() + bytes.length;
+    const buffered = this.subscriber.bufferedBytes() + this.#weighed(bytes);
     if (buffered > this.#options.maxBytes) return "full";
     try {
       this.subscriber.write(bytes);
@@ -113,7 +121,7 @@ export class Outbox {
       if (due > now || !this.admits(batch.events, now)) break;
       const handed = hand(batch, true);
       if (handed === "full" || handed === "failed") return handed;
-      this.#queuedBytes -= batch.bytes.length;
+      this.#queuedBytes -= this.#weighed(batch.bytes);
       sent++;
     }
     this.#queue.splice(0, sent);
