@@ -47,6 +47,8 @@ export interface Breakers extends Pick<
   open(name: string, owner?: Partial<Owner>): Breaker;
   /** Its owner is gone: it is forgotten with all that is named below it (`NAME:…`), as soon as none of its calls is out. */
   release(name: string): void;
+  /** The same where what it guards goes on under another owner, or after a restart: what was ordered for it holds there. */
+  retire(name: string): void;
   /** Gives each breaker the new policy of the tier. Whole or not at all: throws SPRINT_BREAKER_OPTIONS where an operator's change contradicts it. */
   retune(policy: BreakerPolicy): void;
   /** What time alone changes and nobody asked for: forces that are over, calls that became overdue. */
@@ -159,6 +161,15 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
     orders.put(owned.get(name)?.lasting ?? name, order);
   };
 
+  /** A breaker and all that are named below it. */
+  const keysOf = (name: string): readonly string[] =>
+    pool.keys().filter((key) => key === name || key.startsWith(`${name}:`));
+  const forget = (key: string): void => {
+    owned.delete(key);
+    at(key, (handle) => pool.reset(handle, clock.now()));
+    pool.evict(key);
+  };
+
   return {
     pool,
     open(name, { own = () => ({}), lasting = name } = {}) {
@@ -168,13 +179,13 @@ export function createBreakers(options: BreakersOptions, modules: BreakersModule
       return breakerOf(name, () => policyFor(name), { pool, now: () => clock.now() });
     },
     release(name) {
-      for (const key of pool.keys()) {
-        if (key !== name && !key.startsWith(`${name}:`)) continue;
+      for (const key of keysOf(name)) {
         orders.put(owned.get(key)?.lasting ?? key, NO_ORDER);
-        owned.delete(key);
-        at(key, (handle) => pool.reset(handle, clock.now()));
-        pool.evict(key);
+        forget(key);
       }
+    },
+    retire(name) {
+      for (const key of keysOf(name)) forget(key);
     },
     retune(policy) {
       const before = tierPolicy;

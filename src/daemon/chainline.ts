@@ -39,7 +39,7 @@ const FEED_POLICY: OwnPolicy = () => ({ latency: false });
 
 export interface ChainLineModules extends BooksModules, Pick<PipelineModules, "prover" | "onFault" | "onTrouble"> {
   readonly random: Random;
-  readonly breakers: Pick<Breakers, "open" | "release">;
+  readonly breakers: Pick<Breakers, "open" | "release" | "retire">;
   readonly orders: Orders;
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush: () => void;
@@ -131,6 +131,7 @@ export function createChainLine(
     for (const { feed } of configured.values()) tellWatched(feed);
   };
   let isStarted = false;
+  let isClosed = false;
   const open = (url: string): Configured => {
     // A name is given once in a run: what is recorded under it stays true.
     const name = `${row.shortName}-${++books.named}`;
@@ -221,6 +222,8 @@ export function createChainLine(
       openNew(urls);
     },
     breakerMoved(name) {
+      // What moves when it is let go is nobody's any more: whoever asks it would have it again.
+      if (isClosed) return;
       for (const { feed, breaker } of configured.values()) if (breaker === name) feed.breakerMoved();
     },
     start() {
@@ -229,10 +232,11 @@ export function createChainLine(
       peers?.start();
     },
     async close() {
+      isClosed = true;
       pipeline.close();
       rpc.close();
       await Promise.all([...[...configured.values()].map(closeOf), peers?.close(), ...leaving]);
-      for (const { breaker } of configured.values()) modules.breakers.release(breaker);
+      for (const { breaker } of configured.values()) modules.breakers.retire(breaker);
     },
   };
 }

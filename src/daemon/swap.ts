@@ -27,10 +27,17 @@ export function createSwap(modules: SwapModules): (config: Config) => Promise<re
     const row = plugins.row(chain.chain);
     if (row === undefined || (before !== null && row === before.row)) return;
     const isSame = before !== null && before.codec.family === row.family && before.codec.network === chain.network;
-    // The row was held against the interface when it was loaded: what is opened now does not throw.
-    const line = openLine(chain, isSame ? before : null);
+    // What begins anew gives its upstreams the same names: those of before are free first.
+    if (!isSame) await before?.close();
+    let line: ChainLine | null = null;
+    try {
+      line = openLine(chain, isSame ? before : null);
+    } finally {
+      // An upstream may be none of the new family's: then nobody is left to relay the chain.
+      if (!isSame && line === null) setLines(lines().filter((each) => each !== before));
+    }
     if (line === null) return;
-    await before?.close();
+    if (isSame) await before?.close();
     if (before !== null && !isSame) {
       const { network } = before;
       const data = { from: null, to: null, reason: GAP.CHAIN_REPLACED };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { policyOf } from "../../src/daemon/breaker/index.ts";
 import { type Breakers, createBreakers } from "../../src/daemon/breakers.ts";
-import { NO_ORDER, NO_ORDERS, type Orders } from "../../src/daemon/orders.ts";
+import { NO_ORDER, NO_ORDERS, type Order, type Orders } from "../../src/daemon/orders.ts";
 import { codecFor, paramsFor } from "../../src/daemon/chain/index.ts";
 import { type ChainLine, type ChainLineModules, createChainLine } from "../../src/daemon/chainline.ts";
 import { BUILT_IN_ROWS, type ChainRow } from "../../src/daemon/chains.ts";
@@ -47,7 +47,7 @@ function open(t: TestContext, config: Partial<ChainConfig>, network = "regtest",
     {
       clock: systemClock,
       random: seededRandom(2),
-      orders: NO_ORDERS,
+      orders,
       onOrderLost: (_, error) => assert.fail(String(error)),
       onTransition: ({ breaker }) => line.breakerMoved(breaker),
       onEvict: () => {},
@@ -175,6 +175,24 @@ test("an upstream that an operator cordoned before the restart is not dialled un
   line.start();
   const [first, second] = line.feeds().map((feed) => feed.status());
   assert.deepEqual([first?.state, first?.cordon?.reason, second?.state], ["cordoned", "upgrade", "connecting"]);
+});
+
+test("an operator's order for an upstream outlives the line, and goes with the upstream that is taken out", async (t) => {
+  const kept = new Map<string, Order>();
+  const orders: Orders = {
+    of: (target) => kept.get(target) ?? NO_ORDER,
+    put: (target, order) => void kept.set(target, order),
+  };
+  const [stays, goes] = ["p2p://127.0.0.1:1", "p2p://127.0.0.1:2"];
+  const { line, breakers } = open(t, { upstreams: [stays, goes] }, "regtest", orders);
+  for (const number of [1, 2])
+    breakers.force(`upstream:bitcoin:btc-${number}`, "open", { owner: "test", reason: "upgrade" });
+  line.setUpstreams([stays]);
+  await once(() => breakers.breaker("upstream:bitcoin:btc-2") === null);
+  await line.close();
+  assert.equal(breakers.breaker("upstream:bitcoin:btc-1"), null);
+  assert.equal(kept.get(`breaker ${stays}`)?.forceOpen?.reason, "upgrade");
+  assert.equal(kept.get(`breaker ${goes}`)?.forceOpen, null);
 });
 
 test("blocks go from a node's socket to the stream, under the name that the network is shown by", async (t) => {
