@@ -6,6 +6,7 @@ import { EXIT, formatDuration, table } from "../../shared/cli.ts";
 import type { ControlClient } from "../../shared/client.ts";
 import { SprintError } from "../../shared/errors.ts";
 import { type AskOptions, connect } from "./connect.ts";
+import { fittedTable } from "./fit.ts";
 import { type Io, paintFor, printResult } from "./io.ts";
 
 const LOOPBACK: ReadonlySet<string> = new Set(["127.0.0.1", "localhost", "[::1]"]);
@@ -35,13 +36,16 @@ function statusText(answer: StatusBody, options: AskOptions, io: Io): string {
     tier.subscribers,
     tier.connections_limit === null ? "unlimited" : tier.connections_limit,
   ]);
+  const fit = { columns: io.stdout.columns, cut: { TIP: "start" } } as const;
+  const paintStatus = (text: string, _row: number, column: string): string =>
+    column === "STATUS" ? paint(text === "synced" ? "green" : text === "down" ? "red" : "yellow", text) : text;
   return [
     `sprint ${answer.version} on ${paint("bold", answer.network)}, process ${answer.pid}, up ${formatDuration(Math.floor(answer.uptime_seconds) * 1000)}, ${Math.round(answer.rss_bytes / 1_048_576)} MB${answer.draining ? paint("yellow", ", draining") : ""}`,
     latency === null
       ? "relay latency: nothing relayed yet"
       : `relay latency: p50 ${latency.p50.toFixed(2)} ms, p99 ${latency.p99.toFixed(2)} ms over ${latency.count} deliveries`,
     "",
-    table(["CHAIN", "NETWORK", "STATUS", "HEIGHT", "TIP", "UPSTREAMS"], chains),
+    fittedTable(["CHAIN", "NETWORK", "STATUS", "HEIGHT", "TIP", "UPSTREAMS"], chains, fit, paintStatus),
     "",
     table(["TIER", "LISTENER", "SUBSCRIBERS", "LIMIT"], tiers),
   ].join("\n");

@@ -23,6 +23,8 @@ const COLOR: Readonly<Record<State, Parameters<Paint>[0]>> = {
 /** What an operator looks for first: calls turned away, by fault before by order; then faults that an order hides. */
 const WORST_FIRST: readonly State[] = ["open", "force_open", "half_open", "force_close", "closed"];
 
+/** In a narrow terminal they make room, the first one first; --json has them always. */
+const LESS_WANTED = ["RATE/S", "P95 MS", "REJECTED", "FAIL%"];
 const LIST_HEAD = ["NAME", "STATE", "HEALTH", "FAIL%", "P95 MS", "RATE/S", "REJECTED", "NEXT ATTEMPT", "LAST ERROR"];
 /** Below, a breaker opens on less evidence: one that is still closed is worth a look. */
 const AILING_HEALTH = 0.5;
@@ -51,14 +53,26 @@ export function listText(
     breaker.rejected,
     nextAttempt(breaker, now),
   ]);
-  const width = Math.max(
-    ...table(LIST_HEAD.slice(0, -1), rows)
-      .split("\n")
-      .map((line) => line.length),
-  );
-  const room = Math.max(MIN_ERROR_LETTERS, (terminal.columns ?? Number.POSITIVE_INFINITY) - width - 2);
-  const whole = rows.map((row, i) => [...row, cut(trouble(sorted[i], now), room)]);
-  return table(LIST_HEAD, whole, (text, row, column) => {
+  const columns = terminal.columns ?? Number.POSITIVE_INFINITY;
+  let head = LIST_HEAD.slice(0, -1);
+  let shown: (string | number | null)[][] = rows;
+  const width = (): number =>
+    Math.max(
+      ...table(head, shown)
+        .split("\n")
+        .map((line) => line.length),
+    );
+  const notes = sorted.map((breaker) => trouble(breaker, now));
+  const wanted = Math.max("LAST ERROR".length, ...notes.map((note) => Math.min(MIN_ERROR_LETTERS, note?.length ?? 1)));
+  for (const name of LESS_WANTED) {
+    if (width() + 2 + wanted <= columns) break;
+    const at = head.indexOf(name);
+    head = head.toSpliced(at, 1);
+    shown = shown.map((row) => row.toSpliced(at, 1));
+  }
+  const room = Math.max(MIN_ERROR_LETTERS, columns - width() - 2);
+  const whole = shown.map((row, i) => [...row, cut(notes[i] ?? null, room)]);
+  return table([...head, "LAST ERROR"], whole, (text, row, column) => {
     const breaker = sorted[row];
     if (breaker === undefined) return text;
     const { state, health, forced } = breaker;
@@ -76,8 +90,7 @@ function nextAttempt({ next_attempt_at: at, half_open: half }: BreakerBody, now:
   return inMs <= 0 ? "due" : `in ${span(inMs)}`;
 }
 
-function trouble(breaker: BreakerBody | undefined, now: number): string | null {
-  if (breaker === undefined) return null;
+function trouble(breaker: BreakerBody, now: number): string | null {
   return breaker.forced === null ? breaker.last_error : untilText(breaker.forced, now);
 }
 

@@ -1,8 +1,7 @@
 /** What users of Ethereum and the networks like it watch, as rows. */
 import type { EvmStatsBody } from "../../shared/api.ts";
 import { bar, counted, gauge, grouped, gwei, inGwei, percent, scaled, signed, threeFigures } from "./figurestext.ts";
-import { interval } from "./statsutxo.ts";
-import type { Group, Row } from "./statstext.ts";
+import { type Group, type Row, interval } from "./statsrows.ts";
 
 const BAR = 24;
 const MAX_CONTRACTS = 8;

@@ -1,7 +1,7 @@
 /** What users of Solana watch, as rows. */
 import type { SvmStatsBody } from "../../shared/api.ts";
 import { bar, coins, counted, gauge, grouped, percent, span, threeFigures } from "./figurestext.ts";
-import type { Group, Row } from "./statstext.ts";
+import type { Group, Row } from "./statsrows.ts";
 
 const BAR = 24;
 const MAX_LEADERS = 8;

@@ -4,14 +4,8 @@ import { type Paint, printable } from "../../shared/cli.ts";
 import { counted, grouped, span } from "./figurestext.ts";
 import { evmGroups } from "./statsevm.ts";
 import { svmGroups } from "./statssvm.ts";
+import type { Group } from "./statsrows.ts";
 import { utxoGroups } from "./statsutxo.ts";
-
-/** Null: not known, and not shown. */
-export type Row = readonly [name: string, value: string | null];
-export interface Group {
-  readonly head: string;
-  readonly rows: readonly Row[];
-}
 
 /** A name longer than this is cut: it is an address or a pool's own word for itself. */
 const MAX_NAME = 44;

@@ -1,7 +1,7 @@
 /** What users of the Bitcoin family watch, as rows. */
-import type { IntervalStats, MempoolStats, PoolStats, RetargetStats, UtxoStatsBody } from "../../shared/api.ts";
-import { bar, coins, counted, gauge, grouped, percent, scaled, signed, span, threeFigures } from "./figurestext.ts";
-import type { Group, Row } from "./statstext.ts";
+import type { MempoolStats, PoolStats, RetargetStats, UtxoStatsBody } from "../../shared/api.ts";
+import { bar, coins, counted, gauge, grouped, percent, scaled, signed, threeFigures } from "./figurestext.ts";
+import { type Group, type Row, interval } from "./statsrows.ts";
 
 const BAR = 24;
 const DECIMALS = 8;
@@ -48,17 +48,6 @@ function retarget(next: RetargetStats): string {
   const at = next.expected_at === null ? "" : ` about ${next.expected_at.slice(0, 16).replace("T", " ")} UTC`;
   if (next.blocks_left === 1) return `with the next block${change}`;
   return `in ${counted(next.blocks_left, "block")}, at ${grouped(next.height)}${at}${change}`;
-}
-
-/** "9m41s mean, 7m2s median of 144; 10m wanted" */
-export function interval({
-  blocks,
-  mean_seconds: mean,
-  median_seconds: median,
-  target_seconds: target,
-}: IntervalStats): string | null {
-  if (mean === null || median === null) return null;
-  return `${span(mean)} mean, ${span(median)} median, of ${grouped(blocks)}; ${span(target)} wanted`;
 }
 
 function mempoolGroups(pool: MempoolStats, perSecond: number | null, symbol: string, unit: string): Group[] {

@@ -1,18 +1,23 @@
 /** `sprint upstreams …`: the nodes that the daemon listens to. */
 import type { UpstreamsBody } from "../../shared/api.ts";
-import { EXIT, formatDuration, table } from "../../shared/cli.ts";
+import { EXIT, type Paint, formatDuration } from "../../shared/cli.ts";
 import { type AskOptions, connect } from "./connect.ts";
-import { type Io, printResult } from "./io.ts";
+import { fittedTable } from "./fit.ts";
+import { type Io, paintFor, printResult } from "./io.ts";
 
 export async function listUpstreams(options: AskOptions, io: Io): Promise<number> {
   const { client } = await connect(options, io);
   const answer = await client.upstreams();
-  printResult(io, options, answer, () => upstreamsText(answer));
+  printResult(io, options, answer, () => upstreamsText(answer, paintFor(io.stdout, io, options), io.stdout.columns));
   return EXIT.DONE;
 }
 
-function upstreamsText(answer: UpstreamsBody): string {
-  const rows = answer.upstreams.map((upstream) => [
+const HEAD = ["NAME", "CHAIN", "STATE", "HEIGHT", "AGENT", "URL", "TROUBLE"];
+
+/** What an operator looks for comes first, and is what is cut last. */
+function upstreamsText({ upstreams }: UpstreamsBody, paint: Paint, columns: number | undefined): string {
+  const sorted = upstreams.toSorted((a, b) => Number(a.state === "up") - Number(b.state === "up"));
+  const rows = sorted.map((upstream) => [
     upstream.name,
     upstream.chain,
     upstream.state,
@@ -21,8 +26,16 @@ function upstreamsText(answer: UpstreamsBody): string {
     upstream.url,
     upstream.cordon?.reason ?? upstream.last_error?.message ?? null,
   ]);
-  return table(["NAME", "CHAIN", "STATE", "HEIGHT", "AGENT", "URL", "TROUBLE"], rows);
+  return fittedTable(HEAD, rows, { columns, cut: { AGENT: "end", URL: "end", TROUBLE: "end" } }, (text, _row, column) =>
+    column === "STATE" ? paint(STATE_COLOR[text] ?? "red", text) : text,
+  );
 }
+
+const STATE_COLOR: Readonly<Record<string, Parameters<Paint>[0]>> = {
+  up: "green",
+  connecting: "yellow",
+  idle: "yellow",
+};
 
 export async function cordon(
   name: string,

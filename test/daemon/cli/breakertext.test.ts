@@ -90,6 +90,14 @@ test("an error is cut to the terminal, and steers none", () => {
   assert.ok(listText({ breakers }, NOW, { paint: plain }).includes("long ".repeat(40).trim()));
 });
 
+test("a narrow terminal loses the columns that are wanted least, and no line is broken", () => {
+  const [head = "", ...rows] = listText({ breakers: FIVE }, NOW, { paint: plain, columns: 100 }).split("\n");
+  assert.doesNotMatch(head, /RATE\/S/);
+  assert.match(head, /^NAME +STATE +HEALTH .*NEXT ATTEMPT +LAST ERROR$/);
+  assert.ok(rows.every((row) => row.length <= 100));
+  assert.match(listText({ breakers: FIVE }, NOW, { paint: plain, columns: 160 }), /FAIL% +P95 MS +RATE\/S +REJECTED/);
+});
+
 test("one breaker is told whole: what each number means, and its policy with the keys that set takes", () => {
   const text = breakerText(breaker(), null, NOW, plain);
   assert.match(text, /state +closed for 1m30s, since 2026-03-01T11:58:30/);
