@@ -79,6 +79,9 @@ interface Proof {
 /** Readings of final blocks that are kept for those who come back, by number and by the bytes of their logs. */
 const MAX_KEPT_READINGS = 64;
 const MAX_KEPT_LOGS = 20_000;
+/** Of blocks that may still be taken back, 650 bytes a log: finality may be told late, or no more. More than blocks that wait for it. */
+const MAX_HELD_READINGS = 25_000;
+const MAX_HELD_LOGS = 150_000;
 
 interface Origin {
   readonly upstream: string;
@@ -95,6 +98,9 @@ export class ChainIngest {
   readonly #modules: IngestModules;
   readonly #origins = new WeakMap<TreeNode, Origin>();
   readonly #proofs = new WeakMap<TreeNode, Proof>();
+  /** Proofs that were told, of blocks that are not final, oldest first. */
+  readonly #held = new Set<Proof>();
+  #heldLogs = 0;
   /** Proofs of final blocks whose readings are kept, oldest first. */
   readonly #kept: Proof[] = [];
   #keptLogs = 0;
@@ -309,6 +315,8 @@ export class ChainIngest {
       const told = path.reverted.filter((node) => node.block.height <= provedBefore);
       for (const node of told) {
         const logs = this.logFact(node, true);
+        // Of one that was given up none were told.
+        if (logs === "gone" && this.#proofs.has(node)) this.#send(logsGap(node), receivedAt);
         if (logs !== null && logs !== "gone") this.#send(logs, receivedAt);
       }
       this.#send(reorgFact(path), receivedAt);
@@ -344,12 +352,13 @@ export class ChainIngest {
   #keep(node: TreeNode): void {
     const proof = this.#proofs.get(node);
     if (proof === undefined || proof.reading === null) return;
+    this.#letGo(proof);
     this.#kept.push(proof);
-    this.#keptLogs += proof.reading.logs?.length ?? 0;
+    this.#keptLogs += logsOf(proof);
     while (this.#kept.length > MAX_KEPT_READINGS || (this.#keptLogs > MAX_KEPT_LOGS && this.#kept.length > 1)) {
       const oldest = this.#kept.shift();
       if (oldest === undefined) return;
-      this.#keptLogs -= oldest.reading?.logs?.length ?? 0;
+      this.#keptLogs -= logsOf(oldest);
       oldest.reading = null;
     }
   }
@@ -373,13 +382,29 @@ export class ChainIngest {
   /** Logs first: who comes back with the cursor of the proof has them. */
   #tellProof(node: TreeNode, fact: StreamFact, receivedAt: number): void {
     const logs = this.logFact(node, false);
-    const ref = refOf(node);
-    if (logs === "gone") {
-      const from = node.parent === null ? null : refOf(node.parent);
-      this.#send({ type: "gap", data: { from, to: ref, reason: GAP.LOGS_UNAVAILABLE } }, receivedAt);
-    } else if (logs !== null) this.#send(logs, receivedAt);
+    if (logs === "gone") this.#send(logsGap(node), receivedAt);
+    else if (logs !== null) this.#send(logs, receivedAt);
     this.#send(fact, receivedAt);
     this.#modules.onProved?.(node, this.#proofs.get(node)?.reading ?? null);
+    this.#hold(node);
+  }
+
+  /** What is told may have to be taken back; beyond the bounds that is a gap. */
+  #hold(node: TreeNode): void {
+    const proof = this.#proofs.get(node);
+    if (proof === undefined) return;
+    this.#letGo(proof);
+    this.#held.add(proof);
+    this.#heldLogs += logsOf(proof);
+    for (const oldest of this.#held) {
+      if (this.#held.size <= MAX_HELD_READINGS && this.#heldLogs <= MAX_HELD_LOGS) return;
+      this.#letGo(oldest);
+      oldest.reading = null;
+    }
+  }
+
+  #letGo(proof: Proof): void {
+    if (this.#held.delete(proof)) this.#heldLogs -= logsOf(proof);
   }
 
   #isProved(node: TreeNode): boolean {
@@ -433,6 +458,15 @@ function familyData({ detail }: Block): { readonly evm?: EvmBlockData; readonly 
       };
     }
   }
+}
+
+function logsOf({ reading }: Proof): number {
+  return reading?.logs?.length ?? 0;
+}
+
+function logsGap(node: TreeNode): StreamFact {
+  const from = node.parent === null ? null : refOf(node.parent);
+  return { type: "gap", data: { from, to: refOf(node), reason: GAP.LOGS_UNAVAILABLE } };
 }
 
 export function refOf(node: TreeNode): RefData {
