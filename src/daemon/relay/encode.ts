@@ -3,9 +3,9 @@
  * `relay_time_ms` differs from write to write: it stands in a field of fixed width, padded with spaces as JSON allows, and is
  * written into a fresh copy; bytes that a socket has seen are never touched again.
  */
-import type { GoodbyeEvent, HelloEvent } from "../../shared/events.ts";
-import { logsFor, pendingFor } from "./filter.ts";
-import type { Filter, LogDecoder, StreamEvent } from "./types.ts";
+import type { GoodbyeEvent, HelloEvent, PendingEntry } from "../../shared/events.ts";
+import { logsFor } from "./filter.ts";
+import type { Filter, LogDecoder, PendingDraft, StreamEvent } from "./types.ts";
 
 /** One or several frames in a row, to be handed over in one write. */
 export interface Batch {
@@ -33,8 +33,8 @@ const POINT = 0x2e;
 const ZERO = 0x30;
 
 /** Whether the same bytes serve everybody who gets the event. */
-export function isForAll(event: StreamEvent, { logs, pending }: Filter): boolean {
-  return event.type === "log" ? logs === undefined : event.type !== "pending_tx" || pending === undefined;
+export function isForAll(event: StreamEvent, { logs }: Filter): boolean {
+  return event.type !== "log" || logs === undefined;
 }
 
 /** `filter` and `decode` (null: logs are not decoded) are those of the subscribers that get the event. */
@@ -55,10 +55,28 @@ export function encodeEvent(event: StreamEvent, filter: Filter, decode: LogDecod
 }
 
 function dataFor(event: StreamEvent, filter: Filter, decode: LogDecoder | null): unknown {
-  if (event.type === "pending_tx") return pendingFor(filter, event.data);
   if (event.type !== "log") return event.data;
   const data = logsFor(filter, event.data);
   return decode === null ? data : { ...data, logs: data.logs.map((log) => ({ ...log, decoded: decode(log) })) };
+}
+
+/** Makes a frame of some of the event's transactions; each of them is written as JSON once, and all of them are framed once. */
+export function pendingEncoder(event: StreamEvent & PendingDraft): (transactions: readonly PendingEntry[]) => Batch {
+  const { type, chain, network, cursor, data } = event;
+  const head = JSON.stringify({ type, chain, network, cursor }).slice(0, -1);
+  const texts = new Map<PendingEntry, string>();
+  const textOf = (entry: PendingEntry): string => {
+    const text = texts.get(entry) ?? JSON.stringify(entry);
+    texts.set(entry, text);
+    return text;
+  };
+  const encode = (transactions: readonly PendingEntry[]): Batch => {
+    const bytes = textFrame(Buffer.from(`${head},"data":{"transactions":[${transactions.map(textOf).join(",")}]}}`));
+    return { bytes, stamps: [], events: 1, cursor, announcedAt: null };
+  };
+  let whole: Batch | null = null;
+  return (transactions) =>
+    transactions === data.transactions ? (whole ??= encode(transactions)) : encode(transactions);
 }
 
 /** `hello` and `goodbye` belong to one subscriber. */

@@ -1,13 +1,14 @@
 /** Which events a subscriber hears. */
 import type { BlockLog } from "../../shared/body.ts";
-import { BASIC_TYPES, type EventType, type LogData, type PendingData, type PendingEntry } from "../../shared/events.ts";
+import type { Chain } from "../../shared/chain.ts";
+import { BASIC_TYPES, type EventType, type LogData, type PendingEntry } from "../../shared/events.ts";
 import { GAP } from "./gap.ts";
 import type { Filter, LogFilter, PassingDraft, PendingFilter, StreamDraft } from "./types.ts";
 
 /** Who names no types hears these. */
 const BASIC: ReadonlySet<EventType> = new Set(BASIC_TYPES);
 
-/** A gap is told whatever types are asked for: silence would be a lie. */
+/** A gap is told whatever types are asked for: silence would be a lie. Who is told of pending transactions is told by `PendingListeners`. */
 export function matches(filter: Filter, event: StreamDraft | PassingDraft): boolean {
   if (filter.chains !== null && !filter.chains.includes(event.chain)) return false;
   // Whoever does not listen for proofs misses nothing where one will not come.
@@ -23,11 +24,6 @@ export function matches(filter: Filter, event: StreamDraft | PassingDraft): bool
       return filter.watch === undefined || filter.watch.includes(event.data.list);
     case "log":
       return filter.logs === undefined || event.data.logs.some((log) => logMatches(log, filter.logs as LogFilter));
-    case "pending_tx":
-      return (
-        filter.pending === undefined ||
-        event.data.transactions.some((each) => pendingMatches(each, filter.pending as PendingFilter))
-      );
     default:
       return true;
   }
@@ -38,9 +34,9 @@ export function logsFor({ logs: filter }: Filter, data: LogData): LogData {
   return filter === undefined ? data : { ...data, logs: data.logs.filter((log) => logMatches(log, filter)) };
 }
 
-export function pendingFor({ pending: filter }: Filter, { transactions }: PendingData): PendingData {
-  if (filter === undefined) return { transactions };
-  return { transactions: transactions.filter((each) => pendingMatches(each, filter)) };
+/** Whether it is told of some transactions of this chain that are in no block yet. */
+export function hearsPending({ chains, types }: Filter, chain: Chain): boolean {
+  return types?.includes("pending_tx") === true && (chains === null || chains.includes(chain));
 }
 
 /** Lists of a filter as sets: a filter may name some thousand things, and a block has thousands of logs. */
@@ -76,7 +72,7 @@ function logMatches(log: BlockLog, filter: LogFilter): boolean {
 }
 
 /** Of what came as a hash alone nothing else is known: only who asks for nothing in particular hears of it. */
-function pendingMatches({ evm }: PendingEntry, filter: PendingFilter): boolean {
+export function pendingMatches({ evm }: PendingEntry, filter: PendingFilter): boolean {
   if (evm === undefined) return false;
   const { addresses, selectors } = compiled(filter);
   if (addresses !== null && !addresses.has(evm.from) && (evm.to === null || !addresses.has(evm.to))) return false;

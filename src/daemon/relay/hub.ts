@@ -2,14 +2,15 @@
  * The fan-out: each event is encoded once and handed to every subscriber that asked for it, ENTERPRISE first.
  * It does not know sockets: the same code runs where there is one process and in each of several that own sockets.
  */
-import type { Clock } from "../../shared/clock.ts";
+import type { Cancel, Clock } from "../../shared/clock.ts";
 import { CLOSE, type HelloEvent } from "../../shared/events.ts";
 import { TIER, TIER_ORDER, type Tier, type TierRow } from "../../shared/tier.ts";
-import { type Batch, encodeEvent, encodeMessage, isForAll, joinBatches, stamped } from "./encode.ts";
+import { type Batch, encodeEvent, encodeMessage, isForAll, joinBatches, pendingEncoder, stamped } from "./encode.ts";
 import { filterKey, matches } from "./filter.ts";
 import { type Handed, Outbox } from "./outbox.ts";
 import { CHUNK, PacingEntropy, TimingWheel } from "./pacing.ts";
-import type { Filter, LogDecoder, StreamEvent, Subscriber } from "./types.ts";
+import { PendingListeners } from "./pending.ts";
+import type { Filter, LogDecoder, PendingDraft, StreamEvent, Subscriber } from "./types.ts";
 
 export interface HubOptions {
   /** Bytes that may wait for one subscriber before it counts as slow. */
@@ -20,6 +21,8 @@ export interface HubOptions {
   readonly joinMs: number;
   /** Events of a replay in one write. */
   readonly sliceEvents: number;
+  /** So long a turn writes pending transactions; the rest of them has turns of its own, so that no block waits for all. */
+  readonly sliceMs: number;
   /** How each tier is paced, and how much of it a subscriber gets in a second. */
   readonly tiers: Readonly<Record<Tier, Pick<TierRow, "pacingMs" | "eventsPerSecond">>>;
 }
@@ -30,6 +33,7 @@ const HUB_DEFAULTS: HubOptions = {
   joinBytes: 64 * 1024,
   joinMs: 1,
   sliceEvents: 64,
+  sliceMs: 0.5,
   tiers: TIER,
 };
 
@@ -85,8 +89,10 @@ interface Group {
   readonly tier: Tier;
   readonly filter: Filter;
   readonly outboxes: Set<Outbox>;
-  /** Published in this turn, not sent yet. */
+  /** Published, not sent yet. */
   pending: Batch[];
+  /** True: it goes at the end of this turn. False: with a slice, or before what is due. */
+  isDue: boolean;
 }
 
 interface Member {
@@ -107,6 +113,10 @@ export class Hub {
     BUSINESS: new Map(),
     ENTERPRISE: new Map(),
   };
+  readonly #pendingListeners = new PendingListeners<Group>();
+  /** Those for whom nothing is due, only what goes in slices. */
+  readonly #sliced = new Set<Group>();
+  #cancelSlice: Cancel | null = null;
   /** Events are encoded once as long as somebody holds them. */
   readonly #encoded = new WeakMap<StreamEvent, Batch>();
   #pendingEvents = 0;
@@ -132,6 +142,7 @@ export class Hub {
   /** Takes an event for everybody. It leaves at the end of the running turn, with all that was published in it. */
   publish(event: StreamEvent): void {
     this.#published++;
+    if (event.type === "pending_tx") return this.#publishPending(event);
     if (event.type === "block" && event.phase === "announced") this.#entropy.stir(event.data.hash);
     let batch: Batch | null = null;
     for (const tier of TIER_ORDER) {
@@ -139,6 +150,7 @@ export class Hub {
         if (!matches(group.filter, event)) continue;
         batch = this.#encode(event, group.filter);
         group.pending.push(batch);
+        group.isDue = true;
       }
     }
     if (batch !== null) this.#join(batch);
@@ -151,11 +163,7 @@ export class Hub {
     this.#pendingBytes = 0;
     for (const tier of TIER_ORDER) {
       for (const group of this.#groups[tier].values()) {
-        if (group.pending.length === 0) continue;
-        const batch = joinBatches(group.pending);
-        group.pending = [];
-        if (this.#options.tiers[tier].pacingMs === null) this.#fanOut(group, batch);
-        else this.#spread(group, batch);
+        if (group.isDue) this.#send(group);
       }
     }
     this.#copy = null;
@@ -166,7 +174,7 @@ export class Hub {
    * for its second looks again then.
    */
   adjust(tiers: HubOptions["tiers"]): void {
-    this.flush();
+    this.#flushAll();
     this.#options = bounded(this.#asked, tiers);
     const { sliceEvents } = this.#options;
     for (const { outbox, group } of this.#members.values()) {
@@ -176,7 +184,7 @@ export class Hub {
 
   /** Adds a subscriber. `backlog` must be taken in the same turn: it is everything up to the newest event published. */
   add(subscriber: Subscriber, { hello, backlog }: Opening): void {
-    this.flush();
+    this.#flushAll();
     const now = this.#modules.clock.now();
     const salt = this.#entropy.salt(this.#admitted++);
     const { pacingMs, eventsPerSecond } = this.#options.tiers[subscriber.tier];
@@ -204,7 +212,10 @@ export class Hub {
     const { group, outbox } = member;
     this.#members.delete(id);
     group.outboxes.delete(outbox);
-    if (group.outboxes.size === 0) this.#groups[group.tier].delete(group.key);
+    if (group.outboxes.size > 0) return;
+    this.#groups[group.tier].delete(group.key);
+    this.#pendingListeners.remove(group);
+    this.#sliced.delete(group);
   }
 
   /** Says goodbye to one subscriber, with its cursor, and closes it. What waited is not sent: the cursor brings it back. */
@@ -215,7 +226,8 @@ export class Hub {
 
   /** Says goodbye to everybody, each with its own cursor, and closes. */
   closeAll(code: number, reason: string): void {
-    this.flush();
+    this.#flushAll();
+    this.#cancelSlice?.();
     this.#wheel.stop();
     for (const { outbox } of this.#members.values()) this.#dismiss(outbox, code, reason);
   }
@@ -237,6 +249,48 @@ export class Hub {
       dropped: this.#dropped,
       waiting: this.#wheel.waiting,
     };
+  }
+
+  #publishPending(event: StreamEvent & PendingDraft): void {
+    const encode = pendingEncoder(event);
+    const picked = this.#pendingListeners.pick(event);
+    if (picked.size === 0) return;
+    for (const [group, transactions] of picked) {
+      group.pending.push(encode(transactions));
+      if (!group.isDue) this.#sliced.add(group);
+    }
+    if (this.#cancelSlice !== null) return;
+    let isOff = false;
+    this.#cancelSlice = () => (isOff = true);
+    this.#modules.defer(() => {
+      if (!isOff) this.#slice();
+    });
+  }
+
+  /** What came first, as long as there is time. */
+  #slice(): void {
+    const { clock } = this.#modules;
+    const until = clock.now() + this.#options.sliceMs;
+    for (const group of this.#sliced) {
+      this.#send(group);
+      if (clock.now() >= until) break;
+    }
+    this.#cancelSlice = this.#sliced.size === 0 ? null : clock.after(0, () => this.#slice());
+  }
+
+  #flushAll(): void {
+    this.flush();
+    for (const group of this.#sliced) this.#send(group);
+  }
+
+  /** All that is published to the group, in its order. */
+  #send(group: Group): void {
+    const batch = joinBatches(group.pending);
+    group.pending = [];
+    group.isDue = false;
+    this.#sliced.delete(group);
+    if (this.#options.tiers[group.tier].pacingMs === null) this.#fanOut(group, batch);
+    else this.#spread(group, batch);
   }
 
   #encode(event: StreamEvent, filter: Filter): Batch {
@@ -354,8 +408,9 @@ export class Hub {
     const key = filterKey(filter);
     let group = this.#groups[tier].get(key);
     if (group === undefined) {
-      group = { key, tier, filter, outboxes: new Set(), pending: [] };
+      group = { key, tier, filter, outboxes: new Set(), pending: [], isDue: false };
       this.#groups[tier].set(key, group);
+      this.#pendingListeners.add(group);
     }
     return group;
   }

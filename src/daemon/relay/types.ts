@@ -43,6 +43,9 @@ export type StreamDraft = {
 /** A passing event: it has the place in the stream of what went before it. */
 export type PassingDraft = Omit<StreamDraft, "type" | "data" | "phase"> & PassingFact;
 
+/** Transactions that are in no block yet. */
+export type PendingDraft = Extract<PassingDraft, { readonly type: "pending_tx" }>;
+
 /** One event of the stream, in the order of `seq`, before it is encoded for anybody. */
 export type StreamEvent = (StreamDraft | PassingDraft) & {
   /** Position in this daemon's log, from 1 without holes. */

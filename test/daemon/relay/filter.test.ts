@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { BlockLog } from "../../../src/shared/body.ts";
 import type { PendingEntry } from "../../../src/shared/events.ts";
-import { filterKey, logsFor, matches, pendingFor } from "../../../src/daemon/relay/filter.ts";
+import { filterKey, logsFor, matches } from "../../../src/daemon/relay/filter.ts";
+import { PendingListeners } from "../../../src/daemon/relay/pending.ts";
+import type { PendingDraft } from "../../../src/daemon/relay/types.ts";
 import {
   type Filter,
   GAP,
@@ -94,17 +96,21 @@ describe("filters of pending transactions", () => {
   for (const [what, pending, fits] of cases) {
     it(what, () => {
       const filter: Filter = { ...EVERYTHING, ...(pending === undefined ? {} : { pending }) };
-      const event = (transactions: readonly PendingEntry[]): PassingDraft => ({
+      const event = (transactions: readonly PendingEntry[]): PendingDraft => ({
         ...OF,
         type: "pending_tx",
         data: { transactions },
       });
+      const listener = { filter };
+      const listeners = new PendingListeners<typeof listener>();
+      listeners.add(listener);
+      const told = (transactions: readonly PendingEntry[]): readonly PendingEntry[] =>
+        listeners.pick(event(transactions)).get(listener) ?? [];
       assert.deepEqual(
-        pendingFor(filter, { transactions: entries }).transactions,
+        told(entries),
         entries.filter((_, at) => fits[at]),
       );
-      assert.equal(matches(filter, event(entries)), true);
-      for (const [at, entry] of entries.entries()) assert.equal(matches(filter, event([entry])), fits[at], `${at}`);
+      for (const [at, entry] of entries.entries()) assert.equal(told([entry]).length, fits[at] ? 1 : 0, `${at}`);
     });
   }
 });

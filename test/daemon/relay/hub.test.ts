@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import type { SprintEvent } from "../../../src/shared/events.ts";
+import type { PendingEvent, SprintEvent } from "../../../src/shared/events.ts";
 import { seededRandom } from "../../../src/shared/clock.ts";
 import { TIER, TIERS, type Tier } from "../../../src/shared/tier.ts";
 import {
@@ -315,6 +315,92 @@ describe("Hub, logs and what passes", () => {
       ["0x0", "0x2"],
     );
     assert.equal(none.messages().length, 1);
+  });
+});
+
+describe("Hub, pending transactions beside blocks", () => {
+  const KEYS = ["a", "b", "c", "d"];
+
+  /** Writing to one of them takes as long as a slice may. */
+  function crowd() {
+    const scene = setUp();
+    const { hub, log, clock } = scene;
+    const readers = KEYS.map((key) => {
+      const pending = { addresses: [key], selectors: [], minValue: null };
+      const dear = new FakeSubscriber(key, "ENTERPRISE", () => 0, { types: ["block", "pending_tx"], pending });
+      const hello = { tier: "ENTERPRISE", network: "regtest", recovered: false, version: "1" } as const;
+      hub.add(dear, { hello: { type: "hello", cursor: log.cursor(), data: hello }, backlog: [] });
+      const { write } = FakeSubscriber.prototype;
+      dear.write = (bytes) => {
+        write.call(dear, bytes);
+        clock.advance(0.5);
+      };
+      return dear;
+    });
+    const evm = { to: null, value_wei: "1", nonce: 0, gas_limit: 1, max_fee_wei: "1", max_tip_wei: "1" };
+    const tell = (name: string): void => {
+      const transactions = KEYS.map((from) => ({
+        txid: `${name}${from}`,
+        upstream: "eth-1",
+        evm: { from, ...evm, selector: null, blobs: 0 },
+      }));
+      const of = { chain: "ethereum", network: "regtest", receivedAt: 0 };
+      hub.publish(log.passing({ ...of, type: "pending_tx", data: { transactions } }));
+    };
+    const heard = ({ type, ...rest }: SprintEvent): string =>
+      type === "pending_tx" ? (rest as PendingEvent).data.transactions.map(({ txid }) => txid).join() : type;
+    const told = (): string[][] => readers.map((reader) => reader.messages().slice(1).map(heard));
+    return { ...scene, readers, tell, told };
+  }
+
+  it("writes them a slice at a time, those who wait longest first", () => {
+    const { tell, told, endTurn, clock } = crowd();
+    tell("1");
+    endTurn();
+    assert.deepEqual(told(), [["1a"], [], [], []]);
+    tell("2");
+    for (let turn = 0; turn < 10; turn++) clock.advance(1);
+    assert.deepEqual(told(), [
+      ["1a", "2a"],
+      ["1b", "2b"],
+      ["1c", "2c"],
+      ["1d", "2d"],
+    ]);
+    assert.equal(clock.pending, 0);
+  });
+
+  it("gives a block its turn at once, in one write with what was told before it", () => {
+    const { tell, told, endTurn, publish, readers } = crowd();
+    tell("1");
+    endTurn();
+    publish();
+    endTurn();
+    assert.deepEqual(told(), [
+      ["1a", "block"],
+      ["1b", "block"],
+      ["1c", "block"],
+      ["1d", "block"],
+    ]);
+    assert.deepEqual(
+      readers.map(({ writes }) => writes.length),
+      [3, 2, 2, 2],
+    );
+  });
+
+  it("forgets who left, and tells who comes nothing from before", () => {
+    const { tell, told, endTurn, hub, join, clock } = crowd();
+    tell("1");
+    endTurn();
+    hub.remove("b");
+    const pending = { addresses: ["d"], selectors: [], minValue: null };
+    const late = join("late", "ENTERPRISE", { types: ["block", "pending_tx"], pending });
+    assert.deepEqual(told(), [["1a"], [], ["1c"], ["1d"]]);
+    assert.equal(late.messages().length, 1);
+    tell("2");
+    hub.closeAll(4000, "over");
+    assert.deepEqual(told()[3], ["1d", "2d", "goodbye"]);
+    for (let turn = 0; turn < 10; turn++) clock.advance(1);
+    assert.equal(clock.pending, 0);
   });
 });
 
