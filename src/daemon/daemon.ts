@@ -185,6 +185,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       publish,
       flush: () => hub.flush(),
       clock,
+      isClosing: () => isClosing,
     });
 
     const ingests = () => lines.map((line) => line.ingest);

@@ -15,14 +15,24 @@ export interface SwapModules {
   readonly publish: (draft: StreamDraft) => void;
   readonly flush: () => void;
   readonly clock: Clock;
+  /** The daemon stops: what is opened now nobody would close. */
+  readonly isClosing: () => boolean;
 }
 
 /** Loads the plug-ins of a configuration, one reload after the other. A chain whose plug-in is refused keeps the line that it has. */
 export function createSwap(modules: SwapModules): (config: Config) => Promise<readonly PluginStatus[]> {
-  const { plugins, lines, setLines, openLine, publish, flush, clock } = modules;
+  const { plugins, lines, setLines, openLine, publish, flush, clock, isClosing } = modules;
   let running: Promise<unknown> = Promise.resolve();
 
+  /** Its place in the stream is given up with it. */
+  const tellGone = ({ chain, network }: ChainLine): void => {
+    const data = { from: null, to: null, reason: GAP.CHAIN_REPLACED };
+    publish({ chain, network, receivedAt: clock.now(), type: "gap", data });
+    flush();
+  };
+
   const swapChain = async (chain: ChainConfig): Promise<void> => {
+    if (isClosing()) return;
     const before = lines().find((line) => line.chain === chain.chain) ?? null;
     const row = plugins.row(chain.chain);
     if (row === undefined || (before !== null && row === before.row)) return;
@@ -38,12 +48,8 @@ export function createSwap(modules: SwapModules): (config: Config) => Promise<re
     }
     if (line === null) return;
     if (isSame) await before?.close();
-    if (before !== null && !isSame) {
-      const { network } = before;
-      const data = { from: null, to: null, reason: GAP.CHAIN_REPLACED };
-      publish({ chain: chain.chain, network, receivedAt: clock.now(), type: "gap", data });
-      flush();
-    }
+    if (isClosing()) return line.close();
+    if (before !== null && !isSame) tellGone(before);
     setLines(before === null ? [...lines(), line] : lines().map((each) => (each === before ? line : each)));
     line.start();
   };
@@ -51,10 +57,14 @@ export function createSwap(modules: SwapModules): (config: Config) => Promise<re
   const take = async (config: Config): Promise<readonly PluginStatus[]> => {
     const statuses = await plugins.load(config.plugins);
     const brought = config.chains.filter(({ chain }) => !isBuiltIn(chain));
-    for (const chain of brought) await swapChain(chain);
+    const failures: unknown[] = [];
+    for (const chain of brought) await swapChain(chain).catch((error: unknown) => failures.push(error));
+    if (isClosing()) return statuses;
     const gone = lines().filter(({ chain }) => !isBuiltIn(chain) && !brought.some((each) => each.chain === chain));
     setLines(lines().filter((line) => !gone.includes(line)));
     await Promise.all(gone.map((line) => line.close()));
+    for (const line of gone) tellGone(line);
+    if (failures.length > 0) throw failures[0];
     return statuses;
   };
 

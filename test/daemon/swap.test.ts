@@ -15,6 +15,7 @@ function scene(...running: readonly ChainLine[]) {
   const rows = new Map<string, ChainRow>();
   let lines: readonly ChainLine[] = running;
   let gate: Promise<void> | null = null;
+  const closing = { is: false };
   const plugins: Plugins = {
     row: (chain) => rows.get(chain),
     statuses: () => [],
@@ -41,10 +42,12 @@ function scene(...running: readonly ChainLine[]) {
     publish: (draft) => void events.push(draft),
     flush: () => told.push("flush"),
     clock: new FakeClock(),
+    isClosing: () => closing.is,
   });
   return {
     told,
     events,
+    closing,
     swap,
     rows,
     lines: () => lines,
@@ -89,6 +92,37 @@ describe("a reload of plug-ins", () => {
     assert.deepEqual(told, ["close tiny1"]);
     assert.equal(s.lines()[0], bitcoin);
     assert.deepEqual(s.events, []);
+  });
+
+  test("opens nothing once the daemon stops, and closes what it has opened", async () => {
+    const s = scene();
+    const loading = Promise.withResolvers<void>();
+    s.hold(loading.promise);
+    s.rows.set("tiny", rowOf("tiny", "1"));
+    const swapped = s.swap(configOf(["tiny", "main"]));
+    s.closing.is = true;
+    loading.resolve();
+    await swapped;
+    assert.deepEqual(s.told, ["load ./a.ts"]);
+
+    const told: string[] = [];
+    const before = lineOf("tiny", rowOf("tiny", "0"), told);
+    const t = scene({ ...before, close: async () => void (t.closing.is = true) });
+    t.rows.set("tiny", rowOf("tiny", "1"));
+    await t.swap(configOf(["tiny", "main"]));
+    assert.deepEqual(t.told, ["load ./a.ts", "open tiny with the books of before", "close tiny1"]);
+  });
+
+  test("takes the others over where one cannot be opened, and tells it", async () => {
+    const s = scene(lineOf("old", rowOf("old", "1"), []));
+    s.rows.set("bad", rowOf("bad", "unopenable"));
+    s.rows.set("good", rowOf("good", "1"));
+    await assert.rejects(s.swap(configOf(["bad", "main"], ["good", "main"])), /not of that family/);
+    assert.deepEqual(s.lines().map(nameOf), ["good1"]);
+    assert.deepEqual(
+      s.events.map((event) => [event.chain, event.type, event.type === "gap" && event.data.reason]),
+      [["old", "gap", "chain_replaced"]],
+    );
   });
 
   test("that brings the same row again changes nothing", async () => {
@@ -138,7 +172,7 @@ describe("a reload of plug-ins", () => {
     s.rows.set("fresh", rowOf("fresh", "1"));
     await s.swap(configOf(["fresh", "main"]));
     assert.deepEqual(s.lines().map(nameOf), ["bitcoin", "fresh1"]);
-    assert.deepEqual([told, s.events], [["close gone1"], []]);
+    assert.deepEqual([told, s.events.map(({ chain }) => chain)], [["close gone1"], ["gone"]]);
   });
 
   test("waits for the one before it, also for one that failed", async () => {

@@ -20,7 +20,7 @@ export const GAP = {
   CATCHING_UP: "catching_up",
   /** The blocks after `from` up to and with `to` stand, but their logs are not kept any more. Told to those who listen to logs. */
   LOGS_UNAVAILABLE: "logs_unavailable",
-  /** A plug-in of another family or network took the chain over: nothing of before is told of any more. */
+  /** A plug-in of another family or network took the chain over, or none brings it any more: nothing of before is told of any more. */
   CHAIN_REPLACED: "chain_replaced",
   /** More happened since than is replayed at once. */
   BACKLOG_TOO_LARGE: "backlog_too_large",
