@@ -9,11 +9,11 @@ import {
   UTXO_CHAINS,
 } from "../../shared/chain.ts";
 import { type Environment, nearest } from "../../shared/cli.ts";
-import { SprintError, isSprintError } from "../../shared/errors.ts";
+import { type ErrorCode, SprintError, isSprintError } from "../../shared/errors.ts";
 import { redactText } from "../../shared/redact.ts";
 import { networkNamesOf } from "../chain/index.ts";
 import type { FileChain, FileChains, FileCheckpoint, FileValues } from "./file.ts";
-import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, unknownKey, wrongValue } from "./values.ts";
+import { COMMAND_LINE, ENVIRONMENT, type Place, conflict, oneOf, wrongValue } from "./values.ts";
 import { type UpstreamAddress, parseUpstreamUrl } from "../upstream/index.ts";
 
 export interface ChainConfig {
@@ -69,6 +69,15 @@ function familyOf(chain: Chain): ChainFamily | null {
   return chain === "solana" ? "svm" : "evm";
 }
 
+/** Of an upstream, for an error that asks for one. */
+function exampleUrl(chain: Chain): string {
+  const family = familyOf(chain);
+  if (family === "utxo") return "p2p://127.0.0.1:8333";
+  return family === "svm"
+    ? "ws://127.0.0.1:8900?rpc=http://127.0.0.1:8899"
+    : "ws://127.0.0.1:8546?rpc=http://127.0.0.1:8545";
+}
+
 export interface WrittenChain {
   readonly chain: Chain;
   readonly url: string;
@@ -86,13 +95,15 @@ export function readWrittenChains(flags: readonly string[] | undefined, env: Env
     const url = equals < 0 ? "" : pair.slice(equals + 1);
     if (!CHAIN_NAME.test(name))
       throw wrongValue(place, `NAME=URL with a NAME of ${CHAINS.join(", ")}`, pair, nearest(name, CHAINS));
-    if (url === "") throw wrongValue(place, `NAME=URL, for instance ${name}=p2p://127.0.0.1:PORT`, pair);
+    if (url === "") throw wrongValue(place, `NAME=URL, for instance ${name}=${exampleUrl(name)}`, pair);
     return { chain: name, url, place };
   });
 }
 
 export interface ChainSources {
   readonly network: string | null;
+  /** Where that was said. */
+  readonly networkPlace: Place;
   readonly values: FileValues;
   readonly written: readonly WrittenChain[];
   readonly file: string | null;
@@ -103,7 +114,7 @@ export interface ChainSources {
  * From whom: the upstreams written; where none is, embedded nodes on devnet, else the network's public peers. devnet is the
  * network where neither a network nor a chain is named.
  */
-export function resolveChains({ network, values, written, file }: ChainSources): {
+export function resolveChains({ network, networkPlace, values, written, file }: ChainSources): {
   readonly chains: readonly ChainConfig[];
   /** Sentences about what was written and has no effect. */
   readonly unused: readonly string[];
@@ -118,6 +129,8 @@ export function resolveChains({ network, values, written, file }: ChainSources):
   const running = named.length > 0 ? named : usual.filter((chain) => sections[chain]?.enabled !== false);
   if (running.length === 0)
     throw conflict({ source: file ?? "", key: "chains" }, "at least one that is enabled", "none");
+
+  if (network !== null && network !== "devnet") refuseNetwork(network, running, networkPlace);
 
   const embedded = written.find(({ chain }) => onDevnet && DEVNET_NETWORK[chain] !== undefined);
   if (embedded !== undefined) {
@@ -152,7 +165,7 @@ export function resolveChains({ network, values, written, file }: ChainSources):
     if (!isEmbedded && upstreams.length === 0 && !hasPublicPeers(chain, chainNetwork)) {
       throw conflict(
         place,
-        `an upstream: ${chain} ${chainNetwork} has no public peers that are found by themselves`,
+        `an upstream, for instance upstreams = ["${exampleUrl(chain)}"]: ${chain} ${chainNetwork} has no public peers that are found by themselves`,
         "none",
       );
     }
@@ -179,16 +192,34 @@ function refuseUnknown(
 ): void {
   if (plugins.length > 0) return;
   for (const name of Object.keys(sections)) {
-    if (!isBuiltIn(name)) throw unknownKey({ source: file ?? "", key: `chains.${name}` }, name, CHAINS);
+    if (!isBuiltIn(name))
+      throw unknownChain("SPRINT_CONFIG_UNKNOWN_KEY", { source: file ?? "", key: `chains.${name}` }, name);
   }
   const other = written.find(({ chain }) => !isBuiltIn(chain));
-  if (other !== undefined)
-    throw wrongValue(
-      other.place,
-      `NAME=URL with a NAME of ${CHAINS.join(", ")}`,
-      other.chain,
-      nearest(other.chain, CHAINS),
-    );
+  if (other !== undefined) throw unknownChain("SPRINT_CONFIG_VALUE", other.place, other.chain);
+}
+
+function unknownChain(code: ErrorCode, place: Place, name: string): SprintError {
+  const near = nearest(name, CHAINS);
+  const hint =
+    near === null
+      ? `known here: ${CHAINS.join(", ")}; another one needs the plug-in that brings it: plugins = ["./${name}.ts"]`
+      : `did you mean ${near}?`;
+  const message = `${place.source}: ${place.key}: there is no chain ${name}; ${hint}`;
+  const data = { file: place.source, key: place.key, expected: CHAINS, actual: name, nearest: near };
+  return new SprintError(code, message, data);
+}
+
+/** A network that was said for all chains, and that none of those which run is on: told with the chains that have it. */
+function refuseNetwork(network: string, running: readonly Chain[], place: Place): void {
+  const networks = running.map((chain) => networkNamesOf(chain));
+  if (networks.some((known) => known === null || known.includes(network))) return;
+  const owners = CHAINS.filter((chain) => networkNamesOf(chain)?.includes(network) === true);
+  const all = [...new Set(CHAINS.flatMap((chain) => networkNamesOf(chain) ?? []))];
+  if (owners.length === 0) throw wrongValue(place, `one of ${all.join(", ")}`, network, nearest(network, all));
+  const [first = ""] = owners;
+  const expected = `a network of ${running.join(", ")}; ${owners.join(", ")} ${owners.length === 1 ? "has" : "have"} it, and then must be named: --chain ${first}=${exampleUrl(first)}`;
+  throw conflict(place, expected, network);
 }
 
 /** A chain is on one network that it knows: what the configuration says, else what its URLs say, else mainnet. */

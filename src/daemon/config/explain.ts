@@ -47,8 +47,8 @@ export function explainConfig(sources: ConfigSources, key: string | null = null)
   const known = [...leaves.keys()];
   const wanted = key === null ? known : known.filter((each) => each === key || each.startsWith(`${key}.`));
   if (wanted.length === 0 && key !== null) {
-    const near = nearest(key, known);
-    throw unknownKey({ source: file ?? COMMAND_LINE, key }, key, near === null ? sectionsOf(known) : [near]);
+    const near = known.find((each) => each.endsWith(`.${key}`)) ?? nearest(key, known);
+    throw unknownKey({ source: file ?? COMMAND_LINE, key }, key, sectionsOf(known), near);
   }
   return wanted.map((each) => {
     const [from, ...over] = [...places(each, said), DEFAULT];

@@ -120,7 +120,15 @@ export function loadConfig(sources: ConfigSources): Config {
   refusePortTwice(tiers, rows, control.port);
 
   const network = pick("network", networkName) ?? values.network ?? null;
-  const { chains, unused } = resolveChains({ network, values, written: readWrittenChains(flags.chain, env), file });
+  const networkPlace =
+    flags.network !== undefined
+      ? { source: COMMAND_LINE, key: "--network" }
+      : (env[variableOf("network")] ?? "") !== ""
+        ? { source: ENVIRONMENT, key: variableOf("network") }
+        : { source: file ?? "", key: "network" };
+  const written = readWrittenChains(flags.chain, env);
+  const { chains, unused } = resolveChains({ network, networkPlace, values, written, file });
+  const plugins = (values.plugins ?? []).map((path) => resolve(file === null ? cwd : dirname(file), path));
 
   return deepFreeze({
     network: overallNetwork(network, chains),
@@ -135,11 +143,17 @@ export function loadConfig(sources: ConfigSources): Config {
     },
     shutdownTimeoutMs: values.shutdown_timeout ?? DEFAULTS.shutdownTimeoutMs,
     breakers: policiesOf(values.breakers ?? {}, file ?? ""),
-    plugins: (values.plugins ?? []).map((path) => resolve(file === null ? cwd : dirname(file), path)),
+    plugins,
     chains,
     file,
-    warnings: [...variableWarnings(env), ...tokenWarnings(values.control_tokens ?? []), ...unused],
+    warnings: [...variableWarnings(env), ...tokenWarnings(values.control_tokens ?? []), ...missing(plugins), ...unused],
   });
+}
+
+/** No error: the chains of other plug-ins, and all that are built in, are relayed without it. */
+function missing(plugins: readonly string[]): string[] {
+  const gone = plugins.filter((path) => !existsSync(path));
+  return gone.map((path) => `plugins: there is no file ${path}; its chain is not relayed until it is there`);
 }
 
 /** Plain data under the file's own keys, without credentials: what `sprint config dump` prints, and loads again. */
@@ -175,7 +189,7 @@ export function documentOf(config: Config): {
     })),
     breakers: Object.fromEntries(config.tiers.map((tier) => [tier, documentOfPolicy(config.breakers[tier])])),
     control_tokens: config.control.tokens,
-    ...(config.plugins.length === 0 ? {} : { plugins: config.plugins }),
+    plugins: config.plugins,
     chains: Object.fromEntries(config.chains.map((chain) => [chain.chain, dumpChain(chain)])),
   };
 }

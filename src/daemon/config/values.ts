@@ -147,8 +147,12 @@ export function conflict(place: Place, expected: string, actual: unknown): Sprin
   );
 }
 
-export function unknownKey(place: Place, key: string, known: readonly string[]): SprintError {
-  const near = nearest(key, known);
+export function unknownKey(
+  place: Place,
+  key: string,
+  known: readonly string[],
+  near: string | null = nearest(key, known),
+): SprintError {
   const hint = near === null ? `known here: ${known.join(", ")}` : `did you mean ${near}?`;
   return new SprintError("SPRINT_CONFIG_UNKNOWN_KEY", `${place.source}: there is no key ${place.key}; ${hint}`, {
     file: place.source,
