@@ -91,10 +91,10 @@ test("an error is cut to the terminal, and steers none", () => {
 });
 
 test("a narrow terminal loses the columns that are wanted least, and no line is broken", () => {
-  const [head = "", ...rows] = listText({ breakers: FIVE }, NOW, { paint: plain, columns: 100 }).split("\n");
+  const [head = "", ...rows] = listText({ breakers: FIVE }, NOW, { paint: plain, columns: 80 }).split("\n");
   assert.doesNotMatch(head, /RATE\/S/);
   assert.match(head, /^NAME +STATE +HEALTH .*NEXT ATTEMPT +LAST ERROR$/);
-  assert.ok(rows.every((row) => row.length <= 100));
+  assert.ok(rows.every((row) => row.length <= 80));
   assert.match(listText({ breakers: FIVE }, NOW, { paint: plain, columns: 160 }), /FAIL% +P95 MS +RATE\/S +REJECTED/);
 });
 
