@@ -1,6 +1,6 @@
 /** What stats need and no block tells: mempools, and who votes on Solana. Asked now and then, one question of a kind at a time; what fails is left. */
 import type { ChainLine } from "./chainline.ts";
-import type { EpochSnapshot, Validator } from "./stats/index.ts";
+import type { EpochSnapshot, MempoolSnapshot, Validator } from "./stats/index.ts";
 
 /** Of one question, whoever answers. */
 const TIMEOUT_MS = 10_000;
@@ -48,12 +48,24 @@ function looksAt(line: ChainLine, isVoteRound: boolean): readonly Look[] {
   ];
 }
 
-/** Of the first upstream that has one to show. */
-async function lookAtMempool({ feeds, stats }: ChainLine): Promise<void> {
+/** Of the first upstream that has one to show; where they have peers' connections only, its size through the proxy. */
+async function lookAtMempool(line: ChainLine): Promise<void> {
+  const { feeds, stats } = line;
   const able = feeds().find(
     (feed) => feed.mempool !== undefined && feed.kind !== "p2p" && feed.status().state === "up",
   );
-  stats.mempool((await able?.mempool?.(AbortSignal.timeout(TIMEOUT_MS))) ?? null);
+  if (able?.mempool !== undefined) stats.mempool(await able.mempool(AbortSignal.timeout(TIMEOUT_MS)));
+  else if (feeds().some(({ kind }) => kind === "p2p")) stats.mempool(sizeOf(await asked(line, "getmempoolinfo")));
+  else stats.mempool(null);
+}
+
+const UNITS_PER_COIN = 100_000_000;
+
+function sizeOf(value: unknown): MempoolSnapshot {
+  const { size, bytes, mempoolminfee: least } = value as Record<string, unknown>;
+  // of a thousand virtual bytes, in coins
+  const minFeeRate = typeof least === "number" ? (least * UNITS_PER_COIN) / 1_000 : null;
+  return { transactions: whole(size), bytes: whole(bytes), minFeeRate, histogram: [], template: null };
 }
 
 /** Through the proxy: with its choice of upstream, its breakers and its bounds. */

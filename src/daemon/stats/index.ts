@@ -8,6 +8,7 @@ export type {
   EvmStatsModules,
   EvmStatsOptions,
   FeeParent,
+  MempoolSnapshot,
   Retarget,
   StatsOptions,
   SvmStatsOptions,
