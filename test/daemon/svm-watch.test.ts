@@ -10,6 +10,7 @@ import { BUILT_IN_ROWS, type ChainRow } from "../../src/daemon/chains.ts";
 import { SvmDevnetNode } from "../../src/daemon/devnet/svm-node.ts";
 import { NO_ORDERS } from "../../src/daemon/orders.ts";
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
+import { createWatching } from "../../src/daemon/watching.ts";
 import type { WatchData } from "../../src/shared/events.ts";
 
 const SOLANA = BUILT_IN_ROWS.find(({ chain }) => chain === "solana") as ChainRow;
@@ -191,5 +192,52 @@ describe("watched accounts of Solana", () => {
     await until(() => line.ingest.tip.height > height + 8);
     stop();
     assert.equal(watcher.watched.length, length, "nobody watches it any more");
+  });
+});
+
+describe("watch lists of Solana", () => {
+  const item = (i: number): string => encodeBase58(Buffer.alloc(32, `item ${i} `));
+
+  function lists() {
+    const events: WatchData[] = [];
+    let changes = 0;
+    const watching = createWatching(
+      { chain: "solana", family: "svm", network: "localnet" },
+      {
+        clock: systemClock,
+        onEvent: (data) => void events.push(data),
+        onRefused: (_, { message }) => assert.fail(message),
+        onChange: () => void changes++,
+      },
+    );
+    return { watching, events, changes: () => changes };
+  }
+
+  it("name those of the newest first, each once, as many as are asked for; each change is told", async () => {
+    const { watching, changes } = lists();
+    await watching.add({ id: "old", addresses: [item(1), item(2)] });
+    await watching.add({ id: "new", addresses: [item(2), item(3)], programs: [item(4)] });
+    assert.deepEqual(watching.newest(10), [2, 3, 4, 1].map(item));
+    assert.deepEqual(watching.newest(2), [2, 3].map(item));
+    assert.equal(changes(), 2);
+    assert.equal(watching.remove("none"), false);
+    await assert.rejects(watching.add({ id: "new", addresses: [item(9)] }), { code: "SPRINT_WATCH_EXISTS" });
+    assert.equal(changes(), 2, "nothing has changed");
+    watching.remove("new");
+    assert.deepEqual([watching.newest(10), changes()], [[1, 2].map(item), 3]);
+  });
+
+  it("see a transaction once for each item that it mentions, whoever tells it how often", async () => {
+    const { watching, events } = lists();
+    await watching.add({ id: "own", addresses: [item(1), item(2)] });
+    const told = (mentions: readonly string[]) => watching.pending([{ txid: "t", raw: null, evm: null, mentions }]);
+    told([item(1), item(3)]);
+    told([item(1)]);
+    told([item(2), item(2)]);
+    told([]);
+    assert.deepEqual(
+      events.map((each) => [each.item, each.state, each.kind, each.output, each.block, each.sequence]),
+      [1, 2].map((i) => [item(i), "seen", "transaction", null, null, 1]),
+    );
   });
 });

@@ -137,6 +137,36 @@ test("subscriptions of Ethereum and of Solana, also where the first comes before
   );
 });
 
+test("nothing is handed on of a subscription that was ended, whatever the node still says", async (t) => {
+  const changed = new EventEmitter();
+  const { url } = await serve(t, ({ id, method, params }, peer) => {
+    const tell = (name: number): void =>
+      peer.send(`{"jsonrpc":"2.0","method":"n","params":{"result":${name},"subscription":${name}}}`);
+    if (method === "logsUnsubscribe") tell(Number(params[0]));
+    peer.send(JSON.stringify({ jsonrpc: "2.0", result: params[0] ?? true, id }));
+    tell(1);
+    tell(2);
+  });
+  const { socket } = open(t, url);
+  const told: unknown[] = [];
+  const take = (notification: Notification): void => {
+    told.push(notification.value());
+    changed.emit("change");
+  };
+  await socket.subscribe("logsSubscribe", [1], take);
+  await socket.subscribe("logsSubscribe", [2], take);
+  while (!told.includes(2)) await once(changed, "change");
+  await socket.call("settle");
+  told.length = 0;
+  await socket.unsubscribe("logsUnsubscribe", 1);
+  while (told.length < 1) await once(changed, "change");
+  await socket.call("settle");
+  assert.ok(
+    told.every((each) => each === 2),
+    told.join(),
+  );
+});
+
 test("a message is read in whatever form it is written, and numbers stay as they were", () => {
   const long = "x".repeat(100_000);
   for (const json of [`{"lamports":18446744073709551615,"text":"a \\"b\\""}`, `{"n":1,"long":"${long}"}`, "[]", "7"]) {

@@ -6,6 +6,7 @@ import { type Header, type SvmAnnounced, svmCodecFor, svmParams } from "../../..
 import { createSvmFeed, type SvmFeedOptions } from "../../../src/daemon/upstream/svm.ts";
 import type { Announcement, ChainPoint, Feed } from "../../../src/daemon/upstream/types.ts";
 import { parseUpstreamUrl } from "../../../src/daemon/upstream/url.ts";
+import type { PendingTransaction } from "../../../src/shared/body.ts";
 import { type Clock, seededRandom, systemClock } from "../../../src/shared/clock.ts";
 import { testBreaker } from "../../fakes/breaker.ts";
 
@@ -21,6 +22,7 @@ export interface SvmListener {
   /** From the head down, as far as it was told, oldest first. */
   readonly chain: () => readonly string[];
   readonly finalized: ChainPoint[];
+  readonly pending: PendingTransaction[];
   readonly errors: string[];
   readonly ups: () => number;
   readonly filled: () => boolean;
@@ -35,9 +37,16 @@ export function listenSvm(
     readonly clock?: Clock;
     readonly network?: string;
     readonly orphansAllowed?: boolean;
+    readonly onUnwatched?: (reason: string) => void;
   } = {},
 ): SvmListener {
-  const { clock = systemClock, network = "localnet", orphansAllowed = false, ...more } = options;
+  const {
+    clock = systemClock,
+    network = "localnet",
+    orphansAllowed = false,
+    onUnwatched = () => {},
+    ...more
+  } = options;
   const codec = svmCodecFor(svmParams(network));
   const address = parseUpstreamUrl(url);
   assert.ok(address.kind === "ws" || address.kind === "rpc");
@@ -45,6 +54,7 @@ export function listenSvm(
   const headers = new Map<string, SvmAnnounced>();
   const announced: Announcement[] = [];
   const finalized: ChainPoint[] = [];
+  const pending: PendingTransaction[] = [];
   const errors: string[] = [];
   let head: SvmAnnounced | null = null;
   let ups = 0;
@@ -80,6 +90,7 @@ export function listenSvm(
     { name: "sol-1", address, backoff: { baseMs: 20, capMs: 100 }, pollMs: 40, ...more },
     {
       codec,
+      onUnwatched,
       breaker: testBreaker({ clock }),
       clock,
       random: seededRandom(1),
@@ -103,6 +114,10 @@ export function listenSvm(
         finalized(_feed, point) {
           assert.ok(isUp);
           finalized.push(point);
+          changed.emit("change");
+        },
+        pending(_feed, transactions) {
+          pending.push(...transactions);
           changed.emit("change");
         },
         down() {
@@ -130,6 +145,7 @@ export function listenSvm(
       return hashes.reverse();
     },
     finalized,
+    pending,
     errors,
     ups: () => ups,
     filled: () => isUp && filling === null,
