@@ -1,11 +1,17 @@
-/** A bare `sprint start`: blocks of three chains on three tiers, each at its pace, and a goodbye at the end. */
+/** A bare `sprint start`: blocks of five chains on three tiers, each at its pace, and a goodbye at the end. */
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { CHAINS, type Chain } from "../../src/shared/chain.ts";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Chain } from "../../src/shared/chain.ts";
 import type { BlockEvent } from "../../src/shared/events.ts";
 import { TIER, TIERS, type Tier } from "../../src/shared/tier.ts";
 import { type SprintProcess, startSprint } from "../fakes/sprint.ts";
+import { hasAnvil } from "../fakes/anvil.ts";
 import { type TestSubscriber, subscribe } from "../fakes/subscriber.ts";
+
+const CHAINS = ["bitcoin", "litecoin", "dogecoin", "ethereum", "solana"] as const;
 
 describe("a start with no configuration", () => {
   let sprint: SprintProcess;
@@ -28,6 +34,7 @@ describe("a start with no configuration", () => {
       assert.ok(hello.type === "hello" && hello.data.network === "devnet" && hello.data.tier === tier);
     }
     assert.match(sprint.output(), /devnet: embedded nodes, no real blocks/);
+    assert.match(sprint.output(), hasAnvil ? /Ethereum: anvil/ : /Ethereum: an embedded producer/);
   });
 
   /** Those after the block that the stream began with. */
@@ -40,13 +47,15 @@ describe("a start with no configuration", () => {
     for (const tier of TIERS) {
       const client = clients[tier];
       for (const chain of CHAINS) {
-        const isProved = (): boolean => mined(tier, chain).some(({ phase }) => phase === "validated");
-        while (!isProved()) await client.next();
-        const [announced, ...later] = mined(tier, chain);
+        const proved = (): BlockEvent | undefined => mined(tier, chain).find(({ phase }) => phase === "validated");
+        while (proved() === undefined) await client.next();
+        const validated = proved();
+        const announced = mined(tier, chain).find(({ data }) => data.hash === validated?.data.hash);
         assert.deepEqual([announced?.phase, announced?.data.validation], ["announced", "header"]);
-        const validated = later.find(({ data }) => data.hash === announced?.data.hash);
         assert.deepEqual([validated?.phase, validated?.data.validation], ["validated", "full"]);
         assert.equal(announced?.network, "devnet");
+        assert.equal(validated?.data.evm !== undefined, chain === "ethereum");
+        assert.equal(validated?.data.svm !== undefined, chain === "solana");
       }
       client.checker.assertClean();
     }
@@ -87,3 +96,31 @@ describe("a start with no configuration", () => {
     }
   });
 });
+
+test("where anvil is not installed the embedded node stands in, and that is said", async (t) => {
+  const directory = await mkdtemp(join(tmpdir(), "sprint-no-anvil-"));
+  t.after(() => rm(directory, { recursive: true, force: true }));
+  const hiding = join(directory, "hiding.cjs");
+  await writeFile(hiding, HIDE_ANVIL);
+  const sprint = await startSprint({ args: ["--tier", "ENTERPRISE"], env: { NODE_OPTIONS: `--require=${hiding}` } });
+  t.after(() => sprint.stop());
+  const client = await subscribe(`${sprint.tiers.ENTERPRISE}/ws/v1/events?chains=ethereum&types=block,reorg,log,gap`);
+  t.after(() => client.close());
+  assert.match(sprint.output(), /Ethereum: an embedded producer, as anvil is missing/);
+  for (let proved = 0; proved < 4;) {
+    const event = await client.next();
+    if (event.type === "block" && event.phase === "validated" && event.data.validation === "full") proved++;
+  }
+  assert.ok(client.events.some((event) => event.type === "log" && event.data.logs.length > 0));
+  client.checker.assertClean();
+});
+
+/** As if its packages were not there. */
+const HIDE_ANVIL = `
+const Module = require("node:module");
+const resolve = Module._resolveFilename;
+Module._resolveFilename = function (request, ...rest) {
+  if (!request.startsWith("@foundry-rs/")) return resolve.call(this, request, ...rest);
+  throw Object.assign(new Error("hidden: " + request), { code: "MODULE_NOT_FOUND" });
+};
+`;

@@ -4,7 +4,7 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { paramsFor } from "../../src/daemon/chain/index.ts";
 import { DevnetNode, type Lie } from "../../src/daemon/devnet/index.ts";
-import { CHAINS } from "../../src/shared/chain.ts";
+import { UTXO_CHAINS } from "../../src/shared/chain.ts";
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
 import { startNode } from "../fakes/devnet.ts";
 import { startSprint } from "../fakes/sprint.ts";
@@ -25,7 +25,7 @@ test(`a storm of faults over six nodes (SPRINT_TEST_SEED=${SEED})`, async () => 
   const upTo = (limit: number): number => Math.floor(random() * limit);
   const nodes: DevnetNode[] = [];
   const args = ["--tier", "ENTERPRISE"];
-  for (const chain of CHAINS) {
+  for (const chain of UTXO_CHAINS) {
     const first = await startNode(chain, { historyBlocks: 24 });
     const codec = { params: paramsFor(chain, "regtest") };
     const modules = { codec, clock: systemClock, random: seededRandom(SEED + 1), store: first.store };

@@ -4,7 +4,7 @@ import { after, before, describe, test } from "node:test";
 import { paramsFor } from "../../src/daemon/chain/index.ts";
 import type { DevnetNode, Lie } from "../../src/daemon/devnet/index.ts";
 import type { UpstreamsBody } from "../../src/shared/api.ts";
-import type { Chain } from "../../src/shared/chain.ts";
+import type { UtxoChain } from "../../src/shared/chain.ts";
 import { startNode, twinOf } from "../fakes/devnet.ts";
 import { type SprintProcess, startSprint } from "../fakes/sprint.ts";
 import { type TestSubscriber, subscribe } from "../fakes/subscriber.ts";
@@ -14,8 +14,8 @@ describe("two nodes of one chain, one of them wrong", () => {
   const stops: (() => Promise<unknown>)[] = [];
   let sprint: SprintProcess;
   let client: TestSubscriber;
-  const nodes = {} as Record<Chain, { first: DevnetNode; second: DevnetNode }>;
-  const short: Record<Chain, string> = { bitcoin: "btc", litecoin: "ltc", dogecoin: "doge" };
+  const nodes = {} as Record<UtxoChain, { first: DevnetNode; second: DevnetNode }>;
+  const short: Record<UtxoChain, string> = { bitcoin: "btc", litecoin: "ltc", dogecoin: "doge" };
 
   before(async () => {
     const args = ["--tier", "ENTERPRISE"];
@@ -41,7 +41,7 @@ describe("two nodes of one chain, one of them wrong", () => {
   });
 
   /** The stream's best chain ends as the nodes' does, its last body proved; nothing was told twice or out of order. */
-  async function assertServed(chain: Chain): Promise<void> {
+  async function assertServed(chain: UtxoChain): Promise<void> {
     const { hash } = nodes[chain].first.tip;
     const proved = (): boolean =>
       client.events.some((e) => e.type === "block" && e.phase === "validated" && e.data.hash === hash);
@@ -52,14 +52,14 @@ describe("two nodes of one chain, one of them wrong", () => {
   }
 
   /** How the upstreams of all other chains stand: the same before and after what happens to this one. */
-  async function others(chain: Chain): Promise<unknown> {
+  async function others(chain: UtxoChain): Promise<unknown> {
     const { upstreams } = await ask<UpstreamsBody>(sprint, "/control/v1/upstreams");
     return upstreams
       .filter((each) => each.chain !== chain)
       .map(({ name, state, connects, cordon }) => ({ name, state, connects, cordon }));
   }
 
-  const lies: readonly { chain: Chain; lie: Lie; code: RegExp }[] = [
+  const lies: readonly { chain: UtxoChain; lie: Lie; code: RegExp }[] = [
     { chain: "dogecoin", lie: "bad-auxpow", code: /^SPRINT_AUXPOW_/ },
     { chain: "dogecoin", lie: "bad-work", code: /^SPRINT_WORK_HIGH_HASH$/ },
     { chain: "bitcoin", lie: "bad-work", code: /^SPRINT_WORK_HIGH_HASH$/ },

@@ -16,7 +16,7 @@ import {
 } from "../fakes/litecoind.ts";
 import { type SprintProcess, startSprint } from "../fakes/sprint.ts";
 import { subscribe, type TestSubscriber } from "../fakes/subscriber.ts";
-import { deployToken, topicOf, TRANSFER_TOPIC } from "../fakes/token.ts";
+import { deployToken, TRANSFER_TOPIC } from "../fakes/token.ts";
 import { until } from "./watch.ts";
 
 const WATCHED = "/ws/v1/events?types=block,reorg,finalized,watch,hello,gap";
