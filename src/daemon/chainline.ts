@@ -8,7 +8,7 @@ import type { Orders } from "./orders.ts";
 import type { ChainCodec } from "./chain/index.ts";
 import type { ChainRow, OpenChain } from "./chains.ts";
 import type { ChainConfig } from "./config/index.ts";
-import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules } from "./pipeline.ts";
+import { PIPELINE_DEFAULTS, Pipeline, type PipelineModules, behindBlocksOf } from "./pipeline.ts";
 import {
   type AttemptTold,
   type RequestTold,
@@ -96,19 +96,24 @@ export function createChainLine(
     before === null ? openBooks({ config, codec, network, root: opened.root(config) }, modules) : before.books;
   books.codec = codec;
   const { ingest, race, stats, watching, mempool } = books;
-  const pipeline = new Pipeline(PIPELINE_DEFAULTS, {
-    codec,
-    subject: { chain, network: config.network, plugin: row.plugin, signatures: sampleOf(config) },
-    watch: () => watching.watch(),
-    ingest,
-    race,
-    prover,
-    clock,
-    onFault,
-    onTrouble,
-    onBodyProved: (milliseconds) => onBodyProved(chain, milliseconds),
-    onFirst: (feed) => peers?.scored(feed.name, 1),
-  });
+  const behindBlocks = behindBlocksOf(codec.blockTimeSeconds);
+  const pipeline = new Pipeline(
+    { ...PIPELINE_DEFAULTS, behindBlocks },
+    {
+      codec,
+      subject: { chain, network: config.network, plugin: row.plugin, signatures: sampleOf(config) },
+      watch: () => watching.watch(),
+      ingest,
+      race,
+      prover,
+      clock,
+      onFault,
+      onTrouble,
+      onBodyProved: (milliseconds) => onBodyProved(chain, milliseconds),
+      onFirst: (feed) => peers?.scored(feed.name, 1),
+    flush: modules.flush,
+    },
+  );
   const sink: FeedSink = {
     // A beacon node has no headers and bodies: it tells what is final, and nothing else is asked of it.
     up(feed) {

@@ -45,6 +45,13 @@ export const PIPELINE_DEFAULTS: PipelineOptions = {
   behindMs: 120_000,
 };
 
+/** Some nodes are asked every second or two, and some are a few seconds away: where blocks come faster than that, that is many blocks. */
+const BEHIND_SECONDS = 60;
+
+export function behindBlocksOf(blockTimeSeconds: number): number {
+  return Math.max(PIPELINE_DEFAULTS.behindBlocks, Math.ceil(BEHIND_SECONDS / blockTimeSeconds));
+}
+
 export interface PipelineModules {
   readonly codec: ChainCodec;
   readonly ingest: ChainIngest;
@@ -61,6 +68,8 @@ export interface PipelineModules {
   readonly onBodyProved: (milliseconds: number) => void;
   /** The upstream pushed a valid block before all others. */
   readonly onFirst: (feed: Feed) => void;
+  /** What was published goes out now: the rest of this turn can wait. */
+  readonly flush?: () => void;
 }
 
 /** Proofs that may run ahead of the head of the line (scrypt runs in the thread pool). */
@@ -367,6 +376,8 @@ export class Pipeline implements FeedSink {
       this.#fault(record.feed, pastFinality(ingest.finalized, block));
       return;
     }
+    // The last of those that came together: the books can wait.
+    if (this.#line.length === 0) this.#modules.flush?.();
     // No room among the forks: what builds on it is no fault of who sends it.
     if (outcome === "full") return void bounded(this.#early, header.hash, true, MAX_REFUSED);
     this.#reached(record, block.hash, block.height, item.pushed);

@@ -1,4 +1,5 @@
 /** Chains that plug-ins bring: each module is loaded, held against the interface, and becomes a row like any other; or is refused with the reason. */
+import { existsSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { Chain, ChainFamily } from "../shared/chain.ts";
 import { CHAIN_NAME, isBuiltIn } from "../shared/chain.ts";
@@ -14,6 +15,7 @@ import {
   type UtxoCodec,
 } from "./chain/index.ts";
 import { type ChainRow, type OpenChain, openEvm, openSvm, openUtxo } from "./chains.ts";
+import { statsOf } from "./statistics.ts";
 
 export interface PluginStatus {
   readonly path: string;
@@ -88,11 +90,13 @@ export interface PluginRow extends ChainRow {
 
 /** One module as a row. `version`: a module is loaded once for each. Throws SPRINT_PLUGIN_*. */
 export async function loadPlugin(path: string, version: number): Promise<PluginRow> {
+  if (!existsSync(path)) throw refused("LOAD", path, "there is no such file");
   const url = `${pathToFileURL(path).href}?v=${version}`;
   const definition = await definitionOf(path, url);
   const { chain, networks, shortName = chain } = definition;
   const codecs = new Map(networks.map((network) => [network, checkedCodec(path, definition, network)]));
   const family = [...codecs.values()][0]?.family as ChainFamily;
+  for (const [network, codec] of codecs) tryOut(path, network, openAs(family, codec, shortName));
   return {
     chain,
     family,
@@ -106,6 +110,17 @@ export async function loadPlugin(path: string, version: number): Promise<PluginR
       throw new SprintError("SPRINT_CHAIN_UNKNOWN_NETWORK", message, { chain, expected: networks, actual: network });
     },
   };
+}
+
+/** What a line of the chain is opened with: at a start nothing of it may throw, or no chain would be relayed. */
+function tryOut(path: string, network: string, opened: OpenChain): void {
+  try {
+    opened.root({ checkpoint: null });
+    statsOf(opened.codec, network).report();
+  } catch (error) {
+    const message = `codec(${JSON.stringify(network)}).params: expected those of a ${opened.codec.family} chain, got others: ${messageOf(error)}`;
+    throw refused("SHAPE", path, message, error);
+  }
 }
 
 /** What a family's listeners need beyond a codec they find in those that the kit makes. */

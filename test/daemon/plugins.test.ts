@@ -57,6 +57,12 @@ describe("refused", () => {
     ["its function gives nothing", "export default () => {};", "SHAPE", /expected a chain/],
     ["its function gives a promise", "export default async () => ({});", "API", /expected api 1, got undefined/],
     ["another version", module("api: 2"), "API", /expected api 1, got 2/],
+    [
+      "parameters of no chain",
+      module("", 'family: "utxo", params: {}'),
+      "SHAPE",
+      /params: expected those of a utxo chain/,
+    ],
     ["a chain that is built in", module('chain: "bitcoin"'), "BUILT_IN", /bitcoin is built in/],
     ["a chain's name that is none", module('chain: "Not A Name"'), "SHAPE", /chain: expected/],
     ["no networks", module("networks: []"), "SHAPE", /networks/],

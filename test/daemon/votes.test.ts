@@ -1,6 +1,7 @@
 /** Upstreams that disagree, fall silent, answer late and lie, on a chain without work. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { behindBlocksOf } from "../../src/daemon/pipeline.ts";
 import { FakeFeed } from "./journey.ts";
 import { HeadsJourney, ROOT, branch, header } from "./headsjourney.ts";
 
@@ -83,4 +84,23 @@ test("a chain that begins too high for a cursor is refused, and the next upstrea
   honest.start();
   await journey.settle();
   assert.equal(journey.told, "roota");
+});
+
+test("where blocks come fast, who is some seconds late is not behind; who stays behind is", async () => {
+  const journey = new HeadsJourney({ behindBlocks: behindBlocksOf(0.25) });
+  const [quick, polled, stuck] = [
+    await journey.feed("quick"),
+    await journey.feed("polled"),
+    await journey.feed("stuck"),
+  ];
+  const chain = branch("x", ROOT, 1_400);
+  journey.tell(stuck, chain[0]!);
+  for (let at = 0; at < chain.length; at += 20) {
+    for (const each of chain.slice(at, at + 20)) journey.tell(quick, each);
+    for (const each of chain.slice(Math.max(0, at - 20), at)) journey.tell(polled, each);
+    await journey.clock.advanceAsync(5_000);
+    if (at % 120 === 0) journey.pipeline.checkFeeds();
+  }
+  assert.deepEqual(journey.faults, ["stuck SPRINT_UPSTREAM_BEHIND"]);
+  assert.deepEqual([behindBlocksOf(600), behindBlocksOf(12), behindBlocksOf(0.25)], [3, 5, 240]);
 });
