@@ -87,7 +87,7 @@ function limits(): string {
   const { bodyBytes, headerBytes, headersTimeoutMs, requestTimeoutMs } = HTTP_LIMITS;
   return `## Limits
 
-A body has at most ${bodyBytes / 1024} KiB (JSON-RPC: 256 KiB), the headers ${headerBytes / 1024} KiB; headers must be complete after ${headersTimeoutMs / 1000} s, a request after ${requestTimeoutMs / 1000} s. Calls per
+A body has at most ${bodyBytes / 1024} KiB (a subscription: 64 KiB; a watch list, JSON-RPC: 256 KiB), the headers ${headerBytes / 1024} KiB; headers must be complete after ${headersTimeoutMs / 1000} s, a request after ${requestTimeoutMs / 1000} s. Calls per
 minute are counted by client address, connections by listener; REST, handshakes and the calls of a batch count alike. Health probes are answered whatever the limits say. The
 tiers' numbers: [Listening](../README.md#listening). Streams are pinged every ${SOCKET_LIMITS.pingIntervalMs / 1000} s; who has not answered by the next ping is dropped.`;
 }

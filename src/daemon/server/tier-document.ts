@@ -315,7 +315,7 @@ const MESSAGES: { readonly [T in EventType]: Told<T> } = {
     example: { type: "watch", ...AT, data: WATCHED },
   },
   pending_tx: {
-    says: "transactions heard of that are in no block yet, each once; not replayed. Only to who names this type",
+    says: "transactions heard of that are in no block yet, each once; of Solana, which has no mempool, those processed that mention something watched, by their signature. Not replayed. Only to who names this type",
     example: {
       type: "pending_tx",
       ...AT,
