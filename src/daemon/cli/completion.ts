@@ -24,6 +24,8 @@ const BY_NAME: Readonly<Record<string, Suggestion>> = {
   dir: "files",
   tier: TIERS,
   chain: CHAINS,
+  "name=url": CHAINS.map((chain) => `${chain}=`),
+  module: "files",
   level: LOG_LEVELS,
   "key=value": Object.keys(PolicyPatch.properties).map((key) => `${key}=`),
 };

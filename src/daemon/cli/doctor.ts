@@ -8,6 +8,8 @@ import { type Chain, UTXO_CHAINS } from "../../shared/chain.ts";
 import { paramsFor } from "../chain/index.ts";
 import { BUILT_IN_ROWS } from "../chains.ts";
 import { type ChainConfig, type Config, type ConfigFlags, loadConfig } from "../config/index.ts";
+import { findAnvil } from "../devnet/index.ts";
+import { loadPlugin } from "../plugins.ts";
 import { type RpcAddress, parseUpstreamUrl } from "../upstream/index.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
 
@@ -28,6 +30,7 @@ export async function doctor(options: CommonOptions & ConfigFlags, io: Io): Prom
   findings.push(finding);
   if (config !== null) {
     findings.push(checkDataDir(config), ...(await Promise.all(portsOf(config).map(checkPort))));
+    findings.push(...(await Promise.all(config.plugins.map(checkPlugin))));
     findings.push(...(await Promise.all(config.chains.flatMap(upstreamChecks))));
   }
   const ok = findings.every((each) => each.ok);
@@ -79,6 +82,17 @@ function checkDataDir(config: Config): Finding {
   }
 }
 
+/** Loaded as a start would; `sprint plugins check` holds it against more. */
+async function checkPlugin(path: string): Promise<Finding> {
+  const check = "plug-in";
+  try {
+    const { chain, networks } = await loadPlugin(path, Date.now());
+    return { check, ok: true, found: `${path}: ${chain}, ${networks.join(", ")}` };
+  } catch (error) {
+    return { check, ok: false, found: messageOf(error).replace(/^plug-in /, "") };
+  }
+}
+
 interface Port {
   readonly name: string;
   readonly host: string;
@@ -111,10 +125,17 @@ function checkPort({ name, host, port }: Port): Promise<Finding> {
 
 function upstreamChecks(chain: ChainConfig): Promise<Finding>[] {
   if (chain.upstreams.length === 0) {
-    const found = EMBEDDED.has(chain.network) ? "an embedded node" : `public peers of ${chain.network}, found by DNS`;
+    const found = EMBEDDED.has(chain.network)
+      ? embeddedNode(chain.chain)
+      : `public peers of ${chain.network}, found by DNS`;
     return [Promise.resolve({ check: `upstreams of ${chain.chain}`, ok: true, found })];
   }
   return chain.upstreams.flatMap((url) => endpointsOf(url, chain).map((endpoint) => checkEndpoint(chain, endpoint)));
+}
+
+function embeddedNode(chain: Chain): string {
+  if (chain !== "ethereum") return "an embedded node";
+  return findAnvil() === null ? "an embedded producer, as anvil is missing" : "anvil, started by sprint";
 }
 
 interface Endpoint {

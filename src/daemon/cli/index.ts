@@ -65,7 +65,7 @@ function addStart(program: Command, io: Io, done: Done): void {
     .command("start")
     .description("run the relay; without a configuration on devnet, with nodes of its own");
   addConfigOptions(start);
-  common(start)
+  common(start, "events as JSON lines on standard output, no live view")
     .addHelpText(
       "after",
       `
@@ -74,6 +74,7 @@ Ctrl-C, SIGTERM: stop, with a goodbye to every subscriber. SIGHUP: where standar
 ${example(
   "sprint start",
   "sprint start --network mainnet --tier ENTERPRISE",
+  "sprint start --chain 'ethereum=ws://127.0.0.1:8546?rpc=http://127.0.0.1:8545' --chain ethereum=beacon+http://127.0.0.1:5052",
   "sprint start --chain 'litecoin=p2p://127.0.0.1:19444?network=regtest' --chain 'litecoin=http://127.0.0.1:19443?network=regtest&cookie=/var/lib/litecoin/regtest/.cookie'",
 )}`,
     )
@@ -83,10 +84,10 @@ ${example(
 function addConfigOptions(command: Command): void {
   command
     .option("--tier <tier>", `open this tier's listener only: ${TIERS.join(", ")}`)
-    .option("--network <name>", "devnet, mainnet, testnet3, testnet4, signet, regtest")
+    .option("--network <name>", "devnet, mainnet, or a test network of the chains: testnet4, regtest, sepolia, …")
     .option(
       "--chain <name=url>",
-      "an upstream of a chain (p2p://, http(s)://, zmq+tcp://); repeatable, several race",
+      "an upstream of a chain (p2p://, zmq+tcp://, http(s)://, ws(s)://, beacon+http(s)://); repeatable, several race",
       collect,
     )
     .option("--config <file>", "a .toml or .yaml file; else ./sprint.toml and the usual places")

@@ -28,7 +28,7 @@ function pluginsText({ plugins }: PluginsBody): string {
     state === "refused" && serves ? "refused, serves as before" : state,
     loads,
     path,
-    error === null ? null : `${error.code}: ${error.message}`,
+    error === null ? null : `${error.code}: ${error.message.replace(`plug-in ${path}: `, "")}`,
   ]);
   return table(["CHAIN", "STATE", "LOADS", "MODULE", "REASON"], rows);
 }

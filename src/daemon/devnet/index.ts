@@ -12,6 +12,7 @@ export { SVM_LIES } from "./svm-lies.ts";
 export type { SvmLie } from "./svm-lies.ts";
 export { openEvmDevnet } from "./evm-devnet.ts";
 export type { EvmDevnetChoice, EvmDevnetModules } from "./evm-devnet.ts";
+export { findAnvil } from "./evm-process.ts";
 export { EVM_DEVNET_CHAIN_ID, EVM_DEVNET_DEFAULTS } from "./evm-node.ts";
 export type { EvmDevnetNode, EvmDevnetOptions } from "./evm-node.ts";
 export { EvmEmbeddedNode } from "./evm-embedded.ts";
