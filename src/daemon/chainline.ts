@@ -111,7 +111,7 @@ export function createChainLine(
       onTrouble,
       onBodyProved: (milliseconds) => onBodyProved(chain, milliseconds),
       onFirst: (feed) => peers?.scored(feed.name, 1),
-    flush: modules.flush,
+      flush: modules.flush,
     },
   );
   const sink: FeedSink = {
@@ -258,9 +258,12 @@ function openRpc(
   return openSocketUpstream({ name, address, rpcPort, ...socket }, modules);
 }
 
+/** The largest that `randomInt` draws below. */
+const MAX_SEED = 2 ** 48 - 1;
+
 /** Who sends bodies must not know which signatures are left out: the seed is drawn at each start. */
 function sampleOf({ signatures }: ChainConfig): ProofSubject["signatures"] {
-  return signatures === null ? null : { share: signatures, seed: randomInt(2 ** 32) };
+  return signatures === null ? null : { share: signatures, seed: randomInt(MAX_SEED) };
 }
 
 /** What an order to cordon an upstream is kept under. */

@@ -8,10 +8,13 @@ import { encodeBase58, svmCodecFor, svmParams } from "../../src/daemon/chain/ind
 import { type ChainLine, createChainLine } from "../../src/daemon/chainline.ts";
 import { BUILT_IN_ROWS, type ChainRow } from "../../src/daemon/chains.ts";
 import { SvmDevnetNode } from "../../src/daemon/devnet/svm-node.ts";
+import type { TreeNode } from "../../src/daemon/relay/index.ts";
 import { NO_ORDERS } from "../../src/daemon/orders.ts";
+import type { Block } from "../../src/shared/block.ts";
 import { seededRandom, systemClock } from "../../src/shared/clock.ts";
 import { createWatching } from "../../src/daemon/watching.ts";
 import type { WatchData } from "../../src/shared/events.ts";
+import { childOf, genesis } from "./relay/blocks.ts";
 
 const SOLANA = BUILT_IN_ROWS.find(({ chain }) => chain === "solana") as ChainRow;
 const codec = svmCodecFor(svmParams("localnet"));
@@ -227,7 +230,7 @@ describe("watch lists of Solana", () => {
     assert.deepEqual([watching.newest(10), changes()], [[1, 2].map(item), 3]);
   });
 
-  it("see a transaction once for each item that it mentions, whoever tells it how often", async () => {
+  it("see a transaction once for each item that it mentions, and nothing else while it is in no block that stays", async () => {
     const { watching, events } = lists();
     await watching.add({ id: "own", addresses: [item(1), item(2)] });
     const told = (mentions: readonly string[]) => watching.pending([{ txid: "t", raw: null, evm: null, mentions }]);
@@ -235,6 +238,13 @@ describe("watch lists of Solana", () => {
     told([item(1)]);
     told([item(2), item(2)]);
     told([]);
+    const node = (block: Block): TreeNode => ({ block }) as TreeNode;
+    const parent = genesis("solana");
+    const [lost, next] = [node(childOf(parent)), node(childOf(childOf(parent)))];
+    watching.onProved(lost, null);
+    watching.onReverted([lost]);
+    watching.onTip(next);
+    watching.onFinal(next);
     assert.deepEqual(
       events.map((each) => [each.item, each.state, each.kind, each.output, each.block, each.sequence]),
       [1, 2].map((i) => [item(i), "seen", "transaction", null, null, 1]),

@@ -2,6 +2,7 @@
  * All that the floors above need to know of one network of Solana. Its validators vote for blocks, so the best chain is what upstreams
  * say; a header proves nothing, and a body everything but that it is the one its blockhash was made of.
  */
+import { hash } from "node:crypto";
 import type { Block, SvmDetail } from "../../../shared/block.ts";
 import type { WatchSet } from "../../../shared/body.ts";
 import { isSprintError } from "../../../shared/errors.ts";
@@ -136,12 +137,11 @@ function checkPlace(header: SvmHeader, { hash, height }: BodyPlace): void {
   }
 }
 
-/** Null for all. The choice depends on the block, so that no transaction is left out for its position. */
-function sampleOf({ signatures, seed }: SvmCodecOptions, count: number, { hash }: SvmHeader): Sample | null {
+/** Null for all. Each block has a choice of its own, which says nothing about the seed and so about those of other blocks. */
+function sampleOf({ signatures, seed }: SvmCodecOptions, count: number, header: SvmHeader): Sample | null {
   if (signatures === "all" || signatures >= 1) return null;
-  let mixed = seed >>> 0;
-  for (let i = 0; i < hash.length; i++) mixed = (Math.imul(mixed, 31) + hash.charCodeAt(i)) >>> 0;
-  return { transactions: Math.ceil(Math.max(0, signatures) * count), seed: mixed };
+  const own = hash("sha256", `${seed} ${header.hash}`, "buffer").readUInt32LE(0);
+  return { transactions: Math.ceil(Math.max(0, signatures) * count), seed: own };
 }
 
 /** On the wire. */
