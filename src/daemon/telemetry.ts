@@ -142,7 +142,8 @@ export function createTelemetry(modules: {
       transitions.tell(transition);
     },
     audited(entry) {
-      log.info({ audit: entry }, `${entry.actor}: ${entry.action} ${entry.target ?? ""}: ${entry.outcome}`);
+      const { actor, action, target, outcome } = entry;
+      log.info({ audit: entry }, `${actor}: ${action}${target === null ? "" : ` ${target}`}: ${outcome}`);
       entries.tell(entry);
     },
     delivered,

@@ -96,11 +96,11 @@ export async function race(
 ): Promise<number> {
   const { client } = await connect(options, io);
   const answer = await client.race(options.chain, options.last);
-  printResult(io, options, answer, () => raceText(answer));
+  printResult(io, options, answer, () => raceText(answer, io.stdout.columns));
   return EXIT.DONE;
 }
 
-function raceText(answer: RaceBody): string {
+function raceText(answer: RaceBody, columns: number | undefined): string {
   if (answer.blocks.length === 0) return `no ${answer.chain} block was announced since the start`;
   const ms = (value: number | null): string => (value === null ? "-" : value.toFixed(1));
   const standings = answer.standings.map((row) => [row.upstream, row.wins, row.seen, ms(row.behind_ms_p50), row.wrong]);
@@ -113,6 +113,6 @@ function raceText(answer: RaceBody): string {
   return [
     table(["UPSTREAM", "FIRST", "SEEN", "BEHIND P50 MS", "WRONG"], standings),
     "",
-    table(["HEIGHT", "…HASH", "FIRST", "THEN, MS LATER"], blocks),
+    fittedTable(["HEIGHT", "…HASH", "FIRST", "THEN, MS LATER"], blocks, { columns, cut: { "THEN, MS LATER": "end" } }),
   ].join("\n");
 }

@@ -1,6 +1,6 @@
 /** `sprint config diff|explain|reload`: what the running daemon has, what the file says now, and where each value comes from. */
 import type { ChangeBody } from "../../shared/api.ts";
-import { EXIT, type Paint, table } from "../../shared/cli.ts";
+import { EXIT, type Paint } from "../../shared/cli.ts";
 import { type ErrorCode, SprintError, isSprintError } from "../../shared/errors.ts";
 import {
   type ConfigFlags,
@@ -70,7 +70,7 @@ export async function explain(key: string | undefined, options: CommonOptions & 
     const [only, ...others] = keys;
     return only !== undefined && others.length === 0
       ? explainedText(only, paintFor(io.stdout, io, options))
-      : explainedTable(keys, paintFor(io.stdout, io, options));
+      : explainedTable(keys, paintFor(io.stdout, io, options), io.stdout.columns);
   });
   return EXIT.DONE;
 }
@@ -84,14 +84,17 @@ function explainedText({ key, value, from, over, whileRunning }: ExplainedKey, p
   ].join("\n");
 }
 
-function explainedTable(keys: readonly ExplainedKey[], paint: Paint): string {
+function explainedTable(keys: readonly ExplainedKey[], paint: Paint, columns: number | undefined): string {
   const rows = keys.map(({ key, value, from, whileRunning }) => [
     key,
     valueText(value),
     whileRunning ? "running" : "start",
     from,
   ]);
-  const [head = "", ...lines] = table(["KEY", "VALUE", "CHANGES", "FROM"], rows).split("\n");
+  const [head = "", ...lines] = fittedTable(["KEY", "VALUE", "CHANGES", "FROM"], rows, {
+    columns,
+    cut: { VALUE: "end", FROM: "start" },
+  }).split("\n");
   return [
     paint("dim", head),
     ...lines.map((line, i) => (keys[i]?.from === "default" ? paint("dim", line) : line)),
