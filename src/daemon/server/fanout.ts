@@ -10,6 +10,7 @@ import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import { SprintError, messageOf } from "../../shared/errors.ts";
+import { BASIC_TYPES, type EventType } from "../../shared/events.ts";
 import type { Tier } from "../../shared/tier.ts";
 import type { HubOptions, HubStats, StreamEvent } from "../relay/index.ts";
 import type { ServerModules } from "./modules.ts";
@@ -56,7 +57,11 @@ export interface FanoutModules {
   readonly server: Pick<ServerModules, "onEvent" | "onFault" | "onRelayed" | "onDrop">;
 }
 
+const BASIC: ReadonlySet<EventType> = new Set(BASIC_TYPES);
+
 interface Held {
+  /** What it named of what is told to those only who name it. */
+  readonly types: readonly EventType[];
   /** Called once, when the subscriber is gone. */
   readonly onEnd: () => void;
   /** Our own end of the socket. */
@@ -66,6 +71,8 @@ interface Held {
 interface Child {
   readonly process: ChildProcess;
   readonly seats: Map<string, Held>;
+  /** How many of its seats named a type: the logs of a block are megabytes, and the channel copies them. */
+  readonly named: Map<EventType, number>;
   readonly exited: Promise<void>;
   isReady: boolean;
   stats: HubStats | null;
@@ -108,7 +115,9 @@ export class Fanout {
     // The backlog of the seat ends with what was published so far: events of this turn must not come twice.
     this.#flush();
     this.#forward(child);
-    child.seats.set(seat.id, { onEnd, socket });
+    const types = (seat.filter.types ?? []).filter((type) => !BASIC.has(type));
+    child.seats.set(seat.id, { onEnd, socket, types });
+    for (const type of types) child.named.set(type, (child.named.get(type) ?? 0) + 1);
     socket.pause();
     // The bare handle, not the socket: a server that has sent sockets away never closes once the children are gone. Ours stays
     // open until the child has its own, and its end then is no end for the client.
@@ -163,7 +172,7 @@ export class Fanout {
     if (events.length === 0) return;
     this.#turn = [];
     for (const child of this.#children) {
-      child.waiting.push(...events);
+      child.waiting.push(...events.filter(({ type }) => BASIC.has(type) || (child.named.get(type) ?? 0) > 0));
       if (child.inFlight < MAX_IN_FLIGHT) this.#forward(child);
       else if (child.waiting.length > this.#options.maxPendingEvents) {
         // It is stuck: whoever it holds is better off with a reconnect than behind an ever longer queue.
@@ -198,6 +207,7 @@ export class Fanout {
     const child: Child = {
       process,
       seats: new Map(),
+      named: new Map(),
       exited,
       isReady: false,
       stats: null,
@@ -266,6 +276,7 @@ export class Fanout {
 function endSeat(child: Child, id: string): void {
   const held = child.seats.get(id);
   child.seats.delete(id);
+  for (const type of held?.types ?? []) child.named.set(type, (child.named.get(type) ?? 0) - 1);
   held?.socket.destroy();
   held?.onEnd();
 }
