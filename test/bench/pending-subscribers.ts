@@ -25,6 +25,10 @@ const BLOCK = '"type":"block"';
 /** As the bench numbers them: in the last digits. */
 const TXID = /"txid":"0x[0-9a-f]{56}([0-9a-f]{8})"/g;
 
+/** Told without being asked, which RFC 6455 allows (section 5.5.3): the relay drops who answers no ping. */
+const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
+const PONG_MS = 5_000;
+
 interface Subscriber {
   readonly socket: Socket;
   readonly index: number;
@@ -47,9 +51,11 @@ process.on("message", (order: Order) => {
   }
 });
 process.on("disconnect", () => process.exit(0));
+setInterval(() => {
+  for (const { socket } of subscribers) socket.write(PONG);
+}, PONG_MS);
 
 async function connectAll(port: number, paths: readonly string[]): Promise<void> {
-  for (const { socket } of subscribers) socket.destroy();
   stamps = new Float64Array(paths.length);
   subscribers = await Promise.all(paths.map((path, index) => open(port, path, index)));
 }
@@ -94,6 +100,9 @@ function open(port: number, path: string, index: number): Promise<Subscriber> {
     const subscriber: Subscriber = { socket, index, chunks: [], tail: "" };
     socket.on("error", (error) => {
       throw error;
+    });
+    socket.on("close", () => {
+      if (isOpen) throw new Error(`subscriber ${index} was closed by the relay`);
     });
     const key = randomBytes(16).toString("base64");
     socket.write(

@@ -38,7 +38,7 @@ interface Round {
 
 export async function run({ quick, progress }: BenchOptions): Promise<BenchDocument> {
   const rounds = quick ? 4 : 8;
-  const blocks = quick ? 50 : 150;
+  const blocks = quick ? 50 : 120;
   const stage = await setStage();
   const quiet: Round[] = [];
   const loud: Round[] = [];
@@ -118,7 +118,9 @@ async function setStage(): Promise<Stage> {
     await sleep(Math.random() * TICK_MS);
     const start = Number(process.hrtime.bigint());
     node.tell(news);
-    const report = (await arrival) as Report;
+    const report = (await arrival.catch((error: unknown) => {
+      throw new Error(`not everybody was told of ${news.hash}; sprint said:\n${sprint.output()}`, { cause: error });
+    })) as Report;
     if (report.did !== "arrive") throw new Error(`expected arrivals, got ${report.did}`);
     return report.stamps.map((stamp) => (stamp - start) / 1e6);
   };
@@ -144,6 +146,7 @@ async function setStage(): Promise<Stage> {
       return { delays, cpuShare, rate, told, wrong };
     },
     async close() {
+      // Before the daemon says goodbye, which they take for a failure.
       if (subscribers.connected) subscribers.disconnect();
       await sprint.stop();
       await node.close();

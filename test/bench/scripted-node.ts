@@ -1,8 +1,11 @@
 /** A node behind a WebSocket that says what a bench has prepared, and costs the process that it runs in next to nothing. */
 import { type AddressInfo, type Socket } from "node:net";
 import { createServer } from "node:http";
+import { hash } from "node:crypto";
 import { once } from "node:events";
-import { type WebSocket, WebSocketServer } from "ws";
+
+/** RFC 6455, section 1.3 */
+const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 export interface ScriptedNode {
   /** ws://HOST:PORT */
@@ -52,16 +55,22 @@ export async function startScriptedNode({ notification, topicOf, answer }: Scrip
     return `{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(result)}}`;
   };
   const server = createServer();
-  const handshakes = new WebSocketServer({ noServer: true, perMessageDeflate: false });
-  server.on("upgrade", (request, socket: Socket, head) => {
+  server.on("upgrade", (request, socket: Socket) => {
     socket.setNoDelay(true);
-    handshakes.handleUpgrade(request, socket, head, (opened: WebSocket) => {
-      sockets.add(socket);
-      opened.on("close", () => sockets.delete(socket));
-      opened.on("error", () => {});
-      opened.on("message", (data: Buffer) =>
-        socket.write(textFrame(answerTo(JSON.parse(data.toString("latin1")) as Call))),
-      );
+    const accept = hash("sha1", `${request.headers["sec-websocket-key"]}${GUID}`, "base64");
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
+    sockets.add(socket);
+    let pending: Buffer = Buffer.alloc(0);
+    socket.on("error", () => {});
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("data", (chunk: Buffer) => {
+      pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk]);
+      for (let read = readFrame(pending); read !== null; read = readFrame(pending)) {
+        pending = pending.subarray(read.bytes);
+        if (read.text !== null) socket.write(textFrame(answerTo(JSON.parse(read.text) as Call)));
+      }
     });
   });
   server.listen({ port: 0, host: "127.0.0.1" });
@@ -85,7 +94,21 @@ export async function startScriptedNode({ notification, topicOf, answer }: Scrip
   };
 }
 
-/** A whole text message, unmasked (RFC 6455, section 5.2). */
+/** The first frame of a client (masked, RFC 6455, section 5.2) and how long it is, null where it is not whole; its text, null for a ping or the like. */
+function readFrame(bytes: Buffer): { readonly bytes: number; readonly text: string | null } | null {
+  if (bytes.length < 8) return null;
+  const short = bytes.readUInt8(1) & 0x7f;
+  const [length, maskAt] = short === 126 ? [bytes.readUInt16BE(2), 4] : [short, 2];
+  if (short === 127) throw new Error("expected a question of less than 64 KB");
+  const from = maskAt + 4;
+  if (bytes.length < from + length) return null;
+  if ((bytes.readUInt8(0) & 0x0f) !== 1) return { bytes: from + length, text: null };
+  const payload = Buffer.allocUnsafe(length);
+  for (let i = 0; i < length; i++) payload[i] = bytes.readUInt8(from + i) ^ bytes.readUInt8(maskAt + (i & 3));
+  return { bytes: from + length, text: payload.toString("latin1") };
+}
+
+/** A whole text message, unmasked. */
 function textFrame(text: string): Buffer {
   const length = Buffer.byteLength(text);
   const headBytes = length < 126 ? 2 : length < 65_536 ? 4 : 10;

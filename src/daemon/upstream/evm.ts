@@ -123,8 +123,8 @@ class EvmLink implements Link {
         node: this.#node,
         clock,
         announce: (announcements, height) => {
-          if (height !== null) events.told({ height });
           events.announce(announcements);
+          if (height !== null) events.told({ height });
         },
       },
     );

@@ -88,13 +88,15 @@ export function decodeEvmHeader(raw: Uint8Array): EvmHeader {
 export function evmHeaderFromJson(value: unknown): EvmHeader {
   const block = objectOf(value, "block");
   const items: Uint8Array[] = [];
+  const texts: string[] = [];
   for (const [index, row] of ROWS.entries()) {
     const field = fieldOf(block, [row[0]]);
     if (field === undefined && index >= REQUIRED) continue;
     if (items.length < index) throw badFields(`${ROWS[items.length]?.[0]}, as ${row[0]} is there`, "no such field");
     items.push(fieldBytes(row, field));
+    texts.push((field as string).toLowerCase());
   }
-  const header = headerOf(items, encodeRlp(items));
+  const header = headerOf(items, encodeRlp(items), texts);
   const named = hexOf(dataOf(block["hash"], "hash", 32));
   if (named !== header.hash) throw badHash(named, header.hash);
   checkArbitrum(block, header);
@@ -106,7 +108,8 @@ function fieldBytes([name, kind, size]: Row, field: unknown): Uint8Array {
   return kind === "integer" ? quantityBytes(field, name) : dataOf(field, name);
 }
 
-function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
+/** `texts`: the items in hex, where they were read from that. */
+function headerOf(items: readonly RlpItem[], raw: Uint8Array, texts: readonly string[] = []): EvmHeader {
   if (items.length < REQUIRED || items.length > ROWS.length) {
     throw badFields(`${REQUIRED} to ${ROWS.length} fields`, `${items.length}`);
   }
@@ -115,7 +118,7 @@ function headerOf(items: readonly RlpItem[], raw: Uint8Array): EvmHeader {
     const item = items[index];
     const fits = item instanceof Uint8Array && (kind === "fixed" ? item.length === size : item.length <= size);
     if (!fits) throw badFields(`${name} of ${size} bytes`, item instanceof Uint8Array ? `${item.length}` : "a list");
-    return hexOf(item);
+    return texts[index] ?? hexOf(item);
   };
   const integer = (index: number): bigint => {
     const [name, , size] = ROWS[index] as Row;
