@@ -53,6 +53,8 @@ export class EventSubscription {
   #cancelPause: () => void = () => {};
   #failures = 0;
   #ended = false;
+  /** What came on this connection is no event: nothing after it is taken. It may come before the connection is ours. */
+  #isBroken = false;
 
   constructor(options: SubscribeOptions, modules: SubscribeModules) {
     this.#options = { minBackoffMs: 250, maxBackoffMs: 15_000, ...options };
@@ -74,6 +76,7 @@ export class EventSubscription {
 
   async #connect(): Promise<void> {
     let socket: WebSocket;
+    this.#isBroken = false;
     try {
       socket = await openSocket(this.#url(), (text) => this.#take(text));
     } catch (error) {
@@ -99,14 +102,16 @@ export class EventSubscription {
         );
       } else this.#pause(`closed with ${code}${code === CLOSE.SHUTDOWN ? " (shutdown)" : ""}`);
     });
+    if (this.#isBroken) socket.terminate();
   }
 
   #take(text: string): void {
-    if (this.#ended) return;
+    if (this.#ended || this.#isBroken) return;
     let event: SprintEvent;
     try {
       event = JSON.parse(text) as SprintEvent;
     } catch {
+      this.#isBroken = true;
       this.#socket?.terminate();
       return;
     }
