@@ -35,7 +35,7 @@ interface Watcher {
   until(holds: () => boolean): Promise<void>;
   /** What was told of a transaction, in order. */
   story(txid: string, item?: string): readonly string[];
-  /** Resolves when it is final. */
+  /** Resolves when it is final, and as deep as was asked for. */
   final(txid: string): Promise<void>;
 }
 
@@ -128,7 +128,11 @@ async function watch(t: TestContext, more: (node: SvmDevnetNode) => Promise<read
     },
     story: (txid, item = ACCOUNT) =>
       told(txid, item).map(({ state, confirmations, sequence }) => `${sequence} ${state} ${confirmations}`),
-    final: (txid) => until(() => told(txid, ACCOUNT).some(({ state }) => state === "final")),
+    async final(txid) {
+      const has = (wanted: string) => told(txid, ACCOUNT).some(({ state }) => state === wanted);
+      const isDeep = () => told(txid, ACCOUNT).filter(({ state }) => state === "confirmed").length === 2;
+      await until(() => has("final") && isDeep());
+    },
   };
 }
 
