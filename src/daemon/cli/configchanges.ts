@@ -12,6 +12,7 @@ import {
 } from "../config/index.ts";
 import { changesTable, valueText } from "./changestext.ts";
 import { type AskOptions, connect } from "./connect.ts";
+import { fittedTable } from "./fit.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
 
 /** Exit code 1 where something differs, as `diff` has it. */

@@ -1,6 +1,7 @@
 /** The live view as text: what stands in which line, for a terminal of a given size. Nothing here knows a terminal. */
 import { formatDuration } from "../../shared/cli.ts";
 import { type BreakerLine, type DaemonView, devnetText } from "../view.ts";
+import { causeOf } from "./trouble.ts";
 
 export type Style = "plain" | "bold" | "dim" | "good" | "warn" | "bad" | "accent" | "forced";
 
@@ -148,7 +149,7 @@ function upstreamLines(view: DaemonView, columns: number, max: number): Line[] {
   for (const upstream of rows) {
     const style: Style =
       upstream.state === "up" ? "good" : upstream.state === "connecting" || upstream.state === "idle" ? "warn" : "bad";
-    const note = upstream.trouble ?? upstream.agent ?? "";
+    const note = upstream.trouble === null ? (upstream.agent ?? "") : causeOf(upstream.trouble);
     lines.push([
       plain(upstream.name.slice(0, names).padEnd(names)),
       plain("  "),
@@ -219,7 +220,7 @@ function breakerLines({ breakers }: DaemonView): Line[] {
   const lines = shown.map(({ name, state, style, note }): Line => [
     plain(`${name.padEnd(names)}  `),
     { text: state.padEnd(12), style },
-    dim(note ?? ""),
+    dim(note === null ? "" : causeOf(note)),
   ]);
   if (shown.length < rows.length) lines.push([dim(`and ${rows.length - shown.length} more that are not closed`)]);
   return lines;

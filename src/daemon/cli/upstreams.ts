@@ -4,6 +4,7 @@ import { EXIT, type Paint, formatDuration } from "../../shared/cli.ts";
 import { type AskOptions, connect } from "./connect.ts";
 import { fittedTable } from "./fit.ts";
 import { type Io, paintFor, printResult } from "./io.ts";
+import { causeOf } from "./trouble.ts";
 
 export async function listUpstreams(options: AskOptions, io: Io): Promise<number> {
   const { client } = await connect(options, io);
@@ -24,7 +25,7 @@ function upstreamsText({ upstreams }: UpstreamsBody, paint: Paint, columns: numb
     upstream.height,
     upstream.agent,
     upstream.url,
-    upstream.cordon?.reason ?? upstream.last_error?.message ?? null,
+    upstream.cordon?.reason ?? (upstream.last_error === null ? null : causeOf(upstream.last_error.message)),
   ]);
   return fittedTable(HEAD, rows, { columns, cut: { AGENT: "end", URL: "end", TROUBLE: "end" } }, (text, _row, column) =>
     column === "STATE" ? paint(STATE_COLOR[text] ?? "red", text) : text,

@@ -75,6 +75,23 @@ test("those in trouble come first, with the reason, and what has no room is coun
   assert.match(text.join("\n"), /and \d+ more; 30 of 31 are up/);
 });
 
+test("of an upstream's trouble the cause is told, as its name stands beside", () => {
+  const cause = "connect ECONNREFUSED 127.0.0.1:5052";
+  const told = [
+    `expected a node at ws://127.0.0.1:8546, got: ${cause}`,
+    `expected a beacon node at http://127.0.0.1:5052, got: ${cause}`,
+    `eth_chainId: expected a node at http://127.0.0.1:8545, got: ${cause}`,
+    `p2p://127.0.0.1:8333: ${cause}`,
+    cause,
+  ];
+  const upstreams = told.map((trouble, i) => upstream(i, { state: "down", trouble }));
+  const text = lines({ view: view({ upstreams }) });
+  assert.equal(
+    text.filter((line) => /^ltc-\d +down +2600000 +7 {2}connect ECONNREFUSED 127\.0\.0\.1:5052$/.test(line)).length,
+    5,
+  );
+});
+
 test("a chain without a block and an open breaker are told", () => {
   const chain = { chain: "dogecoin", network: "mainnet", tip: null, status: "down", relayed: 0, reorgs: 0 } as const;
   const breakers = [{ name: "upstream:dogecoin:doge-1", state: "open", note: "connect ECONNREFUSED" }] as const;
