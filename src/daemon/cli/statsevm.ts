@@ -65,11 +65,14 @@ function percentiles(of: Tips): string {
 }
 
 function aheadRows({ base_fee: base }: EvmStatsBody): Row[] {
-  const cells = (base?.bounds ?? []).map((bound) => ({
-    ahead: `in ${counted(bound.blocks_ahead, "block")}`,
-    low: inGwei(bound.low_wei),
-    high: inGwei(bound.high_wei),
-  }));
+  // The next block's is known, and told above.
+  const cells = (base?.bounds ?? [])
+    .filter(({ blocks_ahead: ahead }) => ahead > 1)
+    .map((bound) => ({
+      ahead: `in ${counted(bound.blocks_ahead, "block")}`,
+      low: inGwei(bound.low_wei),
+      high: inGwei(bound.high_wei),
+    }));
   const width = Math.max(0, ...cells.map(({ low }) => low.length));
   return cells.map(({ ahead, low, high }) => [ahead, `${low.padEnd(width)} to ${high}`]);
 }

@@ -42,5 +42,5 @@ function heading({ chain, network, tip, reorgs }: StatsBody, now: number, paint:
   if (tip === null) return `${name}: no block yet`;
   const ageSeconds = Math.max(0, Math.floor((now - Date.parse(tip.timestamp)) / 1_000));
   const since = reorgs === 0 ? "no reorg" : counted(reorgs, "reorg");
-  return `${name} at ${grouped(tip.height)}, made ${span(ageSeconds)} ago, ${since} since the start\n${paint("dim", printable(tip.hash))}`;
+  return `${name} at ${grouped(tip.height)}, stamped ${span(ageSeconds)} ago, ${since} since the start\n${paint("dim", printable(tip.hash))}`;
 }

@@ -86,7 +86,10 @@ test("a bar is as long as its share, seen however little it is, and never longer
 
 test("Bitcoin's users read hash rate, fees and pools", () => {
   const text = statsText(BITCOIN, NOW, PLAIN);
-  assert.match(text, /^bitcoin mainnet at 930,123, made 2m5s ago, 1 reorg since the start\n00000000000000000001a2b3\n/);
+  assert.match(
+    text,
+    /^bitcoin mainnet at 930,123, stamped 2m5s ago, 1 reorg since the start\n00000000000000000001a2b3\n/,
+  );
   assert.match(lineOf(text, "hash rate"), / 1\.12 ZH\/s over 144 blocks$/);
   assert.match(
     lineOf(text, "next retarget"),
@@ -142,6 +145,7 @@ test("Ethereum's users read gas, fees in gwei and blobs; what is not known has n
   assert.match(lineOf(text, "base fee"), / 1\.61, next block 1\.61 \(\+0\.4 %\)$/);
   assert.match(lineOf(text, "slow"), / tip 0\.001, at most 1\.61$/);
   assert.match(lineOf(text, "normal"), / tip 0\.1$/);
+  assert.equal(lineOf(text, "in 1 block"), "");
   assert.match(lineOf(text, "in 2 blocks"), / 1\.41 to 11\.8$/);
   assert.match(lineOf(text, "fee of blob gas"), / 1 wei, next block 1 wei$/);
   assert.match(text, /0x(5f){20} {2}█{10} {2}31\.6 M gas, 964 calls$/m);
