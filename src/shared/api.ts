@@ -1,8 +1,7 @@
 /** REST and control API: routes, query strings, payloads. Declared once: the server checks by it, /openapi.json is made from it, clients are typed by it. */
 import { type Static, Type } from "typebox";
 import { type BreakersBody, ChangeBody, type TransitionBody } from "./breaker-api.ts";
-import { CHAIN_NAME } from "./chain.ts";
-import { EVENT_TYPES, PHASES, type BlockEvent, type ReorgEvent } from "./events.ts";
+import type { BlockEvent, ReorgEvent } from "./events.ts";
 import { ChainName, Hash, HASH_PATTERN, Height, oneOf, orNull, Ref, strict, TierName, Time } from "./schema.ts";
 
 export * from "./breaker-api.ts";

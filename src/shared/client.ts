@@ -24,7 +24,7 @@ import {
 } from "./api.ts";
 import type { Chain } from "./chain.ts";
 import { REQUEST_TIMEOUT_MS, openSocket, refusal, unreachable } from "./connect.ts";
-import { type ErrorCode, SprintError, messageOf } from "./errors.ts";
+import { type ErrorCode, SprintError } from "./errors.ts";
 import type { Tier } from "./tier.ts";
 
 export interface DaemonAddress {

@@ -80,7 +80,8 @@ export interface GapData {
 export interface LogData {
   readonly block_hash: string;
   readonly height: number;
-  /** True: the block was reverted, and these logs with it; told just before the `reorg`. */
+  /** True: the block was reverted, and these logs with it; told just before the `reorg`. Whose connection ends between the two takes the proofs from this
+   *  height on as taken back as well: where the block counts again, its logs and its `validated` event are told again. */
   readonly removed: boolean;
   readonly logs: readonly LogEntry[];
 }

@@ -205,8 +205,11 @@ export class Prover {
   }
 }
 
-function withoutReading({ reading: _, ...facts }: BodyFacts): BodyFacts {
-  return facts;
+function withoutReading(facts: BodyFacts): BodyFacts {
+  if (facts.reading === undefined) return facts;
+  const { reading, ...rest } = facts;
+  void reading;
+  return rest;
 }
 
 function crashed(detail: string): SprintError {
