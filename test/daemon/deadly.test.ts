@@ -14,8 +14,10 @@ test("the next upstream is asked where a body took its thread down, and who sent
   const journey = new HeadsJourney({ check });
   const chain = branch("x", ROOT, 1);
   const [liar, honest] = [await journey.feed("liar"), await journey.feed("honest")];
-  for (const hash of ["root", "x101"])
-    liar.bodies.set(hash, new Uint8Array(2)) && honest.bodies.set(hash, new Uint8Array(1));
+  for (const hash of ["root", "x101"]) {
+    liar.bodies.set(hash, new Uint8Array(2));
+    honest.bodies.set(hash, new Uint8Array(1));
+  }
   journey.tell(liar, ...chain);
   journey.tell(honest, ...chain);
   await journey.clock.advanceAsync(3_000);
