@@ -58,7 +58,6 @@ const CATCH_UP_MS = 5_000;
 const DIAL_MS = 1_000;
 /** How long a returning subscriber waits for a daemon that is behind it, before it is told of a gap. */
 const RESUME_PATIENCE_MS = 5_000;
-const REHEARSAL_BLOCKS = 600;
 
 /** Resolves when the listeners are open; throws SprintError SPRINT_* where something cannot start, with all closed again. */
 export async function startDaemon(config: Config, modules: DaemonModules): Promise<Daemon> {
@@ -269,7 +268,7 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
     });
 
     for (const line of lines) line.start();
-    await rehearse(REHEARSAL_BLOCKS, { clock, prover });
+    await rehearse(new Set(lines.map(({ codec }) => codec.family)), { clock, prover });
     const patience = clock.now() + DIAL_MS;
     const mayCatchUp = ({ ingest, feeds }: ChainLine): boolean =>
       !ingest.isLive && (clock.now() < patience || feeds().some((feed) => feed.status().state === "up"));
