@@ -9,6 +9,8 @@ export interface Item {
   readonly announcement: Announcement;
   /** Pushed by the upstream, not asked for: counts in the race. */
   readonly pushed: boolean;
+  /** It waited for a fill, whose answer is newer than the push. */
+  readonly waited: boolean;
   proof: Proof | Promise<Proof> | undefined;
 }
 

@@ -44,7 +44,7 @@ export class Filling {
   }
 
   hold(record: FeedRecord, item: Item): void {
-    record.held.push({ ...item, proof: undefined });
+    record.held.push({ ...item, waited: true, proof: undefined });
     // The fill brings everything that the node has: what is dropped here comes again with it.
     if (record.held.length > MAX_HELD) record.held.shift();
   }

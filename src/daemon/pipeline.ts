@@ -179,7 +179,7 @@ export class Pipeline implements FeedSink {
     const record = this.#feeds.get(feed);
     if (record === undefined) return;
     for (const announcement of announcements) {
-      const item: Item = { record, announcement, pushed: true, proof: undefined };
+      const item: Item = { record, announcement, pushed: true, waited: false, proof: undefined };
       // While its gap is being filled nothing newer of that upstream goes ahead.
       if (record.filling && !this.#modules.ingest.tree.has(announcement.header.parentHash))
         this.#filling.hold(record, item);
@@ -245,7 +245,7 @@ export class Pipeline implements FeedSink {
   async #takeAsked(record: FeedRecord, headers: readonly Header[], receivedAt: number): Promise<void> {
     for (const header of headers) {
       const announcement: Announcement = { header, via: "headers", receivedAt, txCount: null, body: null };
-      this.#enqueue(record, { record, announcement, pushed: false, proof: undefined });
+      this.#enqueue(record, { record, announcement, pushed: false, waited: false, proof: undefined });
     }
     this.#drain();
     await this.#lineSettled();
@@ -339,7 +339,7 @@ export class Pipeline implements FeedSink {
     const { header, body, receivedAt } = item.announcement;
     const known = ingest.tree.get(header.hash);
     if (known !== undefined) {
-      this.#reached(record, known.block.hash, known.block.height, item.pushed);
+      this.#reached(record, known.block.hash, known.block.height, isNews(item));
       this.#recordArrival(item, known.block.height);
       return;
     }
@@ -380,17 +380,17 @@ export class Pipeline implements FeedSink {
     if (this.#line.length === 0) this.#modules.flush?.();
     // No room among the forks: what builds on it is no fault of who sends it.
     if (outcome === "full") return void bounded(this.#early, header.hash, true, MAX_REFUSED);
-    this.#reached(record, block.hash, block.height, item.pushed);
+    this.#reached(record, block.hash, block.height, isNews(item));
     this.#recordArrival(item, block.height);
     if (item.pushed) onFirst(record.feed);
     if (body !== null && ingest.provesBodies) this.#bodies.keep(header.hash, { raw: body, feed: record.feed });
   }
 
-  /** The upstream has this block; under `heads` it is where its chain ends now, unless it is an answer that a push has overtaken. */
-  #reached(record: FeedRecord, hash: string, height: number, pushed: boolean): void {
+  /** The upstream has this block; under `heads` it is where its chain ends now, unless something newer said that it goes on. */
+  #reached(record: FeedRecord, hash: string, height: number, isNews: boolean): void {
     const { tree } = this.#modules.ingest;
     const node = tree.get(hash);
-    if (!pushed && node !== undefined && this.#heads?.isPast(record.feed, node, tree) === true) return;
+    if (!isNews && node !== undefined && this.#heads?.isPast(record.feed, node, tree) === true) return;
     record.height = this.#heads === null ? Math.max(record.height, height) : height;
     this.#heads?.put(record.feed, hash);
   }
@@ -435,6 +435,11 @@ export class Pipeline implements FeedSink {
     this.forget(feed);
     feed.cordon(`${refusal.code}: ${refusal.message}`, this.#options.cordonMs);
   }
+}
+
+/** A push overtakes an answer, and the answer that a push waited for overtakes that. */
+function isNews({ pushed, waited }: Item): boolean {
+  return pushed && !waited;
 }
 
 function pastFinality(final: number, block: { readonly hash: string; readonly height: number }): Refusal {
