@@ -73,6 +73,7 @@ export class RpcSocket implements RpcCaller {
   readonly #pending = new Map<number, Pending>();
   readonly #listeners = new Map<string | number, (notification: Notification) => void>();
   readonly #early: Notification[] = [];
+  #isOpen = false;
   #nextId = 1;
   #subscribing = 0;
   #tcp: Socket | null = null;
@@ -189,12 +190,15 @@ export class RpcSocket implements RpcCaller {
     { signal, timeoutMs = this.#options.timeoutMs, maxResponseBytes }: CallOptions,
     read: (text: string, id: number) => T,
   ): Promise<T> {
-    await this.#opened;
+    // A block may wait for the answer: where nothing is in the way, the question goes out in this turn.
+    if (!this.#isOpen) await this.#opened;
     const ending = this.#ending.signal;
     const signals = signal === undefined ? [ending] : [ending, signal];
-    await this.#turns.take(signals, () =>
-      rpcProblem(this.origin, "BUSY", `${method}: ${this.#turns.waiting} calls wait already; the node is too slow`),
-    );
+    for (const each of signals) each.throwIfAborted();
+    if (!this.#turns.takeNow())
+      await this.#turns.take(signals, () =>
+        rpcProblem(this.origin, "BUSY", `${method}: ${this.#turns.waiting} calls wait already; the node is too slow`),
+      );
     const id = this.#nextId++;
     let cancel: Cancel = () => {};
     let onAbort = (): void => {};
@@ -302,6 +306,7 @@ export class RpcSocket implements RpcCaller {
       socket.once("open", () => {
         this.#cancelTimer();
         this.#watch(this.#bytesRead());
+        this.#isOpen = true;
         resolve();
       });
     });

@@ -234,9 +234,9 @@ class SvmLink implements Link {
       wholeNumber("slotSubscribe", member(value, name)),
     ) as [number, number, number];
     this.#opened(slot, parent);
-    this.#onRoot(root);
-    // it has just begun with the slot itself
+    // it has just begun with the slot itself; what is rooted can wait until the node is asked
     if (!this.#follower.knowsSlot(parent)) this.#expect(parent);
+    this.#onRoot(root);
   }
 
   #onUpdate(value: unknown, receivedAt: number): void {

@@ -20,13 +20,17 @@ export class Turns {
     return this.#line.length;
   }
 
+  /** True: it is one's turn already, in this turn of the event loop. */
+  takeNow(): boolean {
+    if (this.#running >= this.#options.atATime) return false;
+    this.#running++;
+    return true;
+  }
+
   /** Resolves when it is one's turn; rejects with the reason of the first signal that aborts, or with `full()`. `done` ends the turn. */
   async take(signals: readonly AbortSignal[], full: () => Error): Promise<void> {
     for (const signal of signals) signal.throwIfAborted();
-    if (this.#running < this.#options.atATime) {
-      this.#running++;
-      return;
-    }
+    if (this.takeNow()) return;
     if (this.#line.length >= this.#options.waiting) throw full();
     await new Promise<void>((resolve, reject) => {
       const unhear = (): void => {
