@@ -78,6 +78,20 @@ test("answers find their calls in whatever order they come", async (t) => {
   assert.deepEqual(headers, ["Basic dTpw", "/v2/key?dkey=secret", undefined]);
 });
 
+test("a question leaves in the turn in which it is asked, unless others are before it or nobody wants it any more", async (t) => {
+  const { url } = await serve(t, (call, peer) => setImmediate(() => peer.send(result(call, call.params[0]))));
+  const { socket } = open(t, url, { concurrency: 2 });
+  await socket.opened();
+  const send = t.mock.method(WebSocket.prototype, "send");
+  const asked = (): number => send.mock.calls.filter(({ arguments: [text] }) => String(text).includes("echo")).length;
+  const gone = assert.rejects(socket.call("echo", [0], { signal: AbortSignal.abort(new Error("gone")) }), /gone/);
+  const calls = [1, 2, 3].map((value) => socket.call("echo", [value]));
+  assert.equal(asked(), 2);
+  assert.deepEqual(await Promise.all(calls), [1, 2, 3]);
+  await gone;
+  assert.equal(asked(), 3);
+});
+
 test("calls of a batch go one behind the other, each with its own outcome", async (t) => {
   let atATime = 0;
   let most = 0;
