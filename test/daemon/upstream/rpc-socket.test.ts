@@ -5,7 +5,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
-import { type WebSocket, WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { type Notification, readMessage } from "../../../src/daemon/upstream/rpc-socket-message.ts";
 import { RpcSocket, type RpcSocketOptions } from "../../../src/daemon/upstream/rpc-socket.ts";
 import { type Clock, systemClock } from "../../../src/shared/clock.ts";
