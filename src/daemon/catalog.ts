@@ -1,8 +1,8 @@
 /** What the daemon knows, as the API and the live view ask for it. Reads only; changes nothing but an upstream's cordon. */
 import type { Chain } from "../shared/chain.ts";
 import { SprintError } from "../shared/errors.ts";
-import { type ChainLine, cordonOf } from "./chainline.ts";
-import { matchesOf } from "./matches.ts";
+import { type ChainLine, cordonOf } from "./line/index.ts";
+import { matchesOf } from "./line/index.ts";
 import { NO_ORDER, type Orders } from "./orders.ts";
 import type { TreeNode } from "./relay/index.ts";
 import type { BlockRecord, ServerModules } from "./server/index.ts";

@@ -1,12 +1,12 @@
 /** What the API is told about chains, blocks and upstreams, read from a real tree and race ledger. */
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
-import { openBooks } from "../../src/daemon/books.ts";
+import { openBooks } from "../../src/daemon/line/books.ts";
 import { type Catalog, chainViews, createCatalog } from "../../src/daemon/catalog.ts";
-import type { ChainLine } from "../../src/daemon/chainline.ts";
-import { BUILT_IN_ROWS } from "../../src/daemon/chains.ts";
+import type { ChainLine } from "../../src/daemon/line/line.ts";
+import { BUILT_IN_ROWS } from "../../src/daemon/line/chains.ts";
 import { NO_ORDERS } from "../../src/daemon/orders.ts";
-import { FakeFeed, Journey, type MinedBlock, bodyOf } from "./journey.ts";
+import { FakeFeed, Journey, type MinedBlock, bodyOf } from "./line/journey.ts";
 
 const NO_RPC: ChainLine["rpc"] = { handle: () => assert.fail("not asked here"), close: () => {} };
 

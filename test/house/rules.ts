@@ -23,10 +23,12 @@ export const FLOORS: Readonly<Record<string, number>> = {
   proxy: 3,
   config: 3,
   inspect: 3,
-  /** The files that stand directly in src/daemon: composition root, pipeline, registries. */
-  daemon: 4,
-  cli: 5,
-  main: 6,
+  line: 4,
+  plugins: 5,
+  /** The files that stand directly in src/daemon: composition root, registries. */
+  daemon: 6,
+  cli: 7,
+  main: 8,
 };
 
 /** These read no clock, no randomness, no process, no console, no socket; Clock and Random come in as parameters. */

@@ -6,10 +6,10 @@ import { EXIT, table } from "../../shared/cli.ts";
 import { messageOf } from "../../shared/errors.ts";
 import { type Chain, UTXO_CHAINS } from "../../shared/chain.ts";
 import { paramsFor } from "../chain/index.ts";
-import { BUILT_IN_ROWS } from "../chains.ts";
+import { BUILT_IN_ROWS } from "../line/index.ts";
 import { type ChainConfig, type Config, type ConfigFlags, loadConfig } from "../config/index.ts";
 import { findAnvil } from "../devnet/index.ts";
-import { loadPlugin } from "../plugins.ts";
+import { loadPlugin } from "../plugins/index.ts";
 import { type RpcAddress, parseUpstreamUrl } from "../upstream/index.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
 

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import type { PluginsBody } from "../../shared/api.ts";
 import { EXIT, table } from "../../shared/cli.ts";
-import { checkPlugin, type PluginCheck } from "../conformance.ts";
+import { checkPlugin, type PluginCheck } from "../plugins/index.ts";
 import { type AskOptions, connect } from "./connect.ts";
 import { type CommonOptions, type Io, paintFor, printResult } from "./io.ts";
 

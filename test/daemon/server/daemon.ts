@@ -6,8 +6,8 @@ import { type Clock, seededRandom, systemClock } from "../../../src/shared/clock
 import type { AuditEntryBody, PluginBody, ReloadBody } from "../../../src/shared/api.ts";
 import { createLogDecoder } from "../../../src/daemon/abi.ts";
 import { codecFor, paramsFor } from "../../../src/daemon/chain/index.ts";
-import { statsOf } from "../../../src/daemon/statistics.ts";
-import { createWatching } from "../../../src/daemon/watching.ts";
+import { statsOf } from "../../../src/daemon/line/statistics.ts";
+import { createWatching } from "../../../src/daemon/line/watching.ts";
 import {
   BreakerPool,
   type BreakerPolicy,
