@@ -279,14 +279,13 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
       startTasks(
         tasksOf({
           takeSnapshots,
-          tickStats: () => lines.forEach(({ stats }) => stats.tick(clock.wall())),
-          tellStats: () => {
-            for (const { chain, network } of lines) {
+          tickStats: () => forEachLine("stats clock", ({ stats }) => stats.tick(clock.wall())),
+          tellStats: () =>
+            forEachLine("stats", ({ chain, network }) => {
               const draft = { chain, network, receivedAt: clock.now() };
               publishPassing({ ...draft, type: "stats", data: catalog.stats(chain) });
-            }
-          },
-          checkFeeds: () => lines.forEach((line) => line.pipeline.checkFeeds()),
+            }),
+          checkFeeds: () => forEachLine("check feeds", (line) => line.pipeline.checkFeeds()),
           evaluateStates: () => breakers.evaluate(),
           collectMetrics: () => telemetry.breakers(breakers.breakers(), true),
           checkHealth: () => telemetry.unhealthy(breakers.breakers()),
@@ -328,6 +327,17 @@ export async function startDaemon(config: Config, modules: DaemonModules): Promi
   } catch (error) {
     await close();
     throw error;
+  }
+
+  /** One chain's failure is no other's. */
+  function forEachLine(task: string, work: (line: ChainLine) => void): void {
+    for (const line of lines) {
+      try {
+        work(line);
+      } catch (error) {
+        log.error({ task, chain: line.chain, err: error }, "a periodic task failed for one chain");
+      }
+    }
   }
 
   function onTransition(transition: BreakerTransition): void {

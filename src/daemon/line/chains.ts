@@ -28,6 +28,7 @@ import {
   svmParams,
 } from "../chain/index.ts";
 import type { ChainConfig } from "../config/index.ts";
+import type { ModuleSource } from "../prove/index.ts";
 import type { TreeRoot } from "../relay/index.ts";
 import {
   type Feed,
@@ -50,7 +51,7 @@ export interface ChainRow {
   /** How upstreams are named: `ltc-1`, `ltc-2`. */
   readonly shortName: string;
   /** Module of the plug-in that brings it; null for a built-in one. */
-  readonly plugin: string | null;
+  readonly plugin: ModuleSource | null;
   /** Throws SPRINT_CHAIN_UNKNOWN_NETWORK. */
   open(network: string): OpenChain;
 }

@@ -1,5 +1,5 @@
 /** Chains that plug-ins bring: each module is loaded, held against the interface, and becomes a row like any other; or is refused with the reason. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import type { Chain, ChainFamily } from "../../shared/chain.ts";
 import { CHAIN_NAME, isBuiltIn } from "../../shared/chain.ts";
@@ -14,6 +14,7 @@ import {
   type SvmCodec,
   type UtxoCodec,
 } from "../chain/index.ts";
+import { importSource, type ModuleSource } from "../prove/index.ts";
 import { type ChainRow, type OpenChain, openEvm, openSvm, openUtxo } from "../line/index.ts";
 import { statsOf } from "../line/index.ts";
 
@@ -90,9 +91,8 @@ export interface PluginRow extends ChainRow {
 
 /** One module as a row. `version`: a module is loaded once for each. Throws SPRINT_PLUGIN_*. */
 export async function loadPlugin(path: string, version: number): Promise<PluginRow> {
-  if (!existsSync(path)) throw refused("LOAD", path, "there is no such file");
-  const url = `${pathToFileURL(path).href}?v=${version}`;
-  const definition = await definitionOf(path, url);
+  const module: ModuleSource = { url: `${pathToFileURL(path).href}?v=${version}`, source: sourceOf(path) };
+  const definition = await definitionOf(path, module);
   const { chain, networks, shortName = chain } = definition;
   const codecs = new Map(networks.map((network) => [network, checkedCodec(path, definition, network)]));
   const family = [...codecs.values()][0]?.family as ChainFamily;
@@ -102,7 +102,7 @@ export async function loadPlugin(path: string, version: number): Promise<PluginR
     family,
     networks,
     shortName,
-    plugin: url,
+    plugin: module,
     open(network) {
       const codec = codecs.get(network);
       if (codec !== undefined) return openAs(family, codec, shortName);
@@ -112,11 +112,30 @@ export async function loadPlugin(path: string, version: number): Promise<PluginR
   };
 }
 
+/** A megabyte is no chain's rules. */
+const MAX_SOURCE_BYTES = 1024 * 1024;
+
+function sourceOf(path: string): string {
+  if (!existsSync(path)) throw refused("LOAD", path, "there is no such file");
+  try {
+    const { size } = statSync(path);
+    if (size > MAX_SOURCE_BYTES)
+      throw refused("LOAD", path, `expected at most ${MAX_SOURCE_BYTES} bytes, it has ${size}`);
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (isSprintError(error)) throw error;
+    throw refused("LOAD", path, messageOf(error), error);
+  }
+}
+
 /** What a line of the chain is opened with: at a start nothing of it may throw, or no chain would be relayed. */
 function tryOut(path: string, network: string, opened: OpenChain): void {
   try {
     opened.root({ checkpoint: null });
     statsOf(opened.codec, network).report();
+    const verdict = opened.codec.checkBody(Uint8Array.of(0), { height: null, hash: null }, null);
+    if (verdict.ok !== false || typeof verdict.refusal?.code !== "string")
+      throw new Error(`checkBody: expected a refusal of one byte, got ${JSON.stringify(verdict)}`);
   } catch (error) {
     const message = `codec(${JSON.stringify(network)}).params: expected those of a ${opened.codec.family} chain, got others: ${messageOf(error)}`;
     throw refused("SHAPE", path, message, error);
@@ -129,8 +148,8 @@ function openAs(family: ChainFamily, codec: ChainCodec, shortName: string): Open
   return family === "evm" ? openEvm(codec as EvmCodec) : openSvm(codec as SvmCodec);
 }
 
-async function definitionOf(path: string, url: string): Promise<ChainDefinition> {
-  const module = await inTime(path, import(url));
+async function definitionOf(path: string, source: ModuleSource): Promise<ChainDefinition> {
+  const module = await inTime(path, importSource(source));
   const plugin = (module as { default?: unknown }).default;
   if (typeof plugin !== "function")
     throw refused("SHAPE", path, "expected a default export that is a function of the kit");

@@ -3,20 +3,21 @@ import type { WatchSet } from "../../shared/body.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { ErrorCode } from "../../shared/errors.ts";
 import type { BodyPlace, BodyVerdict } from "../chain/index.ts";
+import type { ModuleSource } from "./module.ts";
 
 /** Names a codec in any thread. */
 export interface ProofSubject {
   readonly chain: Chain;
   readonly network: string;
-  /** URL of the module whose default export is the plug-in that brings this chain; null for a built-in one. */
-  readonly plugin: string | null;
+  /** The module whose default export is the plug-in that brings this chain; null for a built-in one. */
+  readonly plugin: ModuleSource | null;
   /** Of Solana: the share of a block's transactions whose signatures are verified, and what chooses them; null for all. */
   readonly signatures: { readonly share: number; readonly seed: number } | null;
 }
 
 /** The same for what the same codec proves. */
 export function codecKey({ chain, network, plugin, signatures }: ProofSubject): string {
-  return `${chain} ${network} ${plugin ?? ""} ${signatures === null ? "" : `${signatures.share} ${signatures.seed}`}`;
+  return `${chain} ${network} ${plugin?.url ?? ""} ${signatures === null ? "" : `${signatures.share} ${signatures.seed}`}`;
 }
 
 export interface ProofRequest {

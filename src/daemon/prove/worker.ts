@@ -3,6 +3,7 @@ import { parentPort } from "node:worker_threads";
 import type { WatchSet } from "../../shared/body.ts";
 import { isSprintError, messageOf } from "../../shared/errors.ts";
 import { CHAIN_KIT, type ChainCodec, type ChainPlugin, codecOf } from "../chain/index.ts";
+import { importSource, type ModuleSource } from "./module.ts";
 import { codecKey, type ProofReply, type ProofRequest, type ProofSubject } from "./types.ts";
 
 /** One codec a network and way of sampling; there are as many as chains of this daemon. */
@@ -33,8 +34,8 @@ function codecFor(subject: ProofSubject): ChainCodec | Promise<ChainCodec> {
 }
 
 /** What a plug-in is was checked when the daemon took it; here only its codec is needed. */
-async function pluginCodec(url: string, network: string): Promise<ChainCodec> {
-  const { default: plugin } = (await import(url)) as { default: ChainPlugin };
+async function pluginCodec(module: ModuleSource, network: string): Promise<ChainCodec> {
+  const { default: plugin } = (await importSource(module)) as { default: ChainPlugin };
   return plugin(CHAIN_KIT).codec(network);
 }
 

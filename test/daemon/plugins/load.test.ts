@@ -29,7 +29,7 @@ test("a module becomes a row like any other, with a codec for each of its networ
   const path = written(module('shortName: "own"', "", "own-chain"));
   const row = await loadPlugin(path, 1);
   assert.deepEqual(
-    [row.chain, row.family, row.shortName, row.networks, row.plugin?.endsWith(".ts?v=1")],
+    [row.chain, row.family, row.shortName, row.networks, row.plugin?.url.endsWith(".ts?v=1")],
     ["own-chain", "evm", "own", ["main", "test"], true],
   );
   const { codec, rpcPort, root } = row.open("test");

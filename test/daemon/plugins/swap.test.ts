@@ -60,7 +60,8 @@ function scene(...running: readonly ChainLine[]) {
 const nameOf = ({ chain, row }: ChainLine): string => `${chain}${row.shortName}`;
 
 function rowOf(chain: string, version: string, family: ChainRow["family"] = "evm"): ChainRow {
-  return { chain, family, shortName: version, plugin: `file:///${chain}?v=${version}`, open: () => assert.fail() };
+  const plugin = { url: `file:///${chain}?v=${version}`, source: "" };
+  return { chain, family, shortName: version, plugin, open: () => assert.fail() };
 }
 
 function lineOf(chain: string, row: ChainRow, told: string[], network = "main"): ChainLine {

@@ -204,13 +204,14 @@ describe("prover", () => {
       const own: ProofSubject = {
         ...subject("own"),
         network: "test",
-        plugin: `${pathToFileURL(file).href}?v=1`,
+        plugin: { url: `${pathToFileURL(file).href}?v=1`, source: OWN_CHAIN },
       };
+      await writeFile(file, "broken since it was read (");
       const raw = blockBytes({ transactions: [coinbase(20)] });
       const verdict = await prover.check(own, raw, at(20), null);
       assert.equal(verdict.ok ? null : verdict.refusal.message, "own refuses 20");
-      const gone = { ...own, plugin: `${pathToFileURL(file).href}.none` };
-      await assert.rejects(prover.check(gone, raw, at(20), null), { code: "SPRINT_PROVE_FAILED" });
+      const broken = { ...own, plugin: { url: `${pathToFileURL(file).href}?v=2`, source: "broken (" } };
+      await assert.rejects(prover.check(broken, raw, at(20), null), { code: "SPRINT_PROVE_FAILED" });
       assert.equal((await prover.check(subject("bitcoin"), raw, at(20), null)).ok, true, "the thread goes on");
     } finally {
       await prover.close();

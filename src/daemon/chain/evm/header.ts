@@ -1,39 +1,18 @@
 /** Block headers of every fork: from RLP and from JSON-RPC to the same bytes, whose Keccak-256 is the block's name. */
+import type { EvmDetail } from "../../../shared/block.ts";
 import { SprintError } from "../../../shared/errors.ts";
 import type { Header } from "../types.ts";
 import { dataOf, fieldOf, hexOf, type JsonObject, objectOf, quantityBytes, safeNumber } from "./json.ts";
 import { keccak256 } from "./keccak.ts";
 import { bytesInteger, decodeRlp, encodeRlp, type RlpItem } from "./rlp.ts";
 
-/** Hashes and data are hex with 0x, quantities are bigint unless they count blocks or seconds. */
-export interface EvmHeader extends Header {
+/** What a block keeps of it, and what names it. */
+export interface EvmHeader extends Header, Omit<EvmDetail, "family"> {
   /** As `number`. */
   readonly height: number;
-  readonly ommersHash: string;
-  readonly beneficiary: string;
-  readonly stateRoot: string;
-  readonly transactionsRoot: string;
-  readonly receiptsRoot: string;
-  readonly logsBloom: string;
-  readonly difficulty: bigint;
   readonly number: number;
-  readonly gasLimit: bigint;
-  readonly gasUsed: bigint;
   /** Unix seconds. */
   readonly timestamp: number;
-  readonly extraData: string;
-  readonly mixHash: string;
-  readonly nonce: string;
-  /** London, EIP-1559 */
-  readonly baseFeePerGas: bigint | null;
-  /** Shanghai, EIP-4895 */
-  readonly withdrawalsRoot: string | null;
-  /** Cancun, EIP-4844 and EIP-4788 */
-  readonly blobGasUsed: bigint | null;
-  readonly excessBlobGas: bigint | null;
-  readonly parentBeaconBlockRoot: string | null;
-  /** Prague, EIP-7685 */
-  readonly requestsHash: string | null;
   /** How many fields it has: 15 in Frontier, 21 in Prague. */
   readonly fields: number;
   /** The RLP that the hash is taken over. */
