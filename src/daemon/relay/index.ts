@@ -4,6 +4,7 @@ export { GAP, type GapReason } from "./gap.ts";
 export {
   type Arrival,
   ChainIngest,
+  familyData,
   type IngestModules,
   type IngestOptions,
   type InvalidOutcome,

@@ -436,7 +436,8 @@ export class ChainIngest {
   }
 }
 
-function familyData({ detail }: Block): { readonly evm?: EvmBlockData; readonly svm?: SvmBlockData } {
+/** What of a block only its family has, as events tell it. */
+export function familyData({ detail }: Block): { readonly evm?: EvmBlockData; readonly svm?: SvmBlockData } {
   switch (detail.family) {
     case "utxo":
       return {};

@@ -12,10 +12,10 @@ import type {
   TopologyBody,
   UpstreamBody,
 } from "../../shared/api.ts";
-import type { BlockDetail } from "../../shared/block.ts";
+import type { Block } from "../../shared/block.ts";
 import type { Chain } from "../../shared/chain.ts";
 import type { Clock } from "../../shared/clock.ts";
-import type { LogFilter, PendingFilter, RaceReport, StreamEvent } from "../relay/index.ts";
+import { familyData, type LogFilter, type PendingFilter, type RaceReport, type StreamEvent } from "../relay/index.ts";
 import { redactValue } from "../../shared/redact.ts";
 import type { FeedStatus } from "../upstream/index.ts";
 import type { BlockRecord, ChainSnapshot, ServerModules } from "./modules.ts";
@@ -26,7 +26,6 @@ export function timeOf(unixMs: number): string {
 }
 
 export function blockBody({ block, network, validation, upstream, bestChain, final }: BlockRecord): BlockBody {
-  const { detail } = block;
   return {
     chain: block.chain,
     network,
@@ -36,7 +35,7 @@ export function blockBody({ block, network, validation, upstream, bestChain, fin
     timestamp: timeOf(block.timestamp * 1000),
     tx_count: block.txCount,
     size_bytes: block.sizeBytes,
-    ...familyBody(detail),
+    ...familyBody(block),
     validation,
     upstream,
     best_chain: bestChain,
@@ -44,44 +43,31 @@ export function blockBody({ block, network, validation, upstream, bestChain, fin
   };
 }
 
-function familyBody(detail: BlockDetail): Partial<BlockBody> {
-  switch (detail.family) {
-    case "utxo":
-      return {
-        weight: detail.weight,
-        version: detail.version,
-        merkle_root: detail.merkleRoot,
-        bits: detail.bits.toString(16).padStart(8, "0"),
-        nonce: detail.nonce,
-        auxpow: detail.auxpow,
-      };
-    case "evm":
-      return {
-        evm: {
-          gas_used: Number(detail.gasUsed),
-          gas_limit: Number(detail.gasLimit),
-          base_fee_wei: detail.baseFeePerGas?.toString() ?? null,
-          blob_gas_used: detail.blobGasUsed === null ? null : Number(detail.blobGasUsed),
-          excess_blob_gas: detail.excessBlobGas?.toString() ?? null,
-          beneficiary: detail.beneficiary,
-          state_root: detail.stateRoot,
-          transactions_root: detail.transactionsRoot,
-          receipts_root: detail.receiptsRoot,
-        },
-      };
-    case "svm": {
-      const { slot, parentSlot, signatures } = detail;
-      return {
-        svm: {
-          slot,
-          parent_slot: parentSlot,
-          skipped_slots: Math.max(0, slot - parentSlot - 1),
-          signatures_checked: signatures?.checked ?? null,
-          signatures: signatures?.total ?? null,
-        },
-      };
-    }
+function familyBody(block: Block): Partial<BlockBody> {
+  const { detail } = block;
+  const { evm, svm } = familyData(block);
+  if (detail.family === "utxo") {
+    return {
+      weight: detail.weight,
+      version: detail.version,
+      merkle_root: detail.merkleRoot,
+      bits: detail.bits.toString(16).padStart(8, "0"),
+      nonce: detail.nonce,
+      auxpow: detail.auxpow,
+    };
   }
+  if (detail.family === "svm" || evm === undefined) return svm === undefined ? {} : { svm };
+  return {
+    evm: {
+      ...evm,
+      blob_gas_used: detail.blobGasUsed === null ? null : Number(detail.blobGasUsed),
+      excess_blob_gas: detail.excessBlobGas?.toString() ?? null,
+      beneficiary: detail.beneficiary,
+      state_root: detail.stateRoot,
+      transactions_root: detail.transactionsRoot,
+      receipts_root: detail.receiptsRoot,
+    },
+  };
 }
 
 function chainBody(chain: ChainSnapshot, upstreams: readonly FeedStatus[]): ChainBody {
