@@ -3,6 +3,7 @@ import type { Clock } from "../../shared/clock.ts";
 import type { ChainCodec, Header, Refusal } from "../chain/index.ts";
 import type { FeedRecord, Item } from "./feedrecord.ts";
 import type { ChainIngest } from "../relay/index.ts";
+import type { Rooting } from "./rooting.ts";
 import type { Feed } from "../upstream/index.ts";
 
 export interface FillingOptions {
@@ -16,6 +17,8 @@ export interface FillingModules {
   readonly clock: Clock;
   /** The upstream is neither lost nor taken out. */
   readonly isUp: (record: FeedRecord) => boolean;
+  /** Where the chain begins, while that is not known. */
+  readonly rooting: Rooting;
   /** Resolves when these headers, which the upstream was asked for, are admitted or refused. */
   readonly take: (record: FeedRecord, headers: readonly Header[], receivedAt: number) => Promise<void>;
   /** What was held goes on. */
@@ -31,8 +34,6 @@ const RETRY_FILL_MS = 1_000;
 /** Of the P2P protocol, when there are more. */
 const HEADERS_PER_ANSWER = 2_000;
 const MAX_UNLINKED = 3;
-/** Cursors have 32 bits for a height. */
-const MAX_ROOT_HEIGHT = 0xf000_0000;
 
 export class Filling {
   readonly #options: FillingOptions;
@@ -71,7 +72,7 @@ export class Filling {
 
   /** One question and its answer; true when the node may have more. */
   async #fillOnce(record: FeedRecord): Promise<boolean> {
-    const { ingest, clock, isUp, take, onReached } = this.#modules;
+    const { ingest, clock, isUp, rooting, take, onReached } = this.#modules;
     const wasRooted = ingest.isRooted;
     const tipBefore = ingest.tree.tip;
     const signal = AbortSignal.any([record.abort.signal, AbortSignal.timeout(this.#options.fillTimeoutMs)]);
@@ -79,9 +80,9 @@ export class Filling {
     const first = headers[0];
     const last = headers.at(-1);
     if (first === undefined || last === undefined || !isUp(record)) return false;
-    if (!ingest.isRooted && !(await this.#takeRoot(record, first))) return false;
+    if (!ingest.isRooted && !(await rooting.take(record, headers))) return false;
     const linked = headers.findIndex(({ hash, parentHash }) => ingest.tree.has(hash) || ingest.tree.has(parentHash));
-    // Another upstream gave the root meanwhile: asked again, this one answers from there.
+    // Other upstreams gave the root meanwhile: asked again, this one answers from there.
     if (linked < 0 && !wasRooted) return true;
     if (linked < 0) {
       this.#blameUnlinked(record, first);
@@ -111,22 +112,6 @@ export class Filling {
     const { tree } = this.#modules.ingest;
     const node = record.behindSince === null ? null : tree.at(Math.max(record.height, tree.oldest.block.height));
     return node === null ? [] : [node.block.locator];
-  }
-
-  /** The chain begins where the first upstream that answers takes it up; false where what it gave is refused. */
-  async #takeRoot(record: FeedRecord, first: Header): Promise<boolean> {
-    const { codec, ingest, isUp, onFault } = this.#modules;
-    const { height } = first;
-    // What follows is held against its parent; of the first block nothing else says how high it is.
-    const refusal =
-      height !== null && !(height >= 0 && height <= MAX_ROOT_HEIGHT) ? tooHigh(height) : await codec.checkHeader(first);
-    if (!isUp(record)) return false;
-    if (refusal !== null) {
-      onFault(record.feed, withHash(refusal, first.hash));
-      return false;
-    }
-    if (!ingest.isRooted) ingest.root({ block: codec.toBlock(first, first.height ?? 0, null), work: 0n });
-    return true;
   }
 
   #blameUnlinked(record: FeedRecord, { parentHash }: Header): void {
@@ -159,14 +144,6 @@ export class Filling {
     }
     release(held);
   }
-}
-
-function tooHigh(height: number): Refusal {
-  return {
-    code: "SPRINT_UPSTREAM_HEIGHT",
-    message: `expected a chain that begins at a height up to ${MAX_ROOT_HEIGHT}, got ${height}`,
-    data: { expected: MAX_ROOT_HEIGHT, actual: height },
-  };
 }
 
 /** A refusal that says which block it is about. */

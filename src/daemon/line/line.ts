@@ -128,6 +128,7 @@ export function createChainLine(
       onTrouble,
       onBodyProved: (milliseconds) => onBodyProved(chain, milliseconds),
       onFirst: (feed) => peers?.scored(feed.name, 1),
+      sources: () => [...configured.values()].filter(({ feed }) => feed.kind !== "beacon").length,
       flush: modules.flush,
     },
   );

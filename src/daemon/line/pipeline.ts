@@ -16,6 +16,7 @@ import { Filling, withHash } from "./filling.ts";
 import { Heads } from "./heads.ts";
 import type { ProofSubject, Prover } from "../prove/index.ts";
 import { Finality } from "./finality.ts";
+import { Rooting } from "./rooting.ts";
 import type { ChainIngest, RaceLedger } from "../relay/index.ts";
 import type { Announcement, ChainPoint, Feed, FeedSink } from "../upstream/index.ts";
 
@@ -68,6 +69,8 @@ export interface PipelineModules {
   readonly onBodyProved: (milliseconds: number) => void;
   /** The upstream pushed a valid block before all others. */
   readonly onFirst: (feed: Feed) => void;
+  /** How many upstreams there are that may tell where the chain begins, up or not. Default: one. */
+  readonly sources?: () => number;
   /** What was published goes out now: the rest of this turn can wait. */
   readonly flush?: () => void;
 }
@@ -88,6 +91,7 @@ export class Pipeline implements FeedSink {
   /** Not taken yet by no fault of anybody; what builds on them is not held against who sends it. */
   readonly #early = new Map<string, true>();
   readonly #bodies: Bodies;
+  readonly #rooting: Rooting;
   readonly #filling: Filling;
   /** Null where the best chain is chosen by work. */
   readonly #heads: Heads<Feed> | null;
@@ -119,11 +123,20 @@ export class Pipeline implements FeedSink {
         for (const record of this.#feeds.values()) void this.#filling.fill(record);
       },
     });
+    this.#rooting = new Rooting({
+      codec,
+      ingest,
+      clock,
+      isUp: (record) => this.#isUp(record),
+      sources: modules.sources ?? (() => 1),
+      onFault: (feed, refusal) => this.#fault(feed, refusal),
+    });
     this.#filling = new Filling(options, {
       codec,
       ingest,
       clock,
       isUp: (record) => this.#isUp(record),
+      rooting: this.#rooting,
       take: (record, headers, receivedAt) => this.#takeAsked(record, headers, receivedAt),
       release: (held) => this.#release(held),
       onReached: (record, hash, height, receivedAt) => {
@@ -215,6 +228,7 @@ export class Pipeline implements FeedSink {
   close(): void {
     this.#closed = true;
     this.#bodies.close();
+    this.#rooting.close();
     for (const feed of this.#feeds.keys()) this.down(feed);
     this.#line.length = 0;
     this.#settleLine();

@@ -34,6 +34,8 @@ export interface HeadsJourneyOptions extends Partial<PipelineOptions> {
   readonly ingest?: Partial<IngestOptions>;
   /** The chain begins where the first upstream says. */
   readonly unrooted?: boolean;
+  /** Upstreams that are configured, up or not. Default 1. */
+  readonly sources?: number;
   readonly check?: (raw: Uint8Array, hash: string) => Promise<BodyVerdict>;
 }
 
@@ -45,7 +47,7 @@ export class HeadsJourney {
   readonly ingest: ChainIngest;
   readonly pipeline: Pipeline;
 
-  constructor({ ingest, check, unrooted = false, ...options }: HeadsJourneyOptions = {}) {
+  constructor({ ingest, check, unrooted = false, sources = 1, ...options }: HeadsJourneyOptions = {}) {
     const toBlock = ({ hash, parentHash, locator }: Header, height: number): Block => ({
       chain: CHAIN,
       hash,
@@ -103,6 +105,7 @@ export class HeadsJourney {
           void this.troubles.push(`${feed?.name ?? "-"} ${doing}: ${describeTrouble(error).code}`),
         onBodyProved: () => {},
         onFirst: () => {},
+        sources: () => sources,
       },
     );
   }
