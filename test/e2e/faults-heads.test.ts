@@ -193,6 +193,8 @@ describe("an Ethereum node that lies beside one that does not", { skip: !hasAnvi
 describe("a Solana node that lies beside one that does not", () => {
   const LIES: Readonly<Partial<Record<SvmLie, RegExp>>> = {
     "bad-signature": /^SPRINT_SVM_/,
+    "wrong-blockhash": /^SPRINT_UPSTREAM_CONTRADICTION/,
+    "wrong-parent": /^SPRINT_UPSTREAM_CONTRADICTION/,
   };
   const NO_FAULT: readonly SvmLie[] = ["null-block", "silent"];
 

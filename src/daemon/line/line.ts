@@ -144,6 +144,7 @@ export function createChainLine(
     },
     down: (feed) => pipeline.down(feed),
     finalized: (feed, point) => pipeline.finalized(feed, point),
+    contradicted: (feed, error) => pipeline.contradicted(feed, error),
     pending: (feed, transactions) => mempool.heard(feed.name, transactions),
   };
 

@@ -7,7 +7,7 @@
  */
 import type { WatchSet } from "../../shared/body.ts";
 import type { Clock } from "../../shared/clock.ts";
-import { isSprintError, messageOf } from "../../shared/errors.ts";
+import { isSprintError, messageOf, type SprintError } from "../../shared/errors.ts";
 import { Bodies } from "./bodies.ts";
 import { bounded } from "./bounded.ts";
 import type { ChainCodec, Header, Refusal } from "../chain/index.ts";
@@ -174,6 +174,11 @@ export class Pipeline implements FeedSink {
   finalized(feed: Feed, point: ChainPoint): void {
     this.#finality.put(feed, point);
     this.#settleFinality();
+  }
+
+  /** No vote is needed to know that one of its words is wrong. */
+  contradicted(feed: Feed, { code, message, data }: SprintError): void {
+    this.#fault(feed, { code, message, data });
   }
 
   #settleFinality(): void {

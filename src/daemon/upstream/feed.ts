@@ -120,6 +120,9 @@ const NO_OPINION: ReadonlySet<string> = new Set([
   "SPRINT_UPSTREAM_UNSUPPORTED",
 ]);
 
+/** Of an error with which a link is lost: the node's own words do not fit together. */
+export const CONTRADICTION = "SPRINT_UPSTREAM_CONTRADICTION";
+
 type Phase =
   | { readonly state: "idle" }
   | { readonly state: "down"; readonly cancel: Cancel }
@@ -330,6 +333,7 @@ export class LinkFeed implements Feed {
     if (outcome === FAILURE)
       this.#tell(this.#failing(phase.state === "up" ? phase.calls : null), FAILURE, error.message);
     this.#leave(error);
+    if (error.code === CONTRADICTION) this.#modules.sink.contradicted?.(this, error);
     // The sink may have cordoned or closed this feed when it heard of it.
     if (this.#phase.state === "idle") this.#redialLater(0, error.message);
   }

@@ -5,8 +5,10 @@
  * blockhash; where one of these was missed, or the parent's hash, the block is held until what is confirmed fills the hole. Slots
  * without a block are no hole: only parents count.
  */
+import { SprintError } from "../../shared/errors.ts";
 import { type SvmAnnounced, svmLocator } from "../chain/index.ts";
-import type { Standing, SvmHead } from "./svm-node.ts";
+import { CONTRADICTION } from "./feed.ts";
+import { type ConfirmedBlock, NO_HASH, type Standing, type SvmHead } from "./svm-node.ts";
 import type { Announcement, ChainPoint } from "./types.ts";
 
 export interface SvmFollowModules {
@@ -37,6 +39,8 @@ export class SvmFollower {
   readonly #told = new Map<number, SvmAnnounced>();
   readonly #parents = new Map<number, number>();
   readonly #held = new Map<string, Held>();
+  /** What the node gave as the confirmed block of a slot. */
+  readonly #given = new Map<number, string>();
   #head: SvmAnnounced | null = null;
   #backSince: number | null = null;
   #confirmedSlot = -1;
@@ -49,6 +53,7 @@ export class SvmFollower {
 
   /** The confirmed block from which on others are told. */
   startAt(anchor: SvmAnnounced): void {
+    this.given(anchor);
     this.#remember(anchor);
     this.#head = anchor;
     this.#confirmedSlot = anchor.slot;
@@ -86,6 +91,24 @@ export class SvmFollower {
   heardConfirmed(slot: number, pushed: boolean): void {
     this.#newestConfirmed = Math.max(this.#newestConfirmed, slot);
     this.#hearsConfirmed ||= pushed;
+  }
+
+  /**
+   * The node gave that as a confirmed block. A blockhash is made of its parent's, and a slot has one confirmed block: of two that do not
+   * fit one is made up. Throws SPRINT_UPSTREAM_CONTRADICTION then.
+   */
+  given({ slot, hash, parentSlot, parentHash }: ConfirmedBlock): void {
+    const parent = this.#given.get(parentSlot);
+    if (parent !== undefined && parentHash !== NO_HASH && parentSlot < slot && parent !== parentHash) {
+      throw new SprintError(
+        CONTRADICTION,
+        `slot ${slot}: expected its confirmed block to build on ${parent}, which the node gave as the confirmed block of slot ${parentSlot}, got ${parentHash}`,
+        { slot, parentSlot, expected: parent, actual: parentHash },
+      );
+    }
+    this.#given.delete(slot);
+    this.#given.set(slot, hash);
+    dropOldest(this.#given, MAX_KNOWN);
   }
 
   /** `lost`: what is confirmed builds on another block. `waiting`: it will be told when it is confirmed. */
@@ -129,9 +152,10 @@ export class SvmFollower {
 
   /**
    * Confirmed blocks in their order; up to `upTo` there are no others that were not told. False: one builds on none that was told, so what
-   * its parent's slot holds is to be asked for.
+   * its parent's slot holds is to be asked for. Throws as `given` does.
    */
   confirmed(headers: readonly SvmAnnounced[], upTo: number, receivedAt: number): boolean {
+    for (const header of headers) this.given(header);
     const fresh: Announcement[] = [];
     let orphan: SvmAnnounced | null = null;
     for (const header of headers) {
@@ -156,8 +180,9 @@ export class SvmFollower {
     return orphan === null;
   }
 
-  /** One that was pushed when it was confirmed. False: it builds on none that was told. */
+  /** One that was pushed when it was confirmed. False: it builds on none that was told. Throws as `given` does. */
   pushed(header: SvmAnnounced, receivedAt: number): boolean {
+    this.given(header);
     if (!this.#known.has(header.hash) && !this.#known.has(header.parentHash)) return false;
     if (header.parentSlot > this.#confirmedSlot) {
       if (!this.#known.has(header.hash)) this.#tell([announcement(header, "slot", receivedAt)]);

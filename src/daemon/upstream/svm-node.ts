@@ -38,6 +38,14 @@ export interface SvmKnowledge {
   standingOf(block: SvmHead): Standing;
   /** As it was announced; null where it was not. */
   parentOf(locator: string): string | null;
+  /** The node gave that as a confirmed block. Throws where it contradicts itself. */
+  given(block: ConfirmedBlock): void;
+}
+
+/** What a confirmed block says of itself. */
+export interface ConfirmedBlock extends SvmHead {
+  readonly parentSlot: number;
+  readonly parentHash: string;
 }
 
 /** Below the time that a feed gives one request: a block that is not confirmed is no failure of its node. */
@@ -57,7 +65,7 @@ const ASK_ANYWAY_MS = 1_000;
 const MAX_BODY_BYTES = 48 * 1024 * 1024;
 const MAX_LIST_BYTES = 1024 * 1024;
 /** What stands for a parent that the node no longer has. */
-const NO_HASH = "1".repeat(32);
+export const NO_HASH = "1".repeat(32);
 /** Where a block's JSON names it. */
 const HEAD_CHARS = 512;
 
@@ -170,7 +178,7 @@ export class SvmNode {
   /**
    * The text `{"slot":N,"block":<getBlock result>}`. Waits until the block is confirmed. Throws SPRINT_UPSTREAM_NOT_FOUND where it is
    * not in time, or never will be: its slot was skipped after all, or went to another block. Throws SPRINT_UPSTREAM_WRONG_BLOCK where
-   * it has another parent than it was announced with: the blockhash alone would not show it.
+   * it has another parent than it was announced with: the blockhash alone would not show it. Throws what `known.given` throws.
    */
   async body(locator: string, signal: AbortSignal, known: SvmKnowledge = NOTHING_KNOWN): Promise<Uint8Array> {
     const place = svmLocatorOf(locator);
@@ -193,7 +201,7 @@ export class SvmNode {
       askAt = this.#clock.now() + ASK_ANYWAY_MS;
       const options = { signal, maxResponseBytes: MAX_BODY_BYTES };
       const answer = await this.#caller.ask("getBlock", [place.slot, details], options);
-      if (answer.ok && answer.json !== "null") return bodyOf(locator, place, answer.json, known.parentOf(locator));
+      if (answer.ok && answer.json !== "null") return bodyOf(locator, place, answer.json, known);
       if (!mayCome(answer)) throw notFound(locator, answer.ok ? "null" : shorten(answer.message));
       if (this.#clock.now() >= until)
         throw notFound(locator, `it is not confirmed after ${this.#options.confirmMs} ms`);
@@ -202,14 +210,17 @@ export class SvmNode {
   }
 }
 
-const NOTHING_KNOWN: SvmKnowledge = { standingOf: () => "unknown", parentOf: () => null };
+const NOTHING_KNOWN: SvmKnowledge = { standingOf: () => "unknown", parentOf: () => null, given: () => {} };
 
 /** The answer is not read further than its head: it has megabytes, and a worker does. */
-function bodyOf(locator: string, { slot, hash }: SvmHead, json: string, parentHash: string | null): Uint8Array {
+function bodyOf(locator: string, { slot, hash }: SvmHead, json: string, known: SvmKnowledge): Uint8Array {
   const head = json.slice(0, HEAD_CHARS);
   const told = /"blockhash":"(\w{1,64})"/.exec(head)?.[1] ?? hash;
-  if (told !== hash) throw notFound(locator, `slot ${slot} has ${told}`);
   const parent = /"previousBlockhash":"(\w{1,64})"/.exec(head)?.[1] ?? NO_HASH;
+  const parentSlot = Number(/"parentSlot":(\d{1,15})\b/.exec(head)?.[1] ?? slot);
+  known.given({ slot, hash: told, parentSlot, parentHash: parent });
+  if (told !== hash) throw notFound(locator, `slot ${slot} has ${told}`);
+  const parentHash = known.parentOf(locator);
   if (parentHash !== null && parent !== NO_HASH && parent !== parentHash) {
     throw new SprintError(
       "SPRINT_UPSTREAM_WRONG_BLOCK",

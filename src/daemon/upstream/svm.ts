@@ -10,7 +10,7 @@ import type { PendingTransaction } from "../../shared/body.ts";
 import type { Cancel, Clock } from "../../shared/clock.ts";
 import { isSprintError, SprintError } from "../../shared/errors.ts";
 import type { SvmAnnounced } from "../chain/index.ts";
-import { type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
+import { CONTRADICTION, type FeedModules, type FeedOptions, type Link, type LinkEvents, LinkFeed } from "./feed.ts";
 import { Job } from "./job.ts";
 import { asLost, pause } from "./rpc.ts";
 import { RpcSocket } from "./rpc-socket.ts";
@@ -131,7 +131,12 @@ class SvmLink implements Link {
   }
 
   async body(locator: string, signal: AbortSignal): Promise<Uint8Array> {
-    return this.#asked().body(locator, signal, this.#follower);
+    try {
+      return await this.#asked().body(locator, signal, this.#follower);
+    } catch (error) {
+      if (isSprintError(error) && error.code === CONTRADICTION) this.#lose(error);
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

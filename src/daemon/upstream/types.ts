@@ -1,6 +1,7 @@
 /** The words of this room. A feed is one upstream's connection: it dials, watches, reconnects, and tells the pipeline. */
 import type { PendingTransaction } from "../../shared/body.ts";
 import type { Chain } from "../../shared/chain.ts";
+import type { SprintError } from "../../shared/errors.ts";
 import type { Header } from "../chain/index.ts";
 import type { MempoolStep, MempoolTemplate } from "./mempool-figures.ts";
 
@@ -31,6 +32,8 @@ export interface FeedSink {
   finalized?(feed: Feed, point: ChainPoint): void;
   /** Transactions that are in no block yet, as they are heard of. */
   pending?(feed: Feed, transactions: readonly PendingTransaction[]): void;
+  /** What the node says cannot all be true, whatever others say. Called after `down`. */
+  contradicted?(feed: Feed, error: SprintError): void;
 }
 
 /** A block as a node names it. */

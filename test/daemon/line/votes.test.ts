@@ -4,6 +4,7 @@ import { test } from "node:test";
 import type { Header } from "../../../src/daemon/chain/index.ts";
 import { behindBlocksOf } from "../../../src/daemon/line/pipeline.ts";
 import { FakeFeed } from "./journey.ts";
+import { SprintError } from "../../../src/shared/errors.ts";
 import { HeadsJourney, ROOT, branch, header } from "./headsjourney.ts";
 
 function last(headers: readonly Header[]): Header {
@@ -68,6 +69,18 @@ test("an answer that a push has overtaken takes nothing back", async () => {
   await journey.settle();
   assert.equal(journey.tip, "x103");
   assert.equal(journey.told, "roota x101a x102a x103a");
+});
+
+test("one whose own words do not fit together is out, its vote with it", async () => {
+  const journey = new HeadsJourney();
+  const honest = await journey.feed("honest", ...branch("x", ROOT, 2));
+  const liar = await journey.feed("liar", ...branch("y", ROOT, 3));
+  assert.equal(journey.tip, "y103");
+  journey.pipeline.contradicted(liar, new SprintError("SPRINT_UPSTREAM_CONTRADICTION", "no"));
+  await journey.settle();
+  assert.deepEqual(journey.faults, ["liar SPRINT_UPSTREAM_CONTRADICTION"]);
+  assert.deepEqual([liar.status().state, honest.status().state], ["cordoned", "up"]);
+  assert.equal(journey.tip, "x102");
 });
 
 test("a block is final at the height that it has, whatever is said of it", async () => {

@@ -61,6 +61,30 @@ describe("a follower of Solana", () => {
     assert.deepEqual([follow.hasHole, follow.confirmedSlot], [false, 103]);
   });
 
+  it("throws where a confirmed block names another parent than the node gave as confirmed", () => {
+    const [a, forged] = [header(101, anchor), header(101, anchor, "x")];
+    const contradiction = { code: "SPRINT_UPSTREAM_CONTRADICTION" };
+    const another = follower().follow;
+    assert.throws(() => another.confirmed([forged, header(103, a)], 103, 1), contradiction);
+    const pushing = follower().follow;
+    pushing.pushed(a, 1);
+    assert.throws(() => pushing.pushed({ ...header(103, a), parentHash: "nobody's" }, 2), contradiction);
+    const ofAnchor = follower().follow;
+    assert.throws(() => ofAnchor.pushed({ ...a, parentHash: "nobody's" }, 1), contradiction);
+  });
+
+  it("takes no fork, no name that is missing and no slot that was only processed for a contradiction", () => {
+    const { follow } = follower();
+    follow.opened(101, 100);
+    follow.processed({ slot: 101, hash: "101x" }, 1);
+    const a = header(101, anchor);
+    assert.ok(follow.pushed(a, 2), "another block of its slot was confirmed");
+    assert.ok(follow.pushed(header(102, anchor), 3));
+    assert.ok(follow.confirmed([header(103, a)], 103, 4));
+    follow.pushed({ ...header(104, header(103, a)), parentHash: "1".repeat(32) }, 5);
+    assert.ok(follow.pushed(header(105, header(103, a)), 6));
+  });
+
   it("lets go of what was held on a fork that lost", () => {
     const { told, follow } = follower();
     follow.processed({ slot: 102, hash: "102x" }, 1);

@@ -159,6 +159,7 @@ describe("a node of Solana", () => {
   const announcedWith = (parentHash: string): SvmKnowledge => ({
     standingOf: () => "unknown",
     parentOf: () => parentHash,
+    given: () => {},
   });
 
   it("is asked for a body until it is confirmed", async (t) => {

@@ -24,6 +24,7 @@ export interface SvmListener {
   readonly finalized: ChainPoint[];
   readonly pending: PendingTransaction[];
   readonly errors: string[];
+  readonly contradictions: string[];
   readonly ups: () => number;
   readonly filled: () => boolean;
   /** Resolves as soon as it holds; asked after each thing that happens. */
@@ -56,6 +57,7 @@ export function listenSvm(
   const finalized: ChainPoint[] = [];
   const pending: PendingTransaction[] = [];
   const errors: string[] = [];
+  const contradictions: string[] = [];
   let head: SvmAnnounced | null = null;
   let ups = 0;
   let isUp = false;
@@ -120,6 +122,11 @@ export function listenSvm(
           pending.push(...transactions);
           changed.emit("change");
         },
+        contradicted(_feed, error) {
+          assert.ok(!isUp, "after it is down");
+          contradictions.push(error.code);
+          changed.emit("change");
+        },
         down() {
           isUp = false;
           changed.emit("change");
@@ -147,6 +154,7 @@ export function listenSvm(
     finalized,
     pending,
     errors,
+    contradictions,
     ups: () => ups,
     filled: () => isUp && filling === null,
     async until(holds) {

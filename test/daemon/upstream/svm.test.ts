@@ -295,25 +295,41 @@ describe("a feed of Solana whose node", () => {
     await warm(heard, node);
   });
 
-  it("names blocks and parents that are not: no body of them holds", async (t) => {
-    for (const lie of ["wrong-blockhash", "wrong-parent", "bad-signature"] as const) {
-      const node = await startNode(t);
-      const heard = listenSvm(t, node.url);
-      await warm(heard, node);
-      node.lie(lie);
-      const [{ slot, hash, height } = node.tip] = node.mine();
-      await inStep(heard, node);
-      node.mine(4);
-      const body = heard.feed.body(`${slot}:${hash}`, never);
-      if (lie === "wrong-blockhash") await assert.rejects(body, { code: "SPRINT_UPSTREAM_NOT_FOUND" });
-      else if (lie === "wrong-parent") await assert.rejects(body, { code: "SPRINT_UPSTREAM_WRONG_BLOCK" });
-      else {
-        const verdict = codec.checkBody(await body, { hash, height }, null);
-        assert.ok(!verdict.ok);
-        assert.equal(verdict.refusal.code, "SPRINT_SVM_SIGNATURE");
-      }
-    }
+  it("gives blocks whose signatures do not hold: no body of them is proved", async (t) => {
+    const node = await startNode(t);
+    const heard = listenSvm(t, node.url);
+    await warm(heard, node);
+    node.lie("bad-signature");
+    const [{ slot, hash, height } = node.tip] = node.mine();
+    await inStep(heard, node);
+    node.mine(4);
+    const verdict = codec.checkBody(await heard.feed.body(`${slot}:${hash}`, never), { hash, height }, null);
+    assert.ok(!verdict.ok);
+    assert.equal(verdict.refusal.code, "SPRINT_SVM_SIGNATURE");
   });
+
+  for (const lie of ["wrong-blockhash", "wrong-parent"] as const) {
+    for (const way of ["pushed", "asked for", "polled"] as const) {
+      it(`names blocks or parents that are not (${lie}, ${way}): its own words contradict it`, async (t) => {
+        const node = await startNode(t, { blockSubscribe: way === "pushed" });
+        const heard = listenSvm(t, way === "polled" ? node.url.replace("ws:", "http:") : node.url);
+        await (way === "polled" ? heard.until(() => heard.filled()) : warm(heard, node));
+        node.lie(lie);
+        for (let turn = 0; turn < 6; turn++) {
+          node.mine();
+          if (way !== "polled")
+            await Promise.race([inStep(heard, node), heard.until(() => heard.contradictions.length > 0)]);
+        }
+        if (way === "asked for") {
+          for (const { slot, hash } of node.blocks.slice(-6, -3)) {
+            await heard.feed.body(`${slot}:${hash}`, never).catch(() => {});
+          }
+        }
+        await heard.until(() => heard.contradictions.length > 0);
+        assert.match(heard.contradictions[0] ?? "", /^SPRINT_UPSTREAM_CONTRADICTION/);
+      });
+    }
+  }
 });
 
 describe("a soak of a feed of Solana", () => {
