@@ -63,7 +63,7 @@ export interface OpenChain {
   readonly rpcPort: number;
   /** Where a WebSocket address says no port, and a method without arguments that a node answers; null where nodes have no such sockets. */
   readonly socket: { readonly wsPort: number; readonly probe: string } | null;
-  /** Where the tree begins; null: where the first upstream that answers takes it up. */
+  /** Where the tree begins; null: where upstreams agree that it does, see `Rooting`. */
   root(config: Pick<ChainConfig, "checkpoint">): TreeRoot | null;
   openFeed(address: UpstreamAddress, options: ListenOptions, modules: ListenModules): Feed;
   /** Null where the network's peers are not found by themselves. */

@@ -96,8 +96,8 @@ export class Rooting {
 }
 
 /** A block at its place in the chain: where one of these is another one, upstreams do not mean the same. */
-function placeOf({ hash, parentHash, height }: Header): string {
-  return `${height} ${hash} ${parentHash}`;
+function placeOf({ hash, parentHash, height, locator }: Header): string {
+  return `${height} ${hash} ${parentHash} ${locator}`;
 }
 
 function lost({ abort: { signal } }: FeedRecord): Promise<void> {

@@ -89,11 +89,14 @@ class Node {
   }
 }
 
-async function storm(seed: number, steps: number): Promise<string> {
+/** `unrooted`: also where the chain begins is for them to say. */
+async function storm(seed: number, steps: number, unrooted = false): Promise<string> {
   const random = seededRandom(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const journey = new HeadsJourney({
     bodyGiveUpMs: 20_000,
+    unrooted,
+    sources: 3,
     ingest: { tellsLogs: true, maxSideNodes: 30 },
     check: async (raw): Promise<BodyVerdict> => {
       for (let turn = 0; turn < (raw[0] ?? 0); turn++) await Promise.resolve();
@@ -181,5 +184,11 @@ function act(
 for (let seed = 1; seed <= Number(process.env["STORM"] ?? 12); seed++) {
   test(`seed ${seed}`, async (context) => {
     context.diagnostic(await storm(seed, Number(process.env["STEPS"] ?? 250)));
+  });
+}
+
+for (let seed = 101; seed <= 106; seed++) {
+  test(`seed ${seed}, without a root`, async (context) => {
+    context.diagnostic(await storm(seed, 250, true));
   });
 }
