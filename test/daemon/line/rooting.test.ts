@@ -56,12 +56,17 @@ test("two that take it up at different heights: the oldest block that both have,
   assert.deepEqual([rootOf(journey), journey.tip, journey.faults], ["a102", "a106", []]);
 });
 
-test("a made-up beginning in front of honest blocks is left out", async (t) => {
-  const journey = open(t, 2);
-  await up(journey, "liar", [FAKE_ROOT, ...HONEST]);
-  await up(journey, "a", HONEST);
-  assert.deepEqual([rootOf(journey), journey.tip], ["root", "a106"]);
-});
+for (const order of ["before", "behind"]) {
+  test(`a made-up beginning of honest blocks is left out, told ${order} the honest one`, async (t) => {
+    const journey = open(t, 2);
+    const nodes = [
+      ["liar", [FAKE_ROOT, ...HONEST]],
+      ["a", HONEST],
+    ] as const;
+    for (const [name, chain] of order === "before" ? nodes : nodes.toReversed()) await up(journey, name, chain);
+    assert.deepEqual([rootOf(journey), journey.tip], ["root", "a106"]);
+  });
+}
 
 test("an honest block at another height is no agreement", async (t) => {
   const journey = open(t, 3);
