@@ -127,6 +127,11 @@ describe("the example plug-in while blocks flow", { skip: !hasAnvil && "no anvil
       "SPRINT_PLUGIN_BUILT_IN",
       /built in/,
     ],
+    "throws at every body": [
+      "const { codec } = evm; evm = { ...evm, codec: (params) => ({ ...codec(params), checkBody() { throw new Error('no bodies'); } }) };",
+      "SPRINT_PLUGIN_SHAPE",
+      /no bodies/,
+    ],
     "lies about its codec": [
       "return { api: 1, chain: 'tiny', networks: ['main'], codec: (network) => ({ chain: 'tiny', network }) };",
       "SPRINT_PLUGIN_SHAPE",
@@ -153,7 +158,7 @@ describe("the example plug-in while blocks flow", { skip: !hasAnvil && "no anvil
   test("a codec that throws at bodies is refused by nobody, and stops nothing else", async () => {
     const lying = source.replace(
       'evm.codec({ ...like, chain: "tiny", network, chainId: 4242n, blockTimeSeconds: 1 })',
-      "({ ...evm.codec({ ...like, chain: \"tiny\", network, chainId: 4242n, blockTimeSeconds: 1 }), checkBody() { throw new Error('no bodies'); } })",
+      "({ ...evm.codec({ ...like, chain: \"tiny\", network, chainId: 4242n, blockTimeSeconds: 1 }), checkBody(raw) { if (raw.length > 1) throw new Error('no bodies'); return { ok: false, refusal: { code: 'SPRINT_TINY', message: '', data: {} } }; } })",
     );
     assert.notEqual(lying, source);
     await writeFile(join(directory, "chain.ts"), lying);
