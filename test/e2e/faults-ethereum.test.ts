@@ -1,61 +1,11 @@
-/** Nodes of Ethereum and Solana that lie: who lies is taken out with the code, who does not goes on, other chains do not notice. */
+/** Nodes of Ethereum that lie: who lies is taken out with the code, who does not goes on, other chains do not notice. */
 import assert from "node:assert/strict";
 import { describe, test, type TestContext } from "node:test";
-import { SvmDevnetNode, type SvmLie } from "../../src/daemon/devnet/index.ts";
-import { seededRandom, systemClock } from "../../src/shared/clock.ts";
-import type { UpstreamBody } from "../../src/shared/api.ts";
-import type { Chain } from "../../src/shared/chain.ts";
 import { type Anvil, hasAnvil, startAnvil } from "../fakes/anvil.ts";
-import { type DevnetNode, startBitcoinNode } from "../fakes/devnet.ts";
 import { type Liar, type Lie, startLiar } from "../fakes/liar.ts";
-import { type SprintProcess, startSprint } from "../fakes/sprint.ts";
-import { subscribe, type TestSubscriber } from "../fakes/subscriber.ts";
 import { deployToken, type Token } from "../fakes/token.ts";
+import { cordoned, othersUndisturbed, proved, type Scene, sceneOf } from "./faults-scene.ts";
 import { upstream, upstreamOnce } from "./watch.ts";
-
-interface Scene {
-  readonly bitcoin: DevnetNode;
-  readonly sprint: SprintProcess;
-  readonly client: TestSubscriber;
-}
-
-/** A daemon on these upstreams of `chain`, and on a Bitcoin node that has nothing to do with them. */
-async function sceneOf(t: TestContext, chain: Chain, urls: readonly string[]): Promise<Scene> {
-  const bitcoin = await startBitcoinNode();
-  t.after(() => bitcoin.close());
-  const upstreams = [...urls.map((url) => `${chain}=${url}`), `bitcoin=${bitcoin.url}`];
-  const sprint = await startSprint({
-    args: ["--tier", "ENTERPRISE", ...upstreams.flatMap((upstream) => ["--chain", upstream])],
-  });
-  t.after(() => sprint.stop());
-  const client = await subscribe(`${sprint.tiers.ENTERPRISE}/ws/v1/events?types=block,reorg,finalized,gap,log`);
-  t.after(() => client.close());
-  return { bitcoin, sprint, client };
-}
-
-async function proved({ client }: Scene, chain: Chain, hash: string): Promise<void> {
-  while (client.checker.tip(chain) !== hash || !client.checker.isValidated(chain, hash)) await client.next();
-}
-
-/** Bitcoin's blocks come as ever, over the connection that it had. */
-async function othersUndisturbed(scene: Scene): Promise<void> {
-  const { bitcoin, sprint, client } = scene;
-  await bitcoin.mine(2);
-  await proved(scene, "bitcoin", bitcoin.store.tip.hash);
-  client.checker.assertClean();
-  const { state, connects } = await upstream(sprint, "btc-1");
-  assert.deepEqual([state, connects], ["up", 1]);
-  assert.deepEqual(
-    client.events.filter(({ type }) => type === "gap"),
-    [],
-  );
-}
-
-async function cordoned({ sprint }: Scene, name: string, code: RegExp): Promise<UpstreamBody> {
-  const out = await upstreamOnce(sprint, name, ({ state }) => state === "cordoned");
-  assert.match(out.cordon?.reason ?? "", code);
-  return out;
-}
 
 const changed =
   (method: string, change: (result: Record<string, unknown>) => unknown): Lie =>
@@ -188,57 +138,4 @@ describe("an Ethereum node that lies beside one that does not", { skip: !hasAnvi
     await cordoned(twin, "eth-1", /^SPRINT_UPSTREAM_(PAST_FINALITY|NO_FORK)/);
     await goesOn({ ...scene, ...twin });
   });
-});
-
-describe("a Solana node that lies beside one that does not", () => {
-  const LIES: Readonly<Partial<Record<SvmLie, RegExp>>> = {
-    "bad-signature": /^SPRINT_SVM_/,
-    "wrong-blockhash": /^SPRINT_UPSTREAM_CONTRADICTION/,
-    "wrong-parent": /^SPRINT_UPSTREAM_CONTRADICTION/,
-  };
-  const NO_FAULT: readonly SvmLie[] = ["null-block", "silent"];
-
-  async function svmScene(t: TestContext): Promise<Scene & { honest: SvmDevnetNode; liar: SvmDevnetNode }> {
-    const modules = { clock: systemClock, random: seededRandom(5) };
-    const honest = new SvmDevnetNode({ slotMs: 150, forkChance: 0, deadChance: 0 }, modules);
-    await honest.start();
-    t.after(() => honest.close());
-    const liar = new SvmDevnetNode({ slotMs: null }, { ...modules, ledger: honest.ledger });
-    await liar.start();
-    t.after(() => liar.close());
-    const scene = await sceneOf(t, "solana", [`${liar.url}?network=localnet`, `${honest.url}?network=localnet`]);
-    await upstreamOnce(scene.sprint, "sol-2", ({ state }) => state === "up");
-    return { ...scene, honest, liar };
-  }
-
-  async function goesOn(scene: Scene & { honest: SvmDevnetNode }): Promise<void> {
-    const { honest, client } = scene;
-    const enough = client.checker.path("solana").length + 8;
-    while (client.checker.path("solana").length < enough) await client.next();
-    await othersUndisturbed(scene);
-    const truth = honest.blocks.map(({ hash }) => hash);
-    const path = client.checker.path("solana");
-    const from = truth.indexOf(path[0] ?? "");
-    assert.deepEqual(path, truth.slice(from, from + path.length));
-  }
-
-  for (const [lie, code] of Object.entries(LIES) as [SvmLie, RegExp][]) {
-    test(lie, async (t) => {
-      const scene = await svmScene(t);
-      scene.liar.lie(lie, true);
-      const { cordon } = await cordoned(scene, "sol-1", code);
-      t.diagnostic(cordon?.reason.slice(0, 120) ?? "");
-      await goesOn(scene);
-    });
-  }
-
-  for (const lie of NO_FAULT) {
-    test(`${lie}: blocks come all the same`, async (t) => {
-      const scene = await svmScene(t);
-      scene.liar.lie(lie, true);
-      await goesOn(scene);
-      const { state, last_error: error, cordon } = await upstream(scene.sprint, "sol-1");
-      t.diagnostic(`${state} ${error?.code ?? ""} ${cordon?.reason ?? ""}`);
-    });
-  }
 });
