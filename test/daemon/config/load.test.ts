@@ -389,6 +389,7 @@ test("the README's examples load", () => {
     [
       ["bitcoin", "mainnet", 2],
       ["litecoin", "regtest", 2],
+      ["ethereum", "mainnet", 1],
       ["solana", "mainnet", 1],
     ],
   );
