@@ -2,10 +2,9 @@
  * The RPC port of a devnet node: HTTP as bitcoind serves it, on loopback. Nobody has to show a password: what can be asked here
  * changes nothing, and the chain is nobody's money.
  */
-import { once } from "node:events";
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
+import { HttpPort, readBody } from "./http-port.ts";
 import type { Reply } from "./rpc-request.ts";
 
 export interface RpcServerModules {
@@ -16,7 +15,6 @@ export interface RpcServerModules {
 }
 
 const MAX_BODY_BYTES = 1_048_576;
-const MAX_HEADER_BYTES = 16_384;
 const MAX_CONNECTIONS = 64;
 /** As bitcoind's `rpcworkqueue`: long polls among them. */
 const MAX_CALLS = 64;
@@ -25,44 +23,29 @@ const SERVER_TIMEOUT_MS = 30_000;
 
 export class RpcServer {
   readonly #modules: RpcServerModules;
-  #server: Server | null = null;
+  readonly #port: HttpPort;
   #calls = 0;
   #held: PromiseWithResolvers<void> | null = null;
 
   constructor(modules: RpcServerModules) {
     this.#modules = modules;
+    const { upgrade } = modules;
+    this.#port = new HttpPort(
+      { maxConnections: MAX_CONNECTIONS, timeoutMs: SERVER_TIMEOUT_MS },
+      {
+        serve: (request, response) => void this.#serve(request, response),
+        ...(upgrade === undefined ? {} : { upgrade }),
+      },
+    );
   }
 
-  /** Listens, on any free port where `port` is 0, and tells which. Rejects with what the system says where it cannot. */
-  async listen(host: string, port: number): Promise<number> {
-    const server = createServer(
-      {
-        maxHeaderSize: MAX_HEADER_BYTES,
-        requestTimeout: SERVER_TIMEOUT_MS,
-        headersTimeout: SERVER_TIMEOUT_MS,
-        keepAliveTimeout: SERVER_TIMEOUT_MS,
-      },
-      (request, response) => void this.#serve(request, response),
-    );
-    server.maxConnections = MAX_CONNECTIONS;
-    if (this.#modules.upgrade !== undefined) server.on("upgrade", this.#modules.upgrade);
-    this.#server = server;
-    server.listen(port, host);
-    await once(server, "listening");
-    const { port: listening } = server.address() as AddressInfo;
-    // Closed in the meantime.
-    if (this.#server !== server) server.close();
-    return listening;
+  listen(host: string, port: number): Promise<number> {
+    return this.#port.listen(host, port);
   }
 
   /** Cuts every connection, idle or not, and frees the port. */
-  async close(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
-    if (server === null || !server.listening) return;
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
+  close(): Promise<void> {
+    return this.#port.close();
   }
 
   /** Takes questions and answers none until `resume`. */
@@ -106,25 +89,12 @@ export class RpcServer {
   async #reply(request: IncomingMessage, signal: AbortSignal): Promise<Reply> {
     if (request.method !== "POST") return { status: 405, body: "JSONRPC server handles only POST requests" };
     if (request.url !== "/") return { status: 404, body: "" };
-    const body = await readBody(request);
+    const body = await readBody(request, MAX_BODY_BYTES);
     return body === null ? TOO_LARGE : this.#modules.answer(body, signal);
   }
 }
 
 const TOO_LARGE: Reply = { status: 413, body: "" };
-
-/** Null where it is longer than it may be; the rest is left unread. Throws where it breaks off. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) return null;
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, sizeBytes).toString("utf8");
-}
 
 function end(response: ServerResponse, { status, body }: Reply): void {
   const isJson = body.startsWith("{") || body.startsWith("[");

@@ -2,11 +2,10 @@
  * HTTP and WebSocket of the Solana node, as validators serve them on two ports, on one: which it is, the request says. On loopback,
  * without a password: the chain is nobody's money.
  */
-import { once } from "node:events";
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import { HttpPort, readBody } from "./http-port.ts";
 
 export interface SvmServerModules {
   /** The text of a request in, that of its answer out; empty where there is none. Does not throw. */
@@ -17,18 +16,15 @@ export interface SvmServerModules {
 /** `MAX_REQUEST_BODY_SIZE` and the largest message of a subscriber. */
 const MAX_BODY_BYTES = 51_200;
 const MAX_MESSAGE_BYTES = 65_536;
-const MAX_HEADER_BYTES = 16_384;
 const REQUEST_TIMEOUT_MS = 30_000;
 
 export class SvmServer {
-  readonly #maxConnections: number;
   readonly #modules: SvmServerModules;
   readonly #sockets: WebSocketServer;
-  #server: Server | null = null;
+  readonly #port: HttpPort;
   #held: PromiseWithResolvers<void> | null = null;
 
   constructor(options: { readonly maxConnections: number }, modules: SvmServerModules) {
-    this.#maxConnections = options.maxConnections;
     this.#modules = modules;
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -36,40 +32,24 @@ export class SvmServer {
       perMessageDeflate: false,
       maxPayload: MAX_MESSAGE_BYTES,
     });
+    this.#port = new HttpPort(
+      { maxConnections: options.maxConnections, timeoutMs: REQUEST_TIMEOUT_MS, noDelay: true },
+      {
+        serve: (request, response) => void this.#serve(request, response),
+        upgrade: (request, socket, head) => void this.#upgrade(request, socket, head),
+      },
+    );
   }
 
-  /** Listens, on any free port where `port` is 0, and tells which. Rejects with what the system says where it cannot. */
-  async listen(host: string, port: number): Promise<number> {
-    const server = createServer(
-      {
-        maxHeaderSize: MAX_HEADER_BYTES,
-        requestTimeout: REQUEST_TIMEOUT_MS,
-        headersTimeout: REQUEST_TIMEOUT_MS,
-        keepAliveTimeout: REQUEST_TIMEOUT_MS,
-        noDelay: true,
-      },
-      (request, response) => void this.#serve(request, response),
-    );
-    server.maxConnections = this.#maxConnections;
-    server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
-    this.#server = server;
-    server.listen(port, host);
-    await once(server, "listening");
-    const { port: listening } = server.address() as AddressInfo;
-    // Closed in the meantime.
-    if (this.#server !== server) server.close();
-    return listening;
+  listen(host: string, port: number): Promise<number> {
+    return this.#port.listen(host, port);
   }
 
   /** Cuts every HTTP connection and frees the port, as soon as the sockets that were handed out have been hung up on. */
-  async close(): Promise<void> {
-    const server = this.#server;
-    this.#server = null;
+  close(): Promise<void> {
+    const closed = this.#port.close();
     this.thaw();
-    if (server === null || !server.listening) return;
-    const closed = new Promise((resolve) => server.close(resolve));
-    server.closeAllConnections();
-    await closed;
+    return closed;
   }
 
   /** Takes connections and answers nothing, handshakes neither, until `thaw`. */
@@ -84,7 +64,7 @@ export class SvmServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      const body = await readBody(request);
+      const body = await readBody(request, MAX_BODY_BYTES);
       await this.#whileHeld();
       const { status, text, type } = body === null ? TOO_LARGE : await this.#reply(request, body);
       await this.#whileHeld();
@@ -117,7 +97,7 @@ export class SvmServer {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", () => socket.destroy());
     await this.#whileHeld();
-    if (this.#server === null || socket.destroyed) return void socket.destroy();
+    if (!this.#port.isOpen || socket.destroyed) return void socket.destroy();
     this.#sockets.handleUpgrade(request, socket, head, (each) => this.#modules.onSocket(each));
   }
 }
@@ -133,16 +113,3 @@ function plain(status: number, text: string): Reply {
 }
 
 const TOO_LARGE = plain(413, "Payload too large\n");
-
-/** Null where it is longer than it may be; the rest is left unread. Throws where it breaks off. */
-async function readBody(request: IncomingMessage): Promise<string | null> {
-  if (Number(request.headers["content-length"] ?? 0) > MAX_BODY_BYTES) return null;
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > MAX_BODY_BYTES) return null;
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, sizeBytes).toString("utf8");
-}

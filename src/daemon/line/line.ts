@@ -128,14 +128,13 @@ export function createChainLine(
       onTrouble,
       onBodyProved: (milliseconds) => onBodyProved(chain, milliseconds),
       onFirst: (feed) => peers?.scored(feed.name, 1),
-      sources: () => [...configured.values()].filter(({ feed }) => feed.kind !== "beacon").length,
+      sources: () => [...configured.values()].filter(({ feed }) => hasBlocks(feed)).length,
       flush: modules.flush,
     },
   );
   const sink: FeedSink = {
-    // A beacon node has no headers and bodies: it tells what is final, and nothing else is asked of it.
     up(feed) {
-      if (feed.kind !== "beacon") pipeline.up(feed);
+      if (hasBlocks(feed)) pipeline.up(feed);
     },
     announce(feed, announcements) {
       pipeline.announce(feed, announcements);
@@ -263,6 +262,11 @@ export function createChainLine(
       for (const { breaker } of configured.values()) modules.breakers.retire(breaker);
     },
   };
+}
+
+/** A beacon node has none: it tells what is final, and nothing else is asked of it. */
+function hasBlocks({ kind }: Feed): boolean {
+  return kind !== "beacon";
 }
 
 /** Where the proxy asks an upstream; null where it answers nothing. */

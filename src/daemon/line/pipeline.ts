@@ -81,6 +81,7 @@ const MAX_REFUSED = 1_000;
 
 /** The node's clock and ours may differ by honest minutes: such a header is asked for again later, its upstream stays. */
 const NOT_A_FAULT: ReadonlySet<string> = new Set(["SPRINT_HEADER_TIME_TOO_NEW", "SPRINT_EVM_TIME_TOO_NEW"]);
+
 export class Pipeline implements FeedSink {
   readonly #options: PipelineOptions;
   readonly #modules: PipelineModules;

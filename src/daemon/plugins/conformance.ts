@@ -43,7 +43,8 @@ export async function checkPlugin(path: string, blocks: string | null): Promise<
   const opened = codec as ChainCodec | null;
   if (opened === null) return checks;
   await hold("a body that is none is refused, never thrown at", () => garbage(opened));
-  if (blocks !== null) await hold("recorded blocks hold, and tampered copies do not", () => recorded(opened, blocks));
+  if (blocks !== null)
+    await hold("recorded blocks hold, twice alike, and are taken for no other", () => recorded(opened, blocks));
   return checks;
 }
 

@@ -15,8 +15,7 @@ import {
   type UtxoCodec,
 } from "../chain/index.ts";
 import { importSource, type ModuleSource } from "../prove/index.ts";
-import { type ChainRow, type OpenChain, openEvm, openSvm, openUtxo } from "../line/index.ts";
-import { statsOf } from "../line/index.ts";
+import { type ChainRow, type OpenChain, openEvm, openSvm, openUtxo, statsOf } from "../line/index.ts";
 
 export interface PluginStatus {
   readonly path: string;
